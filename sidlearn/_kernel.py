@@ -1,0 +1,56 @@
+"""The one numba decorator, and where its cache lies.
+
+numba is imported when the first kernel module is, never by ``import sidlearn``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable)
+
+
+def cache_dir() -> Path:
+    """Return the folder for compiled kernels: one per user and package version, or a temporary one if that fails.
+
+    numba's own choice is the installed package's ``__pycache__``, which ``pip uninstall`` leaves behind (numba #9350)
+    and which makes the import fail where neither it nor HOME can be written.
+    """
+    import platformdirs
+
+    from sidlearn import __version__
+
+    try:
+        path = Path(platformdirs.user_cache_dir("sidlearn")) / __version__ / "numba"
+        path.mkdir(parents=True, exist_ok=True)
+        if os.access(path, os.W_OK):
+            return path
+    except OSError:
+        pass
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    path = Path(tempfile.gettempdir()) / f"sidlearn-{owner}-{__version__}"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = str(cache_dir())
+
+import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
+
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
+"""fastmath stays off: sums must come out the same however the work is cut."""
+
+
+def kernel(function: F) -> F:
+    """Compile a kernel: cached on disk, no GIL while it runs, same bits on every call."""
+    return numba.njit(**OPTIONS)(function)
+
+
+def inline_kernel(function: F) -> F:
+    """Compile a small kernel that is always inlined into its caller by LLVM."""
+    return numba.njit(**OPTIONS, forceinline=True)(function)
