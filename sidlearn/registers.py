@@ -71,7 +71,8 @@ def _build() -> tuple[Register, ...]:
         for i, (name, bits) in enumerate(_VOICE)
     ]
     rows += [
-        Register(VOICES * VOICE_STRIDE + i, name, None, bits, readable) for i, (name, bits, readable) in enumerate(_GLOBAL)
+        Register(VOICES * VOICE_STRIDE + i, name, None, bits, readable)
+        for i, (name, bits, readable) in enumerate(_GLOBAL)
     ]
     return tuple(rows)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from sidlearn import clock, registers
-from sidlearn.errors import RegisterError, WritesError
+from sidlearn.errors import WritesError
 
 WRITE_DTYPE = np.dtype([("cycle", "i8"), ("register", "u1"), ("value", "u1")])
 """One write: it acts before chip cycle ``cycle`` is clocked."""
@@ -99,7 +99,9 @@ class RegisterWrites:
     def __post_init__(self) -> None:
         events = np.asarray(self.events)
         if events.dtype != WRITE_DTYPE or events.ndim != 1:
-            raise WritesError(f"writes: expected a (n,) array of {WRITE_DTYPE.names}, given {events.dtype} {events.shape}")
+            raise WritesError(
+                f"writes: expected a (n,) array of {WRITE_DTYPE.names}, given {events.dtype} {events.shape}"
+            )
         length = _whole("length", self.length, 0)
         object.__setattr__(self, "length", length)
         object.__setattr__(self, "clock_hz", _whole("clock_hz", self.clock_hz, 1))
@@ -126,23 +128,36 @@ class RegisterWrites:
         object.__setattr__(self, "events", events)
 
     @classmethod
-    def from_lists(
+    def from_rows(
         cls,
-        events: Iterable[tuple[int, int, int]],
+        rows: Iterable[tuple[int, int, int]] | np.ndarray,
         length: int | None = None,
         clock_hz: int = clock.PAL.clock_hz,
+        name: str = "writes",
     ) -> RegisterWrites:
-        """Make a log of ``(cycle, register, value)`` rows; without a length it ends with its last write."""
-        rows = list(events)
-        for cycle, register, value in rows:
-            if not 0 <= register <= 255:
-                raise RegisterError(f"register {register}: a SID has 0 to {registers.WRITABLE - 1} to write")
-            registers.check_value(value)
-            _whole("cycle", cycle, 0)
-        array = np.array(rows, WRITE_DTYPE) if rows else np.empty(0, WRITE_DTYPE)
+        """Make a log of ``(cycle, register, value)`` rows; without a length it ends with its last write.
+
+        Raises
+        ------
+        WritesError
+            If a row breaks the rules of the type; `name` stands at the head of the message.
+        """
+        try:
+            table = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), np.int64).reshape(-1, 3)
+        except (TypeError, ValueError, OverflowError):
+            raise WritesError(f"{name}: expected rows of cycle, register, value in whole numbers") from None
+        bad = np.flatnonzero(((table[:, 1:] < 0) | (table[:, 1:] > 255)).any(axis=1))
+        if len(bad):
+            i = int(bad[0])
+            raise WritesError(f"{name}: write {i}: register and value are 0 to 255, given {tuple(table[i].tolist())}")
+        events = np.empty(len(table), WRITE_DTYPE)
+        events["cycle"], events["register"], events["value"] = table.T
         if length is None:
-            length = int(array["cycle"][-1]) if len(array) else 0
-        return cls(array, length, clock_hz)
+            length = max(int(events["cycle"][-1]), 0) if len(events) else 0
+        try:
+            return cls(events, length, clock_hz)
+        except WritesError as error:
+            raise WritesError(f"{name}: {error}") from None
 
     @classmethod
     def empty(cls, seconds: float = 0, clock_hz: int = clock.PAL.clock_hz) -> RegisterWrites:
@@ -219,7 +234,9 @@ class RegisterFrames:
     def __post_init__(self) -> None:
         values = np.asarray(self.values)
         if values.ndim != 2 or values.shape[1] != registers.WRITABLE or values.dtype != np.uint8:
-            raise WritesError(f"frames: expected uint8 (frames, {registers.WRITABLE}), given {values.dtype} {values.shape}")
+            raise WritesError(
+                f"frames: expected uint8 (frames, {registers.WRITABLE}), given {values.dtype} {values.shape}"
+            )
         object.__setattr__(self, "frame_cycles", _whole("frame_cycles", self.frame_cycles, 1))
         object.__setattr__(self, "clock_hz", _whole("clock_hz", self.clock_hz, 1))
         if values is self.values and values.flags.writeable:

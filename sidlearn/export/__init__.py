@@ -1,0 +1,14 @@
+"""Stored register writes: one module a format. `EXPORTERS` maps a suffix to its writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from sidlearn.export import csv_log, vice_dump
+from sidlearn.writes import RegisterWrites
+
+Exporter = Callable[[RegisterWrites, BinaryIO], None]
+
+EXPORTERS: dict[str, Exporter] = {".csv": csv_log.write, ".dump": vice_dump.write}
+"""Suffix -> function that writes a log into an open binary file."""
