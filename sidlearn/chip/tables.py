@@ -1,0 +1,321 @@
+"""Every table of the SID's analogue half, from physics or measurement: DACs, combined waveforms, op-amps, gain stages.
+
+Voltages are in volts here. `sidlearn.chip.models` scales them to the units of the kernel and packs them into one record.
+Pure NumPy, so that a torch twin of the chip can use the same functions.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Op-amp of the filter as an inverter, (input V, output V), measured on a 6581 R4AR 0687 14.
+# Source: the reSID op-amp measurements.
+OPAMP_6581 = (
+    (0.81, 10.31), (2.40, 10.31), (2.60, 10.30), (2.70, 10.29), (2.80, 10.26), (2.90, 10.17), (3.00, 10.04),
+    (3.10, 9.83), (3.20, 9.58), (3.30, 9.32), (3.50, 8.69), (3.70, 8.00), (4.00, 6.89), (4.40, 5.21), (4.54, 4.54),
+    (4.60, 4.19), (4.80, 3.00), (4.90, 2.30), (4.95, 2.03), (5.00, 1.88), (5.05, 1.77), (5.10, 1.69), (5.20, 1.58),
+    (5.40, 1.44), (5.60, 1.33), (5.80, 1.26), (6.00, 1.21), (6.40, 1.12), (7.00, 1.02), (7.50, 0.97), (8.50, 0.89),
+    (10.00, 0.81), (10.31, 0.81),
+)  # fmt: skip
+# The same on an 8580 R5 1690 25.
+OPAMP_8580 = (
+    (1.30, 8.91), (4.76, 8.91), (4.77, 8.90), (4.78, 8.88), (4.785, 8.86), (4.79, 8.80), (4.795, 8.60), (4.80, 8.25),
+    (4.805, 7.50), (4.81, 6.10), (4.815, 4.05), (4.82, 2.27), (4.825, 1.65), (4.83, 1.55), (4.84, 1.47), (4.85, 1.43),
+    (4.87, 1.37), (4.90, 1.34), (5.00, 1.30), (5.10, 1.30), (8.91, 1.30),
+)  # fmt: skip
+
+# Resonance resistors of the 8580 in units of the input resistor Ri, read from the die.
+# Feedback: 1.4 in parallel with one of these by bits 1-0; input: one of these by bits 3-2.
+RESONANCE_8580_FEEDBACK = (np.inf, 15.3, 7.3, 4.7)
+RESONANCE_8580_INPUT = (1.0, 1.4, 2.0, 2.8)
+
+# The combined waveforms in the order of the rows of `combined_waveforms`: S saw, T triangle, P pulse, N noise.
+COMBINED_ROWS = ("ST", "PT", "PS", "PST", "NP")
+
+
+class PullDown(NamedTuple):
+    """How strongly the zeros of a combined waveform pull their neighbours down (see `combined_waveform`)."""
+
+    distance: str  # falloff with the distance of two bits: "exp", "lin" or "quad"
+    threshold: float
+    top_bit: float  # factor on bit 11
+    pulse_strength: float
+    distance_up: float  # falloff towards bits above
+    distance_down: float  # falloff towards bits below
+
+
+# Fits to OSC3 samplings of single chips, as published with libresidfp; NP is a guess there and here.
+# Chips: 6581 R3 0486S average, R2 4383 weak, R2 0384 strong; 8580 R5 1088 average, R5 4887 weak, R5 1489 strong.
+_NP_6581 = PullDown("exp", 0.96, 1.0, 2.5, 1.1, 1.2)
+_NP_8580 = PullDown("exp", 0.95, 1.0, 1.15, 1.0, 1.45)
+PULL_DOWNS = {
+    "6581 average": {
+        "ST": PullDown("exp", 0.877322257, 1.11349654, 0.0, 2.14537621, 9.08618164),
+        "PT": PullDown("lin", 0.941692829, 1.0, 1.80072665, 0.033124879, 0.232303441),
+        "PS": PullDown("lin", 1.66494179, 1.03760982, 5.62705326, 0.291590303, 0.283631504),
+        "PST": PullDown("lin", 1.09762526, 0.975265801, 1.52196741, 0.151528224, 0.841949463),
+        "NP": _NP_6581,
+    },
+    "6581 weak": {
+        "ST": PullDown("exp", 0.892563999, 1.11905622, 0.0, 2.21876144, 9.63837719),
+        "PT": PullDown("lin", 1.01262534, 1.0, 2.46070528, 0.0537485816, 0.0986242667),
+        "PS": PullDown("lin", 2.14896345, 1.0216713, 10.5400085, 0.244498149, 0.126134038),
+        "PST": PullDown("lin", 1.22330308, 0.933797896, 2.83245254, 0.0615176819, 0.323831677),
+        "NP": _NP_6581,
+    },
+    "6581 strong": {
+        "ST": PullDown("exp", 0.000637792516, 1.56725872, 0.0, 0.00036806846, 1.51800942),
+        "PT": PullDown("lin", 0.924780309, 1.0, 1.96809769, 0.0888123438, 0.234606609),
+        "PS": PullDown("lin", 1.2328074, 0.73079139, 3.9719491, 0.00156516861, 0.314677745),
+        "PST": PullDown("lin", 1.08558261, 0.857638359, 1.52781796, 0.152927235, 1.02657032),
+        "NP": _NP_6581,
+    },
+    "8580 average": {
+        "ST": PullDown("exp", 0.853578329, 1.09615636, 0.0, 1.8819375, 6.80794907),
+        "PT": PullDown("exp", 0.929835618, 1.0, 1.12836814, 1.10453653, 1.48065746),
+        "PS": PullDown("quad", 0.911938608, 0.996440411, 1.2278074, 0.000117214302, 0.18948476),
+        "PST": PullDown("exp", 0.938004673, 1.04827631, 1.21178246, 0.915959001, 1.42698038),
+        "NP": _NP_8580,
+    },
+    "8580 weak": {
+        "ST": PullDown("exp", 0.812351167, 1.1727736, 0.0, 1.87459648, 2.31578159),
+        "PT": PullDown("exp", 0.917997837, 1.0, 1.01248944, 1.05761552, 1.37529826),
+        "PS": PullDown("quad", 0.968754232, 1.00669801, 1.29909098, 0.00962483883, 0.146850556),
+        "PST": PullDown("exp", 0.941834152, 1.06401193, 0.991132736, 0.995310068, 1.41105855),
+        "NP": _NP_8580,
+    },
+    "8580 strong": {
+        "ST": PullDown("exp", 0.89762634, 56.7594185, 0.0, 7.68995237, 12.0754194),
+        "PT": PullDown("exp", 0.87147671, 1.0, 1.44887495, 1.05899632, 1.43786001),
+        "PS": PullDown("quad", 0.89255774, 1.2253896, 1.75615835, 0.0245045591, 0.12982437),
+        "PST": PullDown("lin", 0.91124934, 0.963609755, 0.909965038, 1.07445884, 1.82399702),
+        "NP": _NP_8580,
+    },
+}
+
+_FALLOFFS = {
+    "exp": lambda distance, i: distance ** (-i),
+    "lin": lambda distance, i: 1 / (1 + i * distance),
+    "quad": lambda distance, i: 1 / (1 + i * i * distance),
+}
+
+
+def ladder_weights(bits, ratio, terminated):
+    """Weights of the bits of an R-2R ladder, by solving its node equations.
+
+    Parameters
+    ----------
+    bits : int
+        Length of the ladder.
+    ratio : float
+        Resistance of a rung over that of the rail between two rungs: 2 in an ideal ladder, about 2.2 in the 6581.
+    terminated : bool
+        Whether a last rung ties the low end to ground; the 6581 has none.
+
+    Returns
+    -------
+    weights : ndarray, float64, shape (bits,)
+        Bit 0 first; they add up to 1.
+    """
+    rung = 1 / ratio  # conductances; the rail's is 1
+    nodes = np.diag(np.full(bits, rung))
+    nodes[0, 0] += rung if terminated else 0
+    for low in range(bits - 1):
+        nodes[low : low + 2, low : low + 2] += [[1, -1], [-1, 1]]
+    weights = np.linalg.solve(nodes, np.eye(bits) * rung)[-1]
+    return weights / weights.sum()
+
+
+def dac(bits, ratio, terminated, leak):
+    """Output of a ladder DAC for every code.
+
+    Parameters
+    ----------
+    bits, ratio, terminated
+        As in `ladder_weights`.
+    leak : float
+        Share of a bit's weight that still comes through when the bit is off.
+
+    Returns
+    -------
+    levels : ndarray, float64, shape (2**bits,)
+        1 for the highest code.
+    """
+    weights = ladder_weights(bits, ratio, terminated)
+    on = (np.arange(1 << bits)[:, None] >> np.arange(bits)) & 1
+    return np.where(on, weights, leak * weights).sum(axis=1)
+
+
+def saturate_6581(level):
+    """Saturation of the 6581's waveform DAC: y = 1.1 x - 0.11 x^3. Source: measured on pyresidfp 0.17.0."""
+    return 1.1 * level - 0.11 * level**3
+
+
+def combined_waveform(pull_down):
+    """Output of a combined waveform for every AND of its parts: zeros pull neighbouring ones down.
+
+    Parameters
+    ----------
+    pull_down : PullDown
+
+    Returns
+    -------
+    table : ndarray, uint16, shape (4096,)
+        12-bit output for each 12-bit wired AND of the selected waveforms.
+
+    Notes
+    -----
+    The fits were made in single precision, so that is what is used here: the threshold decides in the last bits.
+    """
+    number = np.float32
+    falloff = _FALLOFFS[pull_down.distance]
+    steps = np.arange(12).astype(number)
+    up = falloff(number(pull_down.distance_up), steps).astype(number)
+    down = falloff(number(pull_down.distance_down), steps).astype(number)
+    bit = ((np.arange(4096)[:, None] >> np.arange(12)) & 1).astype(number)
+    bit[:, 11] *= number(pull_down.top_bit)
+    table = np.zeros(4096, dtype=np.uint16)
+    for at in range(12):
+        pull = np.zeros(4096, dtype=number)
+        total = number(0)
+        for other in range(12):
+            if other == at:
+                continue
+            weight = down[at - other] if other < at else up[other - at]
+            pull += (number(1) - bit[:, other]) * weight
+            total += weight
+        pull = (pull - number(pull_down.pulse_strength)) / total
+        stays = (bit[:, at] > 0) & (number(1) - pull > number(pull_down.threshold))
+        table |= stays.astype(np.uint16) << at
+    return table
+
+
+def combined_waveforms(pull_downs):
+    """The five combined waveforms of a set of `PULL_DOWNS`: uint16, shape (5, 4096), rows as `COMBINED_ROWS`."""
+    return np.stack([combined_waveform(pull_downs[row]) for row in COMBINED_ROWS])
+
+
+class MonotoneCubic:
+    """Cubic interpolation that keeps the data's direction (Fritsch-Butland: weighted harmonic mean of the slopes).
+
+    Parameters
+    ----------
+    x, y : array_like, shape (points,)
+        `x` strictly rising.
+    """
+
+    def __init__(self, x, y):
+        self.x = np.asarray(x, dtype=np.float64)
+        self.y = np.asarray(y, dtype=np.float64)
+        width = np.diff(self.x)
+        secant = np.diff(self.y) / width
+        slope = np.concatenate([secant[:1], np.zeros(len(secant) - 1), secant[-1:]])
+        same = secant[:-1] * secant[1:] > 0
+        before, after, w0, w1 = secant[:-1][same], secant[1:][same], width[:-1][same], width[1:][same]
+        slope[1:-1][same] = 3 * (w0 + w1) / ((w0 + 2 * w1) / before + (2 * w0 + w1) / after)
+        total = slope[:-1] + slope[1:] - 2 * secant
+        self._slope = slope
+        self._square = (secant - slope[:-1] - total) / width
+        self._cube = total / width**2
+
+    def __call__(self, at):
+        """Value at `at`, a straight line beyond the ends."""
+        value, _ = self.value_and_slope(at)
+        return value
+
+    def value_and_slope(self, at):
+        """Value and first derivative at `at`, both in the shape of `at`."""
+        inside = np.clip(at, self.x[0], self.x[-1])
+        i = np.clip(np.searchsorted(self.x, inside, side="right") - 1, 0, len(self.x) - 2)
+        t = inside - self.x[i]
+        value = self.y[i] + t * (self._slope[i] + t * (self._square[i] + t * self._cube[i]))
+        slope = self._slope[i] + t * (2 * self._square[i] + 3 * t * self._cube[i])
+        return value + (at - inside) * slope, slope
+
+
+def opamp(points):
+    """Transfer curve of an op-amp, input V to output V, from measured points."""
+    return MonotoneCubic(*zip(*points, strict=True))
+
+
+def opamp_reverse(points):
+    """Op-amp input V from the voltage across its capacitor (input V - output V), from measured points."""
+    x, y = np.array(points).T
+    return MonotoneCubic(x - y, x)
+
+
+def opamp_rest(curve):
+    """The voltage at which an op-amp's input equals its output: where the whole filter rests, in V."""
+    low, high = curve.x[0], curve.x[-1]
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if curve(middle) > middle else (low, middle)
+    return (low + high) / 2
+
+
+def gain_stage(curve, v_drive, ratio, v_in):
+    """Output of an inverting op-amp stage whose two resistors are MOS transistors in triode.
+
+    The currents through input and feedback transistor are equal:
+    (n+1) (B-vx)^2 = n (B-vi)^2 + (B-vo(vx))^2, with B the gate drive and negative brackets taken as 0.
+
+    Parameters
+    ----------
+    curve : MonotoneCubic
+        The op-amp, from `opamp`.
+    v_drive : float
+        B = Vdd - Vth in V.
+    ratio : float or ndarray, shape (stages, 1)
+        n, strength of the input over that of the feedback transistor.
+    v_in : ndarray, shape (points,)
+        Input voltages vi in V.
+
+    Returns
+    -------
+    v_out : ndarray, float64, shape (points,) or (stages, points)
+        In V.
+    """
+    ratio, v_in = np.broadcast_arrays(np.asarray(ratio, dtype=np.float64), v_in)
+    target = ratio * np.maximum(v_drive - v_in, 0) ** 2
+
+    low, high = _bracket(curve, v_drive, ratio, target)
+    v_x = (low + high) / 2
+    for _ in range(4):  # Newton; within such a bracket the surplus of input current is all but straight
+        v_out, slope = curve.value_and_slope(v_x)
+        across_in, across_feedback = np.maximum(v_drive - v_x, 0), np.maximum(v_drive - v_out, 0)
+        surplus = (ratio + 1) * across_in**2 - across_feedback**2 - target
+        v_x = v_x - surplus / (2 * (across_feedback * slope - (ratio + 1) * across_in))
+        v_x = np.clip(v_x, low, high)
+    return curve(v_x)
+
+
+def _bracket(curve, v_drive, ratio, target):
+    """For every point two inputs of the op-amp, between the same two of its measured points, that enclose the solution."""
+    parts = 8
+    knots = np.arange(parts * (len(curve.x) - 1) + 1) / parts
+    v_x = np.interp(knots, np.arange(len(curve.x)), curve.x)
+    across_in, across_feedback = np.maximum(v_drive - v_x, 0), np.maximum(v_drive - curve(v_x), 0)
+    at = np.empty(ratio.shape, dtype=np.int64)
+    for index in np.ndindex(ratio.shape[:-1]):
+        falling = (ratio[index][0] + 1) * across_in**2 - across_feedback**2
+        at[index] = np.searchsorted(-falling, -target[index])
+    at = np.clip(at, 1, len(v_x) - 1)
+    return v_x[at - 1], v_x[at]
+
+
+def resonance_ratios_6581():
+    """Ratio of the 6581's resonance stage (1/Q) for RES 0..15: shape (16,). Source: the 6581 die, eight equal resistors."""
+    return (15 - np.arange(16)) / 8
+
+
+def resonance_ratios_8580():
+    """Ratio of the 8580's resonance stage (1/Q) for RES 0..15: shape (16,), close to 2**((4 - RES) / 8)."""
+    res = np.arange(16)
+    feedback = 1 / (1 / 1.4 + 1 / np.array(RESONANCE_8580_FEEDBACK))
+    return feedback[res & 3] / np.array(RESONANCE_8580_INPUT)[res >> 2]
+
+
+def softplus(x):
+    """ln(1 + e^x), without overflow: the square root of the EKV transistor's current."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
