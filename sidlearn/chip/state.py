@@ -1,0 +1,135 @@
+"""The state of a chip as records, and how it looks at power-on.
+
+Whole numbers are int64 in memory and masked to the chip's width by the kernel. Copying the two arrays is a snapshot.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidlearn.registers import VOICES
+
+NEVER = -1
+"""A deadline that no cycle count meets."""
+
+ATTACK, DECAY, RELEASE = range(3)
+"""States of an envelope generator; decay goes on into sustain without another state."""
+
+STAGE1_PHASES = 8
+"""Chip cycles for each sample of the decimator's first stage."""
+
+STAGE1_SUMS = 8
+"""Samples of the first stage that one chip cycle takes part in: 64 taps / 8."""
+
+HISTORY = 4096
+"""Samples of the first stage that are kept for the second one."""
+
+_OSCILLATOR = [
+    # registers
+    ("frequency", "i8"),
+    ("pulse_width", "i8"),
+    ("waveform", "i8"),  # upper half of CONTROL: 1 triangle, 2 sawtooth, 4 pulse, 8 noise
+    ("test", "i8"),
+    ("sync", "i8"),
+    ("ring_mask", "i8"),  # accumulator bit 23 while ring modulation folds the triangle, else 0
+    ("no_pulse", "i8"),  # $FFF while pulse is not selected, else 0
+    ("no_noise", "i8"),
+    ("combined", "i8"),  # row of the model's combined waveforms, or -1
+    # phase
+    ("accumulator", "i8"),  # 24 bits
+    ("msb_rising", "i8"),
+    ("compared", "i8"),  # upper 12 bits of the accumulator that the pulse comparator sees next
+    ("pulse", "i8"),  # output of the pulse comparator, $000 or $FFF
+    ("latch", "i8"),  # 8580: triangle and sawtooth as OSC3 shows them one cycle later
+    # noise
+    ("noise_register", "i8"),  # 23 bits
+    ("noise_latch", "i8"),
+    ("noise_pipeline", "i8"),  # 2 when bit 19 rises, then 1 and 0: the two phases of a shift
+    ("noise_test", "i8"),  # the TEST bit as the shift sees it
+    ("noise", "i8"),  # 12-bit output
+    ("creep_cycle", "i8"),  # when the next step towards all ones comes while TEST is held
+    # output
+    ("output", "i8"),  # 12 bits at the waveform DAC
+    ("osc3", "i8"),  # 12 bits; OSC3 reads the upper eight of voice 3
+    ("fade_cycle", "i8"),  # when the floating DAC input loses its next bits
+]
+_ENVELOPE = [
+    ("gate", "i8"),
+    ("attack", "i8"),
+    ("decay", "i8"),
+    ("sustain", "i8"),
+    ("release", "i8"),
+    ("envelope_counter", "i8"),  # 8 bits
+    ("env3", "i8"),  # the counter as it was at the start of the cycle
+    ("envelope_state", "i8"),  # ATTACK, DECAY or RELEASE
+    ("envelope_target", "i8"),  # where the state pipeline leads
+    ("envelope_enabled", "i8"),  # 0: frozen at zero
+    ("state_pipeline", "i8"),
+    ("step_pipeline", "i8"),
+    ("exponential_pipeline", "i8"),
+    ("exponential_counter", "i8"),
+    ("exponential_period", "i8"),
+    ("exponential_next", "i8"),  # a new period, in effect from the next cycle, or 0
+    ("rate_counter", "i8"),
+    ("rate_match", "i8"),  # the counter met the period in the previous cycle
+    ("rate_last", "i8"),  # the count to meet: the period less one
+]
+
+VOICE_DTYPE = np.dtype(_OSCILLATOR + _ENVELOPE, align=True)
+"""One voice: oscillator, waveform generator, envelope generator."""
+
+_BUS = [
+    ("cycle", "i8"),  # cycles clocked since power-on
+    ("bus_value", "i8"),
+    ("bus_cycle", "i8"),  # when the value on the data bus is lost
+]
+_FILTER = [
+    ("cutoff", "i8"),  # FC, 11 bits
+    ("resonance", "i8"),  # RES, 4 bits
+    ("routing", "i8"),  # lower half of RES_FILT: FILT1, FILT2, FILT3, FILTEX
+    ("mode", "i8"),  # upper half of MODE_VOL: 1 low-pass, 2 band-pass, 4 high-pass, 8 voice 3 off
+    ("volume", "i8"),  # 4 bits
+]
+_DECIMATOR = [
+    ("stage1_phase", "i8"),  # chip cycles in the sample under way
+    ("stage1", "f4", (STAGE1_SUMS,)),  # samples under way, the oldest first
+    ("history", "f4", (HISTORY,)),  # samples of the first stage, the newest at history_end - 1
+    ("history_end", "i8"),
+    ("sample_due", "i8"),  # chip cycles from the newest sample of the first stage to the next output, times sample_rate
+]
+
+CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR, align=True)
+"""What the three voices share: bus, filter registers and analogue state, decimator."""
+
+# Source: spread of the VICE test programs oscinit, noiseinit and allinit; measured on pyresidfp 0.17.0.
+POWER_ON_ACCUMULATOR = 0x555555
+POWER_ON_ENVELOPE = 0xAA
+POWER_ON_NOISE = 0x7FFFFE  # all ones, shifted once with feedback 0
+POWER_ON_NOISE_OUTPUT = 0xFE0
+POWER_ON_LATCH = 0x555  # of the accumulator above
+
+
+def power_on():
+    """Return the state of a chip that has just got its power.
+
+    Returns
+    -------
+    voices : recarray of `VOICE_DTYPE`, shape (3,)
+    chips : recarray of `CHIP_DTYPE`, shape (1,)
+    """
+    voices = np.zeros(VOICES, VOICE_DTYPE).view(np.recarray)
+    voices.no_pulse = voices.no_noise = 0xFFF
+    voices.combined = -1
+    voices.accumulator = POWER_ON_ACCUMULATOR
+    voices.latch = voices.compared = POWER_ON_LATCH
+    voices.noise_register = POWER_ON_NOISE
+    voices.noise = POWER_ON_NOISE_OUTPUT
+    voices.creep_cycle = voices.fade_cycle = NEVER
+    voices.envelope_counter = voices.env3 = POWER_ON_ENVELOPE
+    voices.envelope_state = voices.envelope_target = RELEASE
+    voices.envelope_enabled = voices.rate_match = 1
+    voices.exponential_period = 1
+    voices.rate_last = 8  # RELEASE 0: every 9 cycles
+    chips = np.zeros(1, CHIP_DTYPE).view(np.recarray)
+    chips.bus_cycle = NEVER
+    return voices, chips
