@@ -15,20 +15,33 @@ _NAMES = {
     "SID": "sidlearn.chip.sid",
     "render": "sidlearn.chip.sid",
     "load": "sidlearn.sources",
-    "save": "sidlearn.export",
+    "save": "sidlearn.outputs",
     "RegisterWrites": "sidlearn.writes",
     "RegisterFrames": "sidlearn.writes",
     "SidPort": "sidlearn.writes",
     "SidlearnError": "sidlearn.errors",
 }
-_PACKAGES = ("audio", "basic", "chip", "clock", "config", "errors", "export", "play", "registers", "sources", "writes")
+_PACKAGES = (
+    "audio",
+    "basic",
+    "chip",
+    "clock",
+    "config",
+    "errors",
+    "export",
+    "outputs",
+    "play",
+    "registers",
+    "sources",
+    "writes",
+)
 
 __all__ = ["__version__", *_NAMES, *_PACKAGES]  # noqa: PLE0604
 
 if TYPE_CHECKING:
     from sidlearn.chip.sid import SID, render
     from sidlearn.errors import SidlearnError
-    from sidlearn.export import save
+    from sidlearn.outputs import save
     from sidlearn.sources import load
     from sidlearn.writes import RegisterFrames, RegisterWrites, SidPort
 

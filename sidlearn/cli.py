@@ -1,0 +1,316 @@
+"""The command line: parses, calls the public API, prints. What it imports it imports inside the verb that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sidlearn import __version__
+from sidlearn.errors import SidlearnError, nearest, one_of
+
+if TYPE_CHECKING:
+    from sidlearn.config import Config
+    from sidlearn.sources import Request
+
+DONE, PROGRAM_ERROR, BAD_USE = 0, 1, 2
+"""Exit statuses; Ctrl-C gives 130."""
+
+COMPILING = "compiling the chip for this computer: once only, up to a minute"
+
+
+class UsageError(SidlearnError):
+    """A command line that cannot be understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of one line that name the nearest valid word."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            name = action.dest if action.dest == "verb" else "/".join(action.option_strings) or action.dest
+            raise UsageError(f"{name} {value!r}: expected {one_of(action.choices)}{nearest(value, action.choices)}")
+
+
+def number(kind: type, least: float, most: float) -> Any:
+    """Return an argparse type: a number of `kind` from `least` to `most`."""
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {what} from {least:g} to {most:g}, given {text!r}")
+        return value
+
+    return convert
+
+
+def build_parser() -> Parser:
+    """Return the parser of all verbs; shell completion is made from it too."""
+    parser = Parser(
+        prog="sidlearn", description="The sound chip of the Commodore 64, and a machine that learns the POKEs."
+    )
+    parser.add_argument("--version", action="version", version=f"sidlearn {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+
+    run = verbs.add_parser("run", help="play a program or a log aloud, or write it to files")
+    run.add_argument("source", metavar="SOURCE", help="listing, .prg, disk.d64:NAME, or register log .csv .dump")
+    run.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        action="append",
+        default=[],
+        help="a file to write: .wav .flac .csv .dump; may be given again",
+    )
+    run.add_argument(
+        "--play", action="store_true", help="play aloud too when files are written, where there is a sound device"
+    )
+    run.add_argument("--rate", type=number(int, 8_000, 192_000), metavar="HZ", help="samples a second")
+    run.add_argument("--mode", choices=("exact", "fast"), help="how the filter is solved")
+    _source_options(run)
+    run.set_defaults(do=_run)
+
+    tokenize = verbs.add_parser("tokenize", help="turn a listing into a program file")
+    tokenize.add_argument("listing", metavar="LISTING", help="a text listing: .bas .tok64 .txt")
+    tokenize.add_argument("-o", "--output", metavar="PROGRAM.prg", required=True)
+    tokenize.set_defaults(do=_tokenize)
+
+    list_ = verbs.add_parser("list", help="print a program file as a listing")
+    list_.add_argument("program", metavar="PROGRAM.prg", help="a BASIC program, or disk.d64:NAME")
+    list_.set_defaults(do=_list)
+
+    info = verbs.add_parser("info", help="tell what a source holds")
+    info.add_argument("source", metavar="SOURCE")
+    info.add_argument("--json", action="store_true", help="print one JSON object")
+    _source_options(info)
+    info.set_defaults(do=_info)
+
+    config = verbs.add_parser("config", help="print the settings in force, as a sidlearn.toml")
+    config.set_defaults(do=_config)
+
+    doctor = verbs.add_parser(
+        "doctor", help="tell what sound, cache and packages are found, and what to do where one is missing"
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(do=_doctor)
+
+    completion = verbs.add_parser("completion", help="print a completion script for a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(do=_completion)
+    return parser
+
+
+def _source_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="MODEL", help="6581 or 8580")
+    parser.add_argument("--video", choices=("pal", "ntsc"), help="television standard, which sets the clock")
+    parser.add_argument(
+        "--seconds",
+        type=number(float, 0.001, 36_000),
+        metavar="N",
+        help="how long a log lasts, or a program at the most",
+    )
+    parser.add_argument(
+        "--song", type=number(int, 1, 256), default=1, metavar="N", help="song of a file that holds several"
+    )
+
+
+def run_command(arguments: list[str] | None = None) -> int:
+    """Parse and run a command line; return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser()
+    try:
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            raise UsageError(_unknown_argument(parser, options.verb, unknown[0]))
+        return options.do(options)
+    except SidlearnError as error:
+        print(f"sidlearn: {error}", file=sys.stderr)
+        return BAD_USE
+
+
+def _unknown_argument(parser: Parser, verb: str, word: str) -> str:
+    verb_parser = verb_parsers(parser)[verb]
+    known = [o for a in verb_parser._actions for o in a.option_strings]
+    hint = nearest(word.partition("=")[0], known) if word.startswith("-") else ""
+    return f"{word!r}: not an argument of {verb}{hint}; see sidlearn {verb} --help"
+
+
+def verb_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each verb by its name."""
+    return next(a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+
+
+def _settings(options: argparse.Namespace) -> tuple[Config, Request]:
+    """Return settings and request with the command line applied."""
+    from dataclasses import replace
+
+    from sidlearn import config
+    from sidlearn.chip.models import check_name
+    from sidlearn.sources import Request
+
+    settings = config.load()
+    model = check_name(options.model or settings.chip.model)
+    video = options.video or settings.machine.video
+    chip = replace(settings.chip, model=model, mode=getattr(options, "mode", None) or settings.chip.mode)
+    audio = replace(settings.audio, rate=getattr(options, "rate", None) or settings.audio.rate)
+    machine = replace(settings.machine, video=video)
+    return replace(settings, chip=chip, audio=audio, machine=machine), Request(options.song, video, model)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sidlearn import outputs, sources
+    from sidlearn.terminal import note, patience
+
+    settings, request = _settings(options)
+    paths = [outputs.check(o) for o in options.output]
+    performance = sources.open_source(options.source, request)
+    if not paths:
+        return _run_aloud(options, performance, settings)
+    with patience(COMPILING):
+        result = sources.perform(performance, request, options.seconds, settings)
+        _print_petscii(result.printed)
+        for path in paths:
+            chip, audio = settings.chip, settings.audio
+            outputs.save(result.writes, path, chip.model, audio.rate, chip.mode, audio.wav_bits)
+            note(f"{path}: {result.writes.seconds:.2f} s, {len(result.writes)} writes")
+    if result.cut and options.seconds is None:
+        note(
+            f"{options.source}: stopped after {settings.machine.seconds} s of its own time; --seconds sets another limit"
+        )
+    if options.play:
+        _play_written(result.writes, options, settings)
+    return PROGRAM_ERROR if result.error else DONE
+
+
+def _run_aloud(options: argparse.Namespace, performance: Any, settings: Config) -> int:
+    from sidlearn.play.player import play
+    from sidlearn.terminal import note, patience
+
+    with patience(COMPILING, after_seconds=2.5) as waiting:
+        cut = play(performance, settings, options.seconds, printed=_print_petscii, started=waiting.cancel)
+    if cut and options.seconds is None:
+        note(
+            f"{options.source}: stopped after {settings.machine.seconds} s of its own time; --seconds sets another limit"
+        )
+    return PROGRAM_ERROR if performance.error else DONE
+
+
+def _play_written(writes: Any, options: argparse.Namespace, settings: Config) -> None:
+    from sidlearn.errors import DeviceError
+    from sidlearn.play.player import play
+    from sidlearn.sources import LogPerformance
+    from sidlearn.terminal import note
+
+    try:
+        play(LogPerformance(writes, "register log"), settings, writes.seconds)
+    except DeviceError as error:
+        note(f"not played aloud: {error}")
+
+
+def _print_petscii(data: bytes) -> None:
+    from sidlearn.basic.petscii import to_terminal
+
+    if data:
+        sys.stdout.write(to_terminal(data))
+        sys.stdout.flush()
+
+
+def _tokenize(options: argparse.Namespace) -> int:
+    from sidlearn.basic.listing import read_program
+    from sidlearn.errors import OutputError
+    from sidlearn.files import whole_file
+
+    output = Path(options.output)
+    if output.suffix.lower() != ".prg":
+        raise OutputError(f"{output}: expected a name that ends in .prg")
+    program = read_program(options.listing)
+    with whole_file(output) as file:
+        file.write(program)
+    return DONE
+
+
+def _list(options: argparse.Namespace) -> int:
+    from sidlearn.basic.listing import detokenize, read_program
+
+    print(detokenize(read_program(options.program)), end="")
+    return DONE
+
+
+def _info(options: argparse.Namespace) -> int:
+    from sidlearn import sources
+
+    settings, request = _settings(options)
+    performance = sources.open_source(options.source, request)
+    facts = [("file", str(options.source)), ("kind", performance.kind), *performance.facts()]
+    result = sources.perform(performance, request, options.seconds, settings)
+    writes = result.writes
+    facts.append(
+        ("length", f"{writes.seconds:.3f} s, {writes.length} cycles at {writes.clock_hz} Hz ({request.video})")
+    )
+    facts.append(("writes", f"{len(writes)} to {writes.sids} SID{'s' if writes.sids > 1 else ''}"))
+    facts += _voices(writes)
+    if result.error or result.cut:
+        facts.append(("end", result.error or "runs on at the time limit"))
+    facts = list(dict(facts).items())
+    if options.json:
+        import json
+
+        print(json.dumps(dict(facts)))
+    else:
+        width = max(len(name) for name, _ in facts)
+        print("\n".join(f"{name:<{width}}  {text}" for name, text in facts))
+    return DONE
+
+
+def _voices(writes: Any) -> list[tuple[str, str]]:
+    """Return for each voice how many notes its gate begins."""
+    from sidlearn.registers import CONTROL, GATE, VOICES, voice_register
+
+    rows = []
+    for voice in range(VOICES):
+        control = writes.events[writes.events["register"] == voice_register(voice, CONTROL)]["value"]
+        gates = control & GATE
+        notes = int(((gates[1:] == 1) & (gates[:-1] == 0)).sum()) + int(len(gates) > 0 and gates[0])
+        rows.append((f"voice {voice + 1}", f"{notes} notes"))
+    return rows
+
+
+def _config(options: argparse.Namespace) -> int:
+    from sidlearn import config
+
+    table = None
+    for setting in config.describe():
+        if setting.table != table:
+            table = setting.table
+            print(f"[{table}]")
+        value = f'"{setting.value}"' if isinstance(setting.value, str) else setting.value
+        print(f"{setting.key} = {value}  # {setting.origin}: {setting.text}")
+    return DONE
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from sidlearn import doctor
+
+    findings = doctor.examine()
+    if options.json:
+        import json
+
+        print(json.dumps([f.__dict__ for f in findings]))
+    else:
+        print(doctor.report(findings))
+    return PROGRAM_ERROR if any(f.state == doctor.FAULT for f in findings) else DONE
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from sidlearn.completion import script
+
+    print(script(build_parser(), options.shell), end="")
+    return DONE

@@ -1,0 +1,165 @@
+"""What sidlearn finds on this computer: every problem at once, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from sidlearn import __version__
+from sidlearn.errors import SidlearnError
+from sidlearn.terminal import colour
+
+GOOD, POOR, FAULT = "ok", "note", "fault"
+"""All well; something is not there that only some tasks need; nothing will work before this is mended."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: its state (`GOOD`, `POOR` or `FAULT`), what was found, and the remedy if any."""
+
+    subject: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything; nothing that fails keeps the rest from being looked at."""
+    return [finding for check in CHECKS for finding in check()]
+
+
+def report(findings: list[Finding]) -> str:
+    """Return the findings as text for people."""
+    width = max(len(f.subject) for f in findings)
+    marks = {GOOD: ("ok   ", "32"), POOR: ("note ", "33"), FAULT: ("FAULT", "31")}
+    lines = []
+    for f in findings:
+        mark, code = marks[f.state]
+        lines.append(f"{colour(mark, code)}  {f.subject:<{width}}  {f.found}")
+        if f.remedy:
+            lines.append(f"{'':<{width + 9}}-> {f.remedy}")
+    return "\n".join(lines)
+
+
+def _system() -> Iterator[Finding]:
+    yield Finding("sidlearn", GOOD, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")
+    if not getattr(sys, "_is_gil_enabled", lambda: True)() or platform.python_implementation() != "CPython":
+        yield Finding("Python", FAULT, platform.python_implementation(), "numba needs CPython with the GIL")
+
+
+def _packages() -> Iterator[Finding]:
+    for name, needed_for in (
+        ("numpy", None),
+        ("numba", None),
+        ("soundfile", "sound files"),
+        ("mido", "MIDI"),
+        ("matplotlib", "pictures: pip install 'sidlearn[plot]'"),
+        ("torch", "learning: pip install 'sidlearn[learn]'"),
+    ):
+        version = _version(name)
+        if version:
+            yield Finding(name, GOOD, version)
+        elif needed_for is None:
+            yield Finding(name, FAULT, "not installed", f"pip install {name}")
+        else:
+            yield Finding(name, POOR, f"not installed; needed for {needed_for}")
+
+
+def _pygame() -> Iterator[Finding]:
+    community, old = _version("pygame-ce"), _version("pygame")
+    if community and old:
+        yield Finding(
+            "pygame", FAULT, f"pygame {old} and pygame-ce {community} are both installed and break each other",
+            "pip uninstall -y pygame pygame-ce && pip install pygame-ce",
+        )  # fmt: skip
+    elif community or old:
+        yield Finding("pygame", GOOD, f"pygame-ce {community}" if community else f"pygame {old}")
+    else:
+        yield Finding("pygame", FAULT, "not installed", "pip install pygame-ce")
+
+
+def _sound() -> Iterator[Finding]:
+    from sidlearn.play import speaker
+
+    try:
+        driver, names = speaker.devices()
+    except SidlearnError as error:
+        yield Finding("speakers", POOR, str(error), "sidlearn run SOURCE -o out.wav writes a file and needs none")
+        return
+    yield Finding("speakers", GOOD, f"{driver}: {', '.join(names) or 'default device'}")
+
+
+def _midi() -> Iterator[Finding]:
+    if not _version("mido"):
+        return
+    import mido
+
+    try:
+        names = mido.get_input_names()
+    except Exception as error:  # every backend has errors of its own, python-rtmidi's without a common base
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield Finding("MIDI", POOR, f"no MIDI system: {reason}", "pip install 'sidlearn[midi]' for keyboards")
+        return
+    yield Finding("MIDI", GOOD if names else POOR, ", ".join(names) or "no input port")
+
+
+def _display() -> Iterator[Finding]:
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        yield Finding("display", POOR, "none (neither DISPLAY nor WAYLAND_DISPLAY is set)")
+    else:
+        yield Finding("display", GOOD, os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or sys.platform)
+
+
+def _cache() -> Iterator[Finding]:
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or _default_cache())
+    if not os.access(folder, os.W_OK):
+        yield Finding("kernel cache", POOR, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder of yours")
+        return
+    compiled = sum(1 for _ in folder.rglob("*.nbc"))
+    state = f"{compiled} compiled kernels" if compiled else "empty: the first sound takes up to a minute"
+    yield Finding("kernel cache", GOOD, f"{folder}, {state}")
+
+
+def _default_cache() -> Path:
+    from sidlearn._kernel import cache_dir
+
+    return cache_dir()
+
+
+def _settings() -> Iterator[Finding]:
+    from sidlearn import config
+
+    for path in config.files():
+        try:
+            count = len(config.read(path))
+        except SidlearnError as error:
+            yield Finding("settings", FAULT, str(error), "sidlearn config shows every option")
+        else:
+            yield Finding("settings", GOOD, f"{path}: {count} options")
+    if not config.files():
+        yield Finding("settings", GOOD, "built-in")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _system,
+    _packages,
+    _pygame,
+    _sound,
+    _midi,
+    _display,
+    _cache,
+    _settings,
+)
+"""What is looked at, in the order of the report."""

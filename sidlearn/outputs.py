@@ -1,0 +1,84 @@
+"""From register writes to a file of any kind: `OUTPUTS` maps a suffix to what writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sidlearn import audio
+from sidlearn.errors import OutputError, nearest, one_of
+from sidlearn.export import EXPORTERS, Exporter
+from sidlearn.files import whole_file
+from sidlearn.writes import RegisterWrites
+
+
+@dataclass(frozen=True)
+class Sound:
+    """How writes become a sound file."""
+
+    model: str = "6581"
+    mode: str = "exact"
+    sample_rate: int = 44_100
+    wav_bits: int = 16
+
+
+def _write_log(exporter: Exporter, writes: RegisterWrites, path: Path, sound: Sound) -> None:
+    with whole_file(path) as file:
+        exporter(writes, file)
+
+
+def _write_sound(writes: RegisterWrites, path: Path, sound: Sound) -> None:
+    from sidlearn.chip.sid import render
+
+    samples = render(writes, sound.model, sound.sample_rate, sound.mode)
+    audio.write(path, samples, sound.sample_rate, sound.wav_bits)
+
+
+OUTPUTS: dict[str, Callable[[RegisterWrites, Path, Sound], None]] = {
+    **dict.fromkeys(audio.FORMATS, _write_sound),
+    **{suffix: partial(_write_log, exporter) for suffix, exporter in EXPORTERS.items()},
+}
+"""Suffix -> function that writes such a file."""
+
+
+def check(path: str | Path) -> Path:
+    """Return `path` if a file of that kind can be written there.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is unknown or the folder is missing.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in OUTPUTS:
+        given = f"ends in {suffix!r}" if suffix else "has no suffix"
+        raise OutputError(f"{path}: {given}, expected {one_of(OUTPUTS)}{nearest(suffix, OUTPUTS)}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: no folder {str(path.parent)!r} to write it in")
+    return path
+
+
+def save(
+    writes: RegisterWrites,
+    path: str | Path,
+    model: str = "6581",
+    sample_rate: int = 44_100,
+    mode: str = "exact",
+    wav_bits: int = 16,
+) -> None:
+    """Write register writes as sound (``.wav .flac``) or as a log (``.csv .dump``).
+
+    The file appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is unknown or the place cannot be written.
+    """
+    if not isinstance(writes, RegisterWrites):
+        raise OutputError(f"save: expected RegisterWrites, given {type(writes).__name__}")
+    path = check(path)
+    OUTPUTS[path.suffix.lower()](writes, path, Sound(model, mode, sample_rate, wav_bits))

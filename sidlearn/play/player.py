@@ -1,0 +1,184 @@
+"""The loop that plays a source aloud: run it a little ahead of the speakers, show where it is, stop at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from sidlearn import clock, registers
+from sidlearn.config import Config
+from sidlearn.play.speaker import Speaker
+from sidlearn.terminal import Progress, colour
+
+if TYPE_CHECKING:
+    from sidlearn.chip.sid import SID
+
+NAMES = ("C-", "C#", "D-", "D#", "E-", "F-", "F#", "G-", "G#", "A-", "A#", "B-")
+WAVEFORMS = (
+    (registers.NOISE, "noise"),
+    (registers.PULSE, "pulse"),
+    (registers.SAWTOOTH, "saw"),
+    (registers.TRIANGLE, "tri"),
+)
+VOICE_COLOURS = ("92", "96", "95")
+
+POLL_SECONDS = 0.01
+"""How often the loop looks at the queue."""
+
+
+class Source(Protocol):
+    """What the player needs of a `sidlearn.sources.Performance`."""
+
+    clock_hz: int
+    sids: int
+    ended: bool
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Play on and return the new writes."""
+
+    def printed(self) -> bytes:
+        """Return what a program has printed since the last call."""
+
+
+class Chips:
+    """The one to three SIDs that a source writes to, mixed to one signal."""
+
+    def __init__(self, source: Source, settings: Config) -> None:
+        from sidlearn.chip.sid import SID
+
+        chip = settings.chip
+        self.sids: list[SID] = [
+            SID(chip.model, settings.audio.rate, clock_hz=source.clock_hz, mode=chip.mode) for _ in range(source.sids)
+        ]
+
+    def clock(self, events: np.ndarray, until_cycle: int) -> np.ndarray:
+        """Return the sound up to `until_cycle`, with `events` acting on the way."""
+        for cycle, register, value in events.tolist():
+            self.sids[register // registers.MIRROR].poke(cycle, register % registers.MIRROR, value)
+        parts = [sid.clock(until_cycle - sid.cycle) for sid in self.sids]
+        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)
+
+    @property
+    def sounding(self) -> bool:
+        """Whether any envelope is above zero."""
+        return any(sid.sounding for sid in self.sids)
+
+
+def play(
+    source: Source,
+    settings: Config,
+    seconds: float | None = None,
+    printed: Callable[[bytes], None] = lambda _: None,
+    started: Callable[[], None] = lambda: None,
+) -> bool:
+    """Play a source aloud to its end and until its last note has died away.
+
+    Parameters
+    ----------
+    source : Source
+    settings : Config
+    seconds : float, optional
+        Where to stop; without it ``machine.seconds``.
+    printed : callable
+        Takes what the program prints, as it prints it.
+    started : callable
+        Called once, when the first sound goes to the speakers.
+
+    Returns
+    -------
+    cut : bool
+        Whether the source was stopped at the limit.
+
+    Raises
+    ------
+    DeviceError
+        If there is no sound device.
+    """
+    audio = settings.audio
+    limit = clock.seconds_to_cycles(settings.machine.seconds if seconds is None else seconds, source.clock_hz)
+    step = source.clock_hz // 25
+    ahead = audio.ahead_ms * audio.rate // 1000
+    with Speaker(audio.rate, audio.block) as speaker, Progress() as progress:
+        chips = Chips(source, settings)
+        meter = Meter(source.clock_hz, seconds)
+        cycle, sent, running = 0, 0, False
+        tail_end = None
+        while True:
+            while speaker.queued < ahead and cycle < limit and (tail_end is None or cycle < tail_end):
+                cycle = min(cycle + step, limit)
+                events = source.advance(cycle)
+                sound = chips.clock(events, cycle)
+                speaker.write(sound)
+                sent += len(sound)
+                meter.note(events)
+                printed_now = source.printed()
+                if printed_now:
+                    progress.clear()
+                    printed(printed_now)
+                if source.ended:
+                    tail_end = tail_end or cycle + clock.seconds_to_cycles(audio.tail_seconds, source.clock_hz)
+                    if not chips.sounding:
+                        tail_end = cycle
+            finished = cycle >= limit or (tail_end is not None and cycle >= tail_end)
+            if not running and (finished or speaker.queued >= ahead):
+                speaker.start()
+                started()
+                running = True
+            progress.show(meter.line((sent - speaker.queued) / audio.rate))
+            if finished and not speaker.queued:
+                time.sleep(2 * audio.block / audio.rate)  # what the device holds past the queue
+                return not source.ended
+            time.sleep(POLL_SECONDS)
+
+
+class Meter:
+    """The progress line: the time, and what each voice plays at that time."""
+
+    def __init__(self, clock_hz: int, seconds: float | None) -> None:
+        self._clock_hz = clock_hz
+        self._seconds = seconds
+        self._image = [0] * registers.WRITABLE
+        self._waiting: list[tuple[int, int, int]] = []
+
+    def note(self, events: np.ndarray) -> None:
+        """Take writes that have been sent on but not been heard yet."""
+        self._waiting += [e for e in events.tolist() if e[1] < registers.WRITABLE]
+
+    def line(self, heard_seconds: float) -> str:
+        """Return the line for the moment that is heard now."""
+        heard = heard_seconds * self._clock_hz
+        count = 0
+        for cycle, register, value in self._waiting:
+            if cycle > heard:
+                break
+            self._image[register] = value
+            count += 1
+        del self._waiting[:count]
+        total = f" / {minutes(self._seconds)}" if self._seconds else ""
+        voices = "  ".join(colour(f"{v + 1} {self._voice(v)}", VOICE_COLOURS[v]) for v in range(registers.VOICES))
+        return f"{minutes(heard_seconds)}{total}  {voices}"
+
+    def _voice(self, voice: int) -> str:
+        image = self._image[voice * registers.VOICE_STRIDE :]
+        control = image[registers.CONTROL]
+        if not control & registers.GATE:
+            return f"{'-':<9}"
+        freq = image[registers.FREQ_LO] | image[registers.FREQ_HI] << 8
+        waves = "+".join(name for bit, name in WAVEFORMS if control & bit) or "none"
+        return f"{note_name(clock.freq_to_hz(freq, self._clock_hz))} {waves:<5}"
+
+
+def note_name(hz: float) -> str:
+    """Return the nearest note of the tempered scale (A-4 is 440 Hz), such as ``C#5``."""
+    if hz <= 0:
+        return "---"
+    semitone = round(12 * np.log2(hz / 440)) + 57
+    return f"{NAMES[semitone % 12]}{semitone // 12}" if semitone >= 0 else "---"
+
+
+def minutes(seconds: float) -> str:
+    """Return seconds as ``m:ss.s``."""
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"

@@ -1,0 +1,343 @@
+"""From a file to register writes: `SOURCES` maps a suffix to what opens it, `load` and `perform` play it through.
+
+Every source is a `Performance`: something that makes writes in slices of time. A log has them all beforehand, a BASIC
+program makes them as it runs, so that speakers and files are served by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from sidlearn import clock
+from sidlearn.config import Config
+from sidlearn.errors import SourceError, nearest, one_of
+from sidlearn.writes import WRITE_DTYPE, LogPort, RegisterWrites
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user may ask of a source."""
+
+    song: int = 1
+    video: str = clock.PAL.name
+    model: str = "6581"
+
+    @property
+    def clock_hz(self) -> int:
+        """Chip cycles a second."""
+        return clock.video(self.video).clock_hz
+
+
+class Performance(Protocol):
+    """A source at play."""
+
+    kind: str
+    clock_hz: int
+    sids: int
+    cycle: int
+    """How far it has come."""
+    ended: bool
+    error: str | None
+    """The message of a program that ended in an error."""
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Play on to `until_cycle` or the end; return the new writes (`WRITE_DTYPE`), those before `until_cycle`."""
+
+    def printed(self) -> bytes:
+        """Return what a program has printed since the last call, in PETSCII."""
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what `sidlearn info` tells, as (name, text)."""
+
+
+class LogPerformance:
+    """A register log at play."""
+
+    error = None
+
+    def __init__(self, writes: RegisterWrites, kind: str) -> None:
+        self.kind = kind
+        self.clock_hz = writes.clock_hz
+        self.sids = writes.sids
+        self.cycle = 0
+        self.writes = writes
+        self._next = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it has been played."""
+        return self.cycle >= self.writes.length and self._next >= len(self.writes)
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Return the writes up to `until_cycle`."""
+        events = self.writes.events
+        end = int(np.searchsorted(events["cycle"], until_cycle))
+        part = events[self._next : end]
+        self._next = max(end, self._next)
+        self.cycle = max(min(until_cycle, self.writes.length + 1), self.cycle)
+        return part
+
+    def printed(self) -> bytes:
+        """Return nothing: a log does not print."""
+        return b""
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return its size."""
+        return [("writes", str(len(self.writes)))]
+
+
+class BasicPerformance:
+    """A BASIC program at play."""
+
+    kind = "BASIC program"
+    sids = 1
+
+    def __init__(self, program: bytes, request: Request) -> None:
+        from sidlearn.basic.interpreter import Interpreter
+
+        self.program = program
+        self.clock_hz = request.clock_hz
+        self._port = ReadbackPort(request)
+        self._interpreter = Interpreter(program, self._port, video=request.video)
+        self._taken = 0
+        self._printed = 0
+
+    @property
+    def cycle(self) -> int:
+        """Where its clock stands."""
+        return int(self._interpreter.cycle)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program has come to its end."""
+        return bool(self._interpreter.ended)
+
+    @property
+    def error(self) -> str | None:
+        """BASIC's own message, if it ended with one."""
+        return self._interpreter.error
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Run to `until_cycle`. A statement is never cut, so writes past it wait for the next call."""
+        self._interpreter.run(until_cycle)
+        port = self._port
+        end = self._taken
+        while end < len(port.cycles) and port.cycles[end] < until_cycle:
+            end += 1
+        part = slice(self._taken, end)
+        self._taken = end
+        events = np.empty(part.stop - part.start, WRITE_DTYPE)
+        events["cycle"], events["register"], events["value"] = (
+            port.cycles[part],
+            port.registers[part],
+            port.values[part],
+        )
+        return events
+
+    def printed(self) -> bytes:
+        """Return what it has sent to the screen since the last call."""
+        part = bytes(self._interpreter.output[self._printed :])
+        self._printed += len(part)
+        return part
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return its size in lines and bytes."""
+        from sidlearn.basic.listing import line_numbers
+
+        numbers = line_numbers(self.program)
+        span = f"{len(numbers)} lines, {numbers[0]} to {numbers[-1]}" if numbers else "no lines"
+        return [("program", f"{span}; {len(self.program) - 2} bytes")]
+
+
+class ReadbackPort(LogPort):
+    """A log that answers PEEKs of OSC3, ENV3 and the paddles from a chip, which exists from the first such PEEK on."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._request = request
+        self._chip = None
+        self._fed = 0
+
+    def peek(self, cycle: int, register: int) -> int:
+        """Return what the chip answers after `cycle` cycles of these writes."""
+        from sidlearn.chip.sid import SID
+
+        if self._chip is None:
+            self._chip = SID(self._request.model, clock_hz=self._request.clock_hz)
+        for i in range(self._fed, len(self.cycles)):
+            self._chip.poke(self.cycles[i], self.registers[i], self.values[i])
+        self._fed = len(self.cycles)
+        return self._chip.peek(cycle, register)
+
+
+def _open_listing(path: Path, request: Request) -> Performance:
+    from sidlearn.basic.listing import read_program
+
+    return BasicPerformance(read_program(path), request)
+
+
+def _open_csv(path: Path, request: Request) -> Performance:
+    from sidlearn.export import csv_log
+
+    return LogPerformance(csv_log.read(_text(path), str(path), request.clock_hz), "register log")
+
+
+def _open_dump(path: Path, request: Request) -> Performance:
+    from sidlearn.export import vice_dump
+
+    return LogPerformance(vice_dump.read(_text(path), str(path), request.clock_hz), "VICE sound dump")
+
+
+SOURCES: dict[str, Callable[[Path, Request], Performance]] = {
+    ".bas": _open_listing,
+    ".tok64": _open_listing,
+    ".txt": _open_listing,
+    ".prg": _open_listing,
+    ".p00": _open_listing,
+    ".d64": _open_listing,
+    ".csv": _open_csv,
+    ".dump": _open_dump,
+}
+"""Suffix -> function that opens such a file."""
+
+
+def suffix_of(path: str | Path) -> str:
+    """Return the suffix that decides about a source: ``.d64`` for ``disk.d64:NAME`` too."""
+    name = str(path)
+    disk, colon, _ = name.lower().partition(".d64:")
+    return ".d64" if colon and disk else Path(name).suffix.lower()
+
+
+def open_source(path: str | Path, request: Request | None = None) -> Performance:
+    """Return the performance of a file.
+
+    Raises
+    ------
+    SourceError
+        If it is missing or of an unknown kind; what it holds may raise other errors of the family.
+    """
+    request = request or Request()
+    suffix = suffix_of(path)
+    file = (
+        Path(str(path)[: str(path).lower().index(".d64:") + 4])
+        if suffix == ".d64" and not Path(path).exists()
+        else Path(path)
+    )
+    if file.is_dir():
+        raise SourceError(f"{path}: expected a file, this is a folder")
+    if not file.exists():
+        near = nearest(file.name, [p.name for p in file.parent.iterdir()]) if file.parent.is_dir() else ""
+        raise SourceError(f"{path}: no such file{near}")
+    if suffix not in SOURCES:
+        given = f"ends in {suffix!r}" if suffix else "has no suffix"
+        raise SourceError(f"{path}: {given}, expected {one_of(SOURCES)}{nearest(suffix, SOURCES)}")
+    if request.song != 1:
+        raise SourceError(f"{path}: song {request.song}: this kind of file holds one song")
+    return SOURCES[suffix](Path(path), request)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A source played through."""
+
+    writes: RegisterWrites
+    printed: bytes
+    error: str | None
+    cut: bool
+    """Whether it was stopped at the time limit."""
+
+
+def perform(
+    performance: Performance, request: Request, seconds: float | None = None, config: Config | None = None
+) -> Result:
+    """Play a source through and return what it wrote.
+
+    Parameters
+    ----------
+    performance : Performance
+    request : Request
+    seconds : float, optional
+        The length of a log; where a program is stopped at the latest. Without it a program is stopped after
+        ``machine.seconds`` of its own time, and sound goes on after the last write until the chip is silent,
+        ``audio.tail_seconds`` at the most.
+    """
+    config = config or Config()
+    hz = performance.clock_hz
+    limit = clock.seconds_to_cycles(config.machine.seconds if seconds is None else seconds, hz)
+    if isinstance(performance, LogPerformance):
+        log = performance.writes
+        writes = log if seconds is None else RegisterWrites(log.cut(limit).events, limit, hz)
+        printed, cut = b"", False
+    else:
+        writes, printed = _run(performance, limit)
+        cut = not performance.ended
+    if not cut and (writes.length < limit or seconds is None):
+        most = clock.seconds_to_cycles(config.audio.tail_seconds, hz)
+        if seconds is not None:
+            most = min(most, limit - writes.length)
+        writes = RegisterWrites(writes.events, writes.length + release_cycles(writes, request.model, most), hz)
+    return Result(writes, printed, performance.error, cut)
+
+
+def _run(performance: Performance, limit: int) -> tuple[RegisterWrites, bytes]:
+    """Run a program to its end or to `limit`; return its writes and what it printed."""
+    parts, printed = [np.empty(0, WRITE_DTYPE)], []
+    while not performance.ended and performance.cycle < limit:
+        parts.append(performance.advance(limit))
+        printed.append(performance.printed())
+    writes = RegisterWrites(np.concatenate(parts), min(performance.cycle, limit), performance.clock_hz)
+    return writes, b"".join(printed)
+
+
+def release_cycles(writes: RegisterWrites, model: str, limit: int) -> int:
+    """Return for how many cycles after its end a log still sounds, `limit` at the most."""
+    from sidlearn.chip import sounding_cycles
+
+    if not len(writes) or limit <= 0:
+        return 0
+    return max(sounding_cycles(writes.sid(n) if writes.sids > 1 else writes, model, limit) for n in range(writes.sids))
+
+
+def load(
+    path: str | Path,
+    song: int = 1,
+    seconds: float | None = None,
+    video: str = clock.PAL.name,
+    model: str = "6581",
+) -> RegisterWrites:
+    """Return the register writes of any source.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.bas .tok64 .txt`` listings, ``.prg .p00``, ``disk.d64:NAME``, register logs ``.csv .dump``.
+    song : int
+        Counted from 1, for files that hold several.
+    seconds : float, optional
+        The length of a log; the most of a program's own time.
+    video : str
+        ``pal`` or ``ntsc``: the clock.
+    model : str
+        The chip that answers the PEEKs of a program.
+
+    Raises
+    ------
+    SourceError, ListingError, WritesError
+        If the file cannot be used.
+    """
+    request = Request(song, video, model)
+    return perform(open_source(path, request), request, seconds).writes
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SourceError(f"{path}: expected a text file, this is binary") from None
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
