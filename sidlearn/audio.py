@@ -12,7 +12,7 @@ from sidlearn.files import whole_file
 FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 """Suffix -> libsndfile's name of the format, for writing; reading takes whatever libsndfile knows."""
 
-WAV_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
 
 def read(path: str | Path) -> tuple[np.ndarray, int]:
@@ -54,9 +54,9 @@ def write(path: str | Path, audio: np.ndarray, sample_rate: int, wav_bits: int =
     if name is None:
         raise AudioError(f"{path}: expected a sound file ending in {one_of(FORMATS)}")
     audio = check(audio)
-    subtype = WAV_SUBTYPES[wav_bits] if name == "WAV" else "PCM_24"
+    bits = wav_bits if name == "WAV" else 24
     with whole_file(path) as file:
-        soundfile.write(file, audio, sample_rate, format=name, subtype=subtype)
+        soundfile.write(file, _quantise(audio, bits), sample_rate, format=name, subtype=SUBTYPES[bits])
 
 
 def check(audio: object) -> np.ndarray:
@@ -77,3 +77,12 @@ def check(audio: object) -> np.ndarray:
         where = int(np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(axis=1))[0])
         raise AudioError(f"sound: expected finite numbers, sample {where} is {samples[where]}")
     return samples
+
+
+def _quantise(audio: np.ndarray, bits: int) -> np.ndarray:
+    """Return samples in steps of 2 ** (1 - bits), at the top of an integer; libsndfile would scale by one step less."""
+    if bits == 32:
+        return audio
+    steps = np.rint(audio.astype(np.float64) * (1 << bits - 1))
+    steps = np.clip(steps, -(1 << bits - 1), (1 << bits - 1) - 1).astype(np.int32)
+    return steps.astype(np.int16) if bits == 16 else steps << 32 - bits

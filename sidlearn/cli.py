@@ -181,10 +181,8 @@ def _run(options: argparse.Namespace) -> int:
             chip, audio = settings.chip, settings.audio
             outputs.save(result.writes, path, chip.model, audio.rate, chip.mode, audio.wav_bits)
             note(f"{path}: {result.writes.seconds:.2f} s, {len(result.writes)} writes")
-    if result.cut and options.seconds is None:
-        note(
-            f"{options.source}: stopped after {settings.machine.seconds} s of its own time; --seconds sets another limit"
-        )
+    if result.cut:
+        _note_cut(options, settings)
     if options.play:
         _play_written(result.writes, options, settings)
     return PROGRAM_ERROR if result.error else DONE
@@ -192,15 +190,21 @@ def _run(options: argparse.Namespace) -> int:
 
 def _run_aloud(options: argparse.Namespace, performance: Any, settings: Config) -> int:
     from sidlearn.play.player import play
-    from sidlearn.terminal import note, patience
+    from sidlearn.terminal import patience
 
     with patience(COMPILING, after_seconds=2.5) as waiting:
         cut = play(performance, settings, options.seconds, printed=_print_petscii, started=waiting.cancel)
-    if cut and options.seconds is None:
-        note(
-            f"{options.source}: stopped after {settings.machine.seconds} s of its own time; --seconds sets another limit"
-        )
+    if cut:
+        _note_cut(options, settings)
     return PROGRAM_ERROR if performance.error else DONE
+
+
+def _note_cut(options: argparse.Namespace, settings: Config) -> None:
+    from sidlearn.terminal import note
+
+    if options.seconds is None:
+        limit = settings.machine.seconds
+        note(f"{options.source}: stopped after {limit} s of its own time; --seconds sets another limit")
 
 
 def _play_written(writes: Any, options: argparse.Namespace, settings: Config) -> None:

@@ -43,7 +43,8 @@ def _bash(verbs: Verbs) -> str:
         ]
     return f"""# sidlearn completion for bash: eval "$(sidlearn completion bash)"
 _sidlearn() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" verb="${{COMP_WORDS[1]}}" words="" plain=""
+  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
+  local verb="${{COMP_WORDS[1]}}" words="" plain=""
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "{" ".join(verbs)} --help --version" -- "$current")); return
@@ -56,7 +57,8 @@ _sidlearn() {{
   esac
   case "$current" in
     -*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
-    *) if [ -n "$plain" ]; then COMPREPLY=($(compgen -W "$plain" -- "$current")); else COMPREPLY=($(compgen -f -- "$current")); fi ;;
+    *) if [ -n "$plain" ]; then COMPREPLY=($(compgen -W "$plain" -- "$current"))
+       else COMPREPLY=($(compgen -f -- "$current")); fi ;;
   esac
 }}
 complete -o filenames -F _sidlearn sidlearn

@@ -18,7 +18,9 @@ def _source_hash() -> str:
     That is every package that holds a kernel, and the base modules whose constants kernels may read.
     """
     package = ROOT / "sidlearn"
-    folders = {path.parent for path in package.rglob("*.py") if "@kernel" in path.read_text(encoding="utf-8")} - {package}
+    folders = {path.parent for path in package.rglob("*.py") if "@kernel" in path.read_text(encoding="utf-8")} - {
+        package
+    }
     sources = {path for folder in folders for path in folder.glob("*.py")}
     sources |= {package / name for name in ("_kernel.py", "clock.py", "registers.py", "writes.py")}
     digest = hashlib.sha256()
