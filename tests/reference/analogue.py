@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from sidlearn._kernel import kernel
+from sidlearn.chip.models import VCR_ZERO
 
 ANALOGUE_DTYPE = np.dtype(
     [
@@ -77,9 +78,9 @@ def summer(chip, total, inputs, model):
 
 
 @kernel
-def softplus(vg, v, model):
-    """ln(1 + e^x) of a gate voltage (less threshold) over a voltage at the channel's end, in two thermal voltages."""
-    return between(model.softplus, (vg - v) * model.softplus_scale + model.softplus_offset)
+def vcr_current(over, model):
+    """Charge per cycle from one end of the voltage-controlled resistor, its gate's overdrive there being `over`."""
+    return between(model.vcr_current, over * model.vcr_current.size + VCR_ZERO)
 
 
 @kernel
@@ -93,9 +94,7 @@ def integrate_6581(vi, vx, vc, fc, model):
     over_x = model.drive - vx
     snake = model.snake * (over_x * over_x - over_in * over_in)
     gate = model.drive - math.sqrt(model.vcr_gate[fc] + over_in * over_in / 2) - model.threshold
-    source = softplus(gate, vx, model)
-    drain = softplus(gate, vi, model)
-    vc = vc + snake + model.vcr * (source * source - drain * drain)
+    vc = vc + snake + vcr_current(gate - vx, model) - vcr_current(gate - vi, model)
     return between(model.opamp_reverse, (vc + 1) / 2 * (model.opamp_reverse.size - 1)), vc
 
 
