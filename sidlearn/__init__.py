@@ -29,6 +29,7 @@ _PACKAGES = (
     "config",
     "errors",
     "export",
+    "learn",
     "outputs",
     "play",
     "registers",

@@ -93,6 +93,12 @@ def build_parser() -> Parser:
     _source_options(info)
     info.set_defaults(do=_info)
 
+    score = verbs.add_parser("score", help="tell how far a sound is from another")
+    score.add_argument("reference", metavar="REFERENCE.wav")
+    score.add_argument("candidate", metavar="CANDIDATE.wav")
+    score.add_argument("--json", action="store_true", help="print one JSON object")
+    score.set_defaults(do=_score)
+
     config = verbs.add_parser("config", help="print the settings in force, as a sidlearn.toml")
     config.set_defaults(do=_config)
 
@@ -285,6 +291,25 @@ def _voices(writes: Any) -> list[tuple[str, str]]:
         notes = int(((gates[1:] == 1) & (gates[:-1] == 0)).sum()) + int(len(gates) > 0 and gates[0])
         rows.append((f"voice {voice + 1}", f"{notes} notes"))
     return rows
+
+
+def _score(options: argparse.Namespace) -> int:
+    from sidlearn import audio
+    from sidlearn.errors import AudioError
+    from sidlearn.learn.metrics import METRICS
+
+    reference, rate = audio.read(options.reference)
+    candidate, other_rate = audio.read(options.candidate)
+    if rate != other_rate:
+        raise AudioError(f"{options.candidate}: {other_rate} Hz, expected the {rate} Hz of {options.reference}")
+    scores = {name: metric(reference, candidate, rate) for name, metric in METRICS.items()}
+    if options.json:
+        import json
+
+        print(json.dumps(scores))
+    else:
+        print("\n".join(f"{name.upper()}  {value:.2f} dB" for name, value in scores.items()))
+    return DONE
 
 
 def _config(options: argparse.Namespace) -> int:

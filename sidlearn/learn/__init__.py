@@ -1,0 +1,1 @@
+"""From sound to registers, and how well that went."""
