@@ -163,13 +163,25 @@ def load(name="6581", clock_hz=PAL.clock_hz, **profile):
     ModelError
         If there is no such chip, or it has no such parameter.
     """
-    if name not in MODELS:
-        raise ModelError(f"model {name!r}: expected {one_of(MODELS)}{nearest(name, MODELS)}")
+    check_name(name)
     known = [field.name for field in fields(Parameters)]
     for key in profile:
         if key not in known:
             raise ModelError(f"model {name}: no parameter {key!r}{nearest(key, known)}")
     return _build(replace(MODELS[name], **profile), float(clock_hz))
+
+
+def check_name(name):
+    """Return `name` if it is a key of `MODELS`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such chip.
+    """
+    if name not in MODELS:
+        raise ModelError(f"model {name!r}: expected {one_of(MODELS)}{nearest(name, MODELS)}")
+    return name
 
 
 @lru_cache(maxsize=16)
