@@ -1,16 +1,19 @@
 """Chip models: the tables of `sidlearn.chip.tables`, scaled to the kernel's units and packed into one record a chip.
 
 `MODELS` names the chips, `load` builds the record of one. A profile is a set of changes to a chip's `Parameters`:
-``load("6581", **PROFILES["follin"])``.
+``load("6581", **PROFILES["galway"])``.
 
 Units inside the record: every voltage v of the filter stands as u = (v - v_min) / (v_max - v_min), 0..1; a charge on
-an integrator's capacitor as voltage difference over (v_max - v_min), -1..1; sound as -1..1 of full scale.
+an integrator's capacitor as voltage over (v_max - v_min), -1..1; sound as -1..1 of full scale.
 """
+
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +28,6 @@ VCR_SIZE = 65536
 VCR_ZERO = 4096
 """Its entry for a gate voltage that is just the threshold above the channel's end."""
 
-_COMBINED = len(tables.COMBINED_ROWS)
-
 MODEL_DTYPE = np.dtype(
     [
         # Which chip, and where the digital half follows residfp instead of silicon.
@@ -40,14 +41,14 @@ MODEL_DTYPE = np.dtype(
         ("fade_t1", "i8"),  # and then between two such steps
         ("test_t0", "i8"),  # the same for the noise register while TEST is held
         ("test_t1", "i8"),
-        # Voices: u = voice_dc + voice_range * dac_wave[w] * dac_env[e] + voice_drift * dac_env[e].
+        # Voices: u = voice_dc + voice_drift * dac_env[e] + voice_range * dac_wave[w] * dac_env[e].
         ("voice_range", "f8"),  # also EXT IN: u = voice_dc + voice_range * level
         ("voice_dc", "f8"),
         ("voice_drift", "f8"),
         ("ext_in", "f8"),  # level that stands at EXT IN, -1..1
         # Filter.
-        ("filter_out_scale", "f8"),  # what the mixer gets of the sum s of the selected outputs: scale * s + offset
-        ("filter_out_offset", "f8"),
+        ("filter_out_scale", "f8"),  # what the mixer gets of the sum s of k selected outputs: scale * s + offset[k]
+        ("filter_out_offset", "f8", (4,)),
         ("rest", "f8"),  # u at which every stage rests; capacitors then hold 0
         ("drive", "f8"),  # gate drive of the integrators' transistors: 6581 Vdd - Vth, 8580 gate voltage - Vth
         ("threshold", "f8"),  # 6581: Vth
@@ -61,15 +62,16 @@ MODEL_DTYPE = np.dtype(
         # Tables. Those of gain stages go by the mean of the stage's inputs, u * STEPS.
         ("dac_wave", "f4", (4096,)),
         ("dac_env", "f4", (256,)),
-        ("combined", "u2", (_COMBINED, 4096)),
+        ("combined", "u2", (len(tables.COMBINED_ROWS), 4096)),
         ("summer", "f4", (7, STEPS + 1)),  # [number of inputs]; 2..6 are in use
         ("mixer", "f4", (8, STEPS + 1)),  # [number of inputs]
         ("volume", "f4", (16, STEPS + 1)),  # [VOL]
         ("resonance", "f4", (16, STEPS + 1)),  # [RES]
         ("opamp_reverse", "f4", (STEPS + 1,)),  # input of an integrator's op-amp, by (charge + 1) / 2 * STEPS
-        ("vcr_current", "f4", (VCR_SIZE,)),  # 6581: charge per cycle through the voltage-controlled resistor from one end,
-        # by (gate voltage - threshold - voltage of that end) * VCR_SIZE + VCR_ZERO
-        ("vcr_gate", "f8", (2048,)),  # 6581 [FC]: (drive - u of the gate voltage)**2 / 2
+        # 6581: charge per cycle through the voltage-controlled resistor from one of its ends, by
+        # (gate voltage - threshold - voltage of that end) * VCR_SIZE + VCR_ZERO
+        ("vcr_current", "f4", (VCR_SIZE,)),
+        ("vcr_gate", "f8", (2048,)),  # 6581 [FC]: (drive - u of the control voltage)**2 / 2
         ("cutoff", "f8", (2048,)),  # 8580 [FC]: charge per cycle through the integrator's switches, per square unit
     ],
     align=True,
@@ -78,47 +80,59 @@ MODEL_DTYPE = np.dtype(
 
 @dataclass(frozen=True)
 class Parameters:
-    """What makes one chip differ from another. Voltages in V, times in cycles."""
+    """What makes one chip differ from another."""
 
     is_8580: bool
     residfp: bool
-    combined: str  # key of tables.PULL_DOWNS without the chip: "average", "weak" or "strong"
-    # DACs
-    dac_ratio: float  # 2R / R
+    combined: str
+    """Set of combined waveforms: "average", "weak" or "strong"."""
+    dac_ratio: float
+    """2R / R of all ladders."""
     dac_terminated: bool
     dac_leak: float
+    """Share of its weight that a bit gives while it is off."""
     wave_saturates: bool
-    # voices
     voice_range_v: float
     voice_dc_v: float
+    """Level of a silent voice; on the 6581 this is what makes digis loud."""
     voice_drift_v: float
+    """Rise of that level from envelope 0 to 255."""
     ext_in: float
-    # filter
+    """Level that stands at EXT IN, -1..1."""
     supply_v: float
     threshold_v: float
-    max_v: float  # of the normalised range; its minimum is the op-amp's
+    max_v: float
+    """Upper end of the normalised range; the lower one is the op-amp's."""
     capacitor_f: float
-    transistor_a_v2: float  # u Cox
-    filter_curve: float  # 0..1, the position on residfp's scale: 0 bright, 1 dark
+    transistor_a_v2: float
+    """u Cox of the filter's transistors."""
+    filter_curve: float
+    """0..1, position between bright and dark on the scale of pyresidfp 0.17.0."""
+    cutoff_curve: tuple[float, float] | None
+    """6581: lowest cutoff in Hz and shift in FC steps of a measured curve, see `tables.cutoff_hz_6581`; None: by
+    `filter_curve`."""
     filter_out: float
-    # digital
+    """Strength of a filter output in the mixer against that of a voice."""
     fade_t0: int
+    """Cycles until a floating waveform output fades, and `fade_t1` between further steps."""
     fade_t1: int
     test_t0: int
+    """Cycles until the noise register creeps towards ones under TEST, and `test_t1` between further steps."""
     test_t1: int
     bus_decay: int
-    # output stage
+    """Cycles until the value on the data bus is gone."""
     output_gain: float
 
 
-# Measured on single chips (6581 R4AR 0687 14, 8580 R5 1690 25) for the emulators reSID and residfp; fade and creep times
-# are residfp's for a 6581 R3 and an 8580 R5; leak, saturation and voltages agree with pyresidfp 0.17.0.
+# Voltages and transistors: measured on a 6581 R4AR 0687 14 and an 8580 R5 1690 25 for the emulators reSID and residfp.
+# Voices, DACs, fade times (of a 6581 R3 and an 8580 R5), gains: as in pyresidfp 0.17.0, measured at its output.
+# Filter outputs in the mixer: 233.7 kohm over 251.5 kohm, the die's resistors.
 _6581 = Parameters(
     is_8580=False, residfp=False, combined="average",
     dac_ratio=2.20, dac_terminated=False, dac_leak=0.0075, wave_saturates=True,
     voice_range_v=1.5, voice_dc_v=5 * 1.015, voice_drift_v=0.2143, ext_in=0.0,
     supply_v=12 * 1.015, threshold_v=1.31, max_v=12 * 1.015 - 1.31, capacitor_f=470e-12, transistor_a_v2=20e-6,
-    filter_curve=0.5, filter_out=0.93,
+    filter_curve=0.5, cutoff_curve=None, filter_out=0.93,
     fade_t0=54_000, fade_t1=1_400, test_t0=50_000, test_t1=15_000, bus_decay=0x1D00,
     output_gain=3 / 2,
 )  # fmt: skip
@@ -127,7 +141,7 @@ _8580 = Parameters(
     dac_ratio=2.00, dac_terminated=True, dac_leak=0.0035, wave_saturates=False,
     voice_range_v=0.24, voice_dc_v=4.75 * 1.01, voice_drift_v=0.0, ext_in=0.0,
     supply_v=9 * 1.01, threshold_v=0.80, max_v=8.91, capacitor_f=22e-9, transistor_a_v2=100e-6,
-    filter_curve=0.5, filter_out=1.0,
+    filter_curve=0.5, cutoff_curve=None, filter_out=1.0,
     fade_t0=800_000, fade_t1=50_000, test_t0=986_000, test_t1=314_300, bus_decay=0xA2000,
     output_gain=5 / 2,
 )  # fmt: skip
@@ -140,8 +154,15 @@ MODELS: dict[str, Parameters] = {
 }
 """The chips. Those without a suffix follow real chips and the netlist; `-residfp` ones follow pyresidfp 0.17.0."""
 
+PROFILES: dict[str, dict[str, Any]] = {
+    **{name: {"cutoff_curve": curve} for name, curve in tables.CUTOFF_CURVES_6581.items()},
+    "digi boost": {"ext_in": -1.0},
+}
+"""Changes for `load`: the measured cutoff curves of five kinds of 6581, and the resistor from EXT IN to ground that
+makes sample playback audible on an 8580."""
 
-def load(name="6581", clock_hz=PAL.clock_hz, **profile):
+
+def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> np.recarray:
     """Return the record of one chip.
 
     Parameters
@@ -149,9 +170,9 @@ def load(name="6581", clock_hz=PAL.clock_hz, **profile):
     name : str
         A key of `MODELS`.
     clock_hz : float
-        The chip's clock; the output stage of the board is an RC network and does not follow it.
+        The chip's clock, which the parts on the C64's board and the 6581's filter do not follow.
     **profile
-        Changes to the fields of the chip's `Parameters`, such as ``combined="weak"``.
+        Changes to the chip's `Parameters`, such as ``combined="weak"`` or ``**PROFILES["galway"]``.
 
     Returns
     -------
@@ -161,43 +182,71 @@ def load(name="6581", clock_hz=PAL.clock_hz, **profile):
     Raises
     ------
     ModelError
-        If there is no such chip, or it has no such parameter.
-    """
-    check_name(name)
-    known = [field.name for field in fields(Parameters)]
-    for key in profile:
-        if key not in known:
-            raise ModelError(f"model {name}: no parameter {key!r}{nearest(key, known)}")
-    return _build(replace(MODELS[name], **profile), float(clock_hz))
+        If there is no such chip or parameter, or the parameter cannot have such a value.
 
-
-def check_name(name):
-    """Return `name` if it is a key of `MODELS`.
-
-    Raises
-    ------
-    ModelError
-        If there is no such chip.
+    Examples
+    --------
+    >>> load("8580").dac_env.shape
+    (1, 256)
     """
     if name not in MODELS:
         raise ModelError(f"model {name!r}: expected {one_of(MODELS)}{nearest(name, MODELS)}")
-    return name
+    for key, value in profile.items():
+        _check(key, value)
+    if not 0 < clock_hz < math.inf:
+        raise ModelError(f"model {name}: expected a clock above 0 Hz, not {clock_hz!r}")
+    return _build(replace(MODELS[name], **profile), float(clock_hz))
+
+
+_KINDS = {field.name: str(field.type) for field in fields(Parameters)}
+_COMBINED_SETS = ("average", "weak", "strong")
+# Bounds of parameters for which no chip is imaginable beyond them; others need only be numbers above 0.
+_BOUNDS = {
+    "dac_leak": (0, 1),
+    "voice_drift_v": (0, 2),
+    "ext_in": (-1, 1),
+    "filter_curve": (0, 1),
+    "transistor_a_v2": (1e-6, 1e-3),
+}
+
+
+def _check(key: str, value: Any) -> None:
+    """Raise ModelError unless a parameter of that name can have that value."""
+    if key not in _KINDS:
+        raise ModelError(f"chip parameter {key!r}: there is none of that name{nearest(key, _KINDS)}")
+    low, high = _BOUNDS.get(key, (0, math.inf))
+    if _KINDS[key] == "bool":
+        good, expected = isinstance(value, (bool, np.bool_)), "True or False"
+    elif key == "combined":
+        good, expected = value in _COMBINED_SETS, one_of(_COMBINED_SETS)
+    elif key == "cutoff_curve":
+        pair = isinstance(value, tuple) and len(value) == 2 and all(_is_number(part) for part in value)
+        good, expected = value is None or (pair and value[0] > 0), "None or a tuple (Hz above 0, FC steps)"
+    else:
+        good = _is_number(value) and (low <= value <= high if key in _BOUNDS else value > 0)
+        expected = f"{low} to {high}" if key in _BOUNDS else "a number above 0"
+    if not good:
+        raise ModelError(f"chip parameter {key}: expected {expected}, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and math.isfinite(value)
 
 
 @lru_cache(maxsize=16)
-def _build(chip, clock_hz):
+def _build(chip: Parameters, clock_hz: float) -> np.recarray:
     """Pack the tables of one chip into a record."""
     model = np.zeros(1, dtype=MODEL_DTYPE).view(np.recarray)
     row = model[0]
     _fill_digital(row, chip)
     _fill_voices(row, chip)
-    _fill_filter(row, chip)
+    _fill_filter(row, chip, clock_hz)
     _fill_output(row, chip, clock_hz)
     model.setflags(write=False)
     return model
 
 
-def _fill_digital(row, chip):
+def _fill_digital(row: np.record, chip: Parameters) -> None:
     values = asdict(chip)
     for key in ("is_8580", "residfp", "fade_t0", "fade_t1", "test_t0", "test_t1", "bus_decay"):
         row[key] = values[key]
@@ -208,13 +257,12 @@ def _fill_digital(row, chip):
     row["combined"] = tables.combined_waveforms(tables.PULL_DOWNS[f"{family} {chip.combined}"])
 
 
-def _fill_voices(row, chip):
-    ladder = (chip.dac_ratio, chip.dac_terminated, chip.dac_leak)
-    wave = tables.dac(12, *ladder)
+def _fill_voices(row: np.record, chip: Parameters) -> None:
+    wave = _dac(12, chip)
     if chip.wave_saturates:
         wave = tables.saturate_6581(wave)
     row["dac_wave"] = wave - wave[0x7FF]
-    row["dac_env"] = tables.dac(8, *ladder)
+    row["dac_env"] = _dac(8, chip)
     low, span = _range(chip)
     row["voice_range"] = chip.voice_range_v / span
     row["voice_dc"] = (chip.voice_dc_v - low) / span
@@ -222,87 +270,151 @@ def _fill_voices(row, chip):
     row["ext_in"] = chip.ext_in
 
 
-def _range(chip):
+def _dac(bits: int, chip: Parameters) -> np.ndarray:
+    return tables.dac(bits, chip.dac_ratio, chip.dac_terminated, chip.dac_leak)
+
+
+def _opamp_points(chip: Parameters) -> Sequence[tuple[float, float]]:
+    return tables.OPAMP_8580 if chip.is_8580 else tables.OPAMP_6581
+
+
+def _range(chip: Parameters) -> tuple[float, float]:
     """Lowest voltage and span of the normalised range, in V."""
     low = _opamp_points(chip)[0][0]
     return low, chip.max_v - low
 
 
-def _opamp_points(chip):
-    return tables.OPAMP_8580 if chip.is_8580 else tables.OPAMP_6581
-
-
-def _fill_filter(row, chip):
+def _fill_filter(row: np.record, chip: Parameters, clock_hz: float) -> None:
     low, span = _range(chip)
     curve = tables.opamp(_opamp_points(chip))
     v_drive = chip.supply_v - chip.threshold_v
     v_in = low + span * np.arange(STEPS + 1) / STEPS
 
-    def stages(ratios):
-        return (tables.gain_stage(curve, v_drive, np.asarray(ratios)[:, None], v_in) - low) / span
+    def stages(ratios: np.ndarray) -> np.ndarray:
+        return (tables.gain_stage(curve, v_drive, ratios[:, None], v_in) - low) / span
 
-    resonance = tables.resonance_ratios_8580() if chip.is_8580 else tables.resonance_ratios_6581()
+    # Ratios of the transistors, from the dies. Source: the reSID and residfp filter descriptions.
     row["summer"] = stages(np.arange(7))
     row["mixer"] = stages(np.arange(8) * 8 / (5 if chip.is_8580 else 6))
     row["volume"] = stages(np.arange(16) / (16 if chip.is_8580 else 12))
-    row["resonance"] = stages(resonance)
+    row["resonance"] = stages(tables.resonance_ratios_8580() if chip.is_8580 else tables.resonance_ratios_6581())
     charge_v = span * (2 * np.arange(STEPS + 1) / STEPS - 1)
     row["opamp_reverse"] = (tables.opamp_reverse(_opamp_points(chip))(charge_v) - low) / span
-    row["rest"] = (tables.opamp_rest(curve) - low) / span
-    row["filter_out_scale"] = chip.filter_out
-    row["filter_out_offset"] = (1 - chip.filter_out) / 2
+    row["rest"] = row["volume"][0, 0]
+    _fill_filter_out(row, chip)
     if chip.is_8580:
         _fill_integrators_8580(row, chip)
     else:
-        _fill_integrators_6581(row, chip)
+        _fill_integrators_6581(row, chip, clock_hz)
+
+
+def _fill_filter_out(row: np.record, chip: Parameters) -> None:
+    """A weaker input of the mixer leaves it nearer to its rest."""
+    row["filter_out_scale"] = chip.filter_out
+    row["filter_out_offset"] = (1 - chip.filter_out) * row["rest"] * np.arange(4)
+    if chip.residfp:
+        # Measured on pyresidfp 0.17.0: its outputs weaken towards the middle of the range, all together, and even if
+        # none is selected; with all else routed away, too, the 6581's mixer then acts as if that were its only input.
+        row["filter_out_offset"] = (1 - chip.filter_out) / 2
+        if not chip.is_8580:
+            row["mixer"][0] = row["mixer"][1]
 
 
 CYCLE_S = 1e-6
-"""Time in which an integrator charges per cycle: exactly 1 us in residfp, whatever the clock."""
+"""Time in which an integrator charges per cycle: 1 us whatever the clock in residfp. The cutoff of a real 8580 does move
+with the clock, by about 4 % between PAL and NTSC; our 6581 keeps its cutoff in Hz, equal to residfp's on PAL."""
 THERMAL_V = 0.026
-"""Thermal voltage kT/q at about 300 K, in V."""
+"""Thermal voltage kT/q at about 300 K."""
+SNAKE_WIDTH = 1 / 115
+"""W/L of the 6581's snake, from the die."""
+VCR_WIDTH = 9
+"""W/L of the 6581's voltage-controlled resistor, from the die."""
+
+# residfp rounds both charges to whole numbers, which bends the 6581's lowest cutoffs: that of the snake to 15 steps
+# instead of 15.25, and that of the resistor to 0 or 1 where it is weakest. Found by trying steps against
+# pyresidfp 0.17.0: 60 to 67 dB at FC 0 to 350 with these, 34 to 40 dB without.
 SNAKE_STEP = 2**-13
 VCR_STEP = 2 / 65535
-"""residfp rounds both charges to whole numbers, which bends the 6581's lowest cutoffs: the charge of the snake to 15 steps
-instead of 15.25, and that of the resistor to 0 or 1 where it is weakest. Found by trying steps against pyresidfp 0.17.0:
-60 to 64 dB at FC 0 to 350 with these, 34 to 40 dB without."""
 
 
-def _fill_integrators_6581(row, chip):
+def _fill_integrators_6581(row: np.record, chip: Parameters, clock_hz: float) -> None:
     low, span = _range(chip)
-    per_ampere = CYCLE_S / chip.capacitor_f / span
-    row["drive"] = (chip.supply_v - chip.threshold_v - low) / span
-    row["threshold"] = chip.threshold_v / span
-    snake = per_ampere * chip.transistor_a_v2 / 2 / 115 * span**2  # W/L of the snake: 1/115
+    cycle_s = CYCLE_S if chip.residfp else CYCLE_S * PAL.clock_hz / clock_hz
+    per_ampere = cycle_s / chip.capacitor_f / span
+    snake = per_ampere * chip.transistor_a_v2 / 2 * SNAKE_WIDTH * span**2
     over_v = span * (np.arange(VCR_SIZE) - VCR_ZERO) / VCR_SIZE
-    current = 2 * chip.transistor_a_v2 * THERMAL_V**2 * 9 * tables.softplus(over_v / (2 * THERMAL_V)) ** 2  # W/L: 9
-    charge = per_ampere * current
+    charge = per_ampere * tables.ekv_current(over_v, chip.transistor_a_v2 * VCR_WIDTH, THERMAL_V)
     if chip.residfp:
         snake = np.round(snake / SNAKE_STEP) * SNAKE_STEP
         charge = np.round(charge / VCR_STEP) * VCR_STEP
+    row["drive"] = (chip.supply_v - chip.threshold_v - low) / span
+    row["threshold"] = chip.threshold_v / span
     row["snake"] = snake
     row["vcr_current"] = charge
-    cutoff_dac = tables.dac(11, chip.dac_ratio, chip.dac_terminated, chip.dac_leak)
-    gate_v = 6.65 + 1 - chip.filter_curve + 2.63 * cutoff_dac
-    row["vcr_gate"] = ((chip.supply_v - chip.threshold_v - gate_v) / span) ** 2 / 2
+    # Control voltage: a 6.65 V divider and the cutoff DAC's 2.63 V. Source: measurements for reSID.
+    control_v = 6.65 + (1 - chip.filter_curve) + 2.63 * _dac(11, chip)
+    row["vcr_gate"] = ((chip.supply_v - chip.threshold_v - control_v) / span) ** 2 / 2
+    if chip.cutoff_curve is not None:
+        _follow_cutoff_curve(row, chip, clock_hz)
 
 
-def _fill_integrators_8580(row, chip):
+def _follow_cutoff_curve(row: np.record, chip: Parameters, clock_hz: float) -> None:
+    """Set snake and control voltages so that small signals find the measured cutoffs."""
+    base_hz, shift = chip.cutoff_curve or (0.0, 0.0)
+    cutoff_hz = tables.cutoff_hz_6581(_dac(11, chip), base_hz, shift)
+    conductance = _conductance_for(row, np.append(cutoff_hz, base_hz), clock_hz)
+    over = row["drive"] - row["rest"]
+    row["snake"] = conductance[-1] / (2 * over)
+    # What the snake leaves over, the resistor must conduct: from the slope of its current to its gate voltage.
+    slope = np.diff(row["vcr_current"].astype(np.float64)) * VCR_SIZE
+    at = np.interp(np.maximum(conductance[:-1] - conductance[-1], slope[0]), slope, np.arange(VCR_SIZE - 1) + 0.5)
+    gate = (at - VCR_ZERO) / VCR_SIZE + row["rest"] + row["threshold"]
+    row["vcr_gate"] = np.maximum((row["drive"] - gate) ** 2 - over**2 / 2, 0)
+
+
+def _conductance_for(row: np.record, cutoff_hz: np.ndarray, clock_hz: float) -> np.ndarray:
+    """Charge per cycle and u with which the filter, at rest and RES 0, has its two poles at `cutoff_hz`."""
+
+    def slope(table: np.ndarray, at: float) -> float:
+        index = int(at * (len(table) - 1))
+        return float(table[index + 1] - table[index]) * (len(table) - 1)
+
+    inputs = 3  # one routed voice, low-pass, band-pass
+    into_high = slope(row["summer"][inputs], row["rest"]) / inputs
+    damping = slope(row["resonance"][0], row["rest"])
+    across = slope(row["opamp_reverse"], 0.5) / 2  # of the op-amp's input, by the charge
+    out = across - 1  # and of its output
+    conductance = np.geomspace(1e-5, 1, 2000)
+    loss = 1 - conductance * across
+    # One cycle on the two charges: band' = a band + b low; low' = loss low + c band'.
+    a = loss + conductance * into_high * damping * out
+    b = conductance * into_high * out
+    c = conductance * out
+    trace, determinant = a + loss + b * c, a * loss
+    root = np.sqrt(np.asarray(trace**2 / 4 - determinant, dtype=complex))
+    poles = np.log(trace / 2 + root) * np.log(trace / 2 - root)
+    pole_hz = np.sqrt(np.abs(poles)) * clock_hz / (2 * np.pi)
+    stable = np.cumprod(np.diff(pole_hz, prepend=0) > 0).astype(bool)
+    return np.interp(cutoff_hz, pole_hz[stable], conductance[stable])
+
+
+def _fill_integrators_8580(row: np.record, chip: Parameters) -> None:
     low, span = _range(chip)
     per_ampere = CYCLE_S / chip.capacitor_f / span
     gate_v = 4.75 * 1.01 * (1.8 - 0.6 * chip.filter_curve)
     row["drive"] = (gate_v - chip.threshold_v - low) / span
-    width = 0.00615 * np.maximum(np.arange(2048), 0.5)  # W/L of the switched transistors; FC 0 leaves half a step
+    # W/L per step of FC, from the die; at FC 0 residfp leaves half a step.
+    width = 0.00615 * np.maximum(np.arange(2048), 0.5)
     row["cutoff"] = per_ampere * chip.transistor_a_v2 / 2 * width * span**2
 
 
-def _fill_output(row, chip, clock_hz):
-    row["output_zero"] = 0.5
+def _fill_output(row: np.record, chip: Parameters, clock_hz: float) -> None:
+    row["output_zero"] = row["rest"]
     row["output_scale"] = 2 * chip.output_gain
-    if chip.residfp:
+    if chip.residfp:  # measured on pyresidfp 0.17.0, the same for PAL and NTSC
         row["low_pass"] = 12 / 128
         row["high_pass"] = 1 / 131072
     else:
         row["low_pass"] = 1 - math.exp(-1 / (clock_hz * 10e3 * 1e-9))  # 10 kohm, 1 nF on the C64's board
         row["high_pass"] = 1 - math.exp(-1 / (clock_hz * 10e3 * 10e-6))  # 10 uF into 10 kohm
-    row["clip_knee"] = 28000 / 32768
+    row["clip_knee"] = 28000 / 32768  # measured on pyresidfp 0.17.0

@@ -1,13 +1,16 @@
 """Every table of the SID's analogue half, from physics or measurement: DACs, combined waveforms, op-amps, gain stages.
 
-Voltages are in volts here. `sidlearn.chip.models` scales them to the units of the kernel and packs them into one record.
+Voltages are in volts here. `sidlearn.chip.models` scales them to the kernel's units and packs them into one record.
 Pure NumPy, so that a torch twin of the chip can use the same functions.
 """
+
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Op-amp of the filter as an inverter, (input V, output V), measured on a 6581 R4AR 0687 14.
 # Source: the reSID op-amp measurements.
@@ -29,6 +32,16 @@ OPAMP_8580 = (
 # Feedback: 1.4 in parallel with one of these by bits 1-0; input: one of these by bits 3-2.
 RESONANCE_8580_FEEDBACK = (np.inf, 15.3, 7.3, 4.7)
 RESONANCE_8580_INPUT = (1.0, 1.4, 2.0, 2.8)
+
+# Cutoff curves of five kinds of 6581: (lowest cutoff in Hz, shift in FC steps) for `cutoff_hz_6581`.
+# Source: the fits of reDIP-SID to the published collection of measured chips.
+CUTOFF_CURVES_6581 = {
+    "follin": (240.0, -785.0),
+    "galway": (280.0, -405.0),
+    "average": (250.0, 0.0),
+    "strong": (260.0, 400.0),
+    "extreme": (200.0, 760.0),
+}
 
 # The combined waveforms in the order of the rows of `combined_waveforms`: S saw, T triangle, P pulse, N noise.
 COMBINED_ROWS = ("ST", "PT", "PS", "PST", "NP")
@@ -94,14 +107,14 @@ PULL_DOWNS = {
     },
 }
 
-_FALLOFFS = {
+_FALLOFFS: dict[str, Callable] = {
     "exp": lambda distance, i: distance ** (-i),
     "lin": lambda distance, i: 1 / (1 + i * distance),
     "quad": lambda distance, i: 1 / (1 + i * i * distance),
 }
 
 
-def ladder_weights(bits, ratio, terminated):
+def ladder_weights(bits: int, ratio: float, terminated: bool) -> np.ndarray:
     """Weights of the bits of an R-2R ladder, by solving its node equations.
 
     Parameters
@@ -127,7 +140,7 @@ def ladder_weights(bits, ratio, terminated):
     return weights / weights.sum()
 
 
-def dac(bits, ratio, terminated, leak):
+def dac(bits: int, ratio: float, terminated: bool, leak: float) -> np.ndarray:
     """Output of a ladder DAC for every code.
 
     Parameters
@@ -147,12 +160,12 @@ def dac(bits, ratio, terminated, leak):
     return np.where(on, weights, leak * weights).sum(axis=1)
 
 
-def saturate_6581(level):
+def saturate_6581(level: np.ndarray) -> np.ndarray:
     """Saturation of the 6581's waveform DAC: y = 1.1 x - 0.11 x^3. Source: measured on pyresidfp 0.17.0."""
     return 1.1 * level - 0.11 * level**3
 
 
-def combined_waveform(pull_down):
+def combined_waveform(pull_down: PullDown) -> np.ndarray:
     """Output of a combined waveform for every AND of its parts: zeros pull neighbouring ones down.
 
     Parameters
@@ -191,7 +204,7 @@ def combined_waveform(pull_down):
     return table
 
 
-def combined_waveforms(pull_downs):
+def combined_waveforms(pull_downs: Mapping[str, PullDown]) -> np.ndarray:
     """The five combined waveforms of a set of `PULL_DOWNS`: uint16, shape (5, 4096), rows as `COMBINED_ROWS`."""
     return np.stack([combined_waveform(pull_downs[row]) for row in COMBINED_ROWS])
 
@@ -205,7 +218,7 @@ class MonotoneCubic:
         `x` strictly rising.
     """
 
-    def __init__(self, x, y):
+    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
         self.x = np.asarray(x, dtype=np.float64)
         self.y = np.asarray(y, dtype=np.float64)
         width = np.diff(self.x)
@@ -219,12 +232,12 @@ class MonotoneCubic:
         self._square = (secant - slope[:-1] - total) / width
         self._cube = total / width**2
 
-    def __call__(self, at):
+    def __call__(self, at: ArrayLike) -> np.ndarray:
         """Value at `at`, a straight line beyond the ends."""
         value, _ = self.value_and_slope(at)
         return value
 
-    def value_and_slope(self, at):
+    def value_and_slope(self, at: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Value and first derivative at `at`, both in the shape of `at`."""
         inside = np.clip(at, self.x[0], self.x[-1])
         i = np.clip(np.searchsorted(self.x, inside, side="right") - 1, 0, len(self.x) - 2)
@@ -234,18 +247,18 @@ class MonotoneCubic:
         return value + (at - inside) * slope, slope
 
 
-def opamp(points):
+def opamp(points: Sequence[tuple[float, float]]) -> MonotoneCubic:
     """Transfer curve of an op-amp, input V to output V, from measured points."""
     return MonotoneCubic(*zip(*points, strict=True))
 
 
-def opamp_reverse(points):
+def opamp_reverse(points: Sequence[tuple[float, float]]) -> MonotoneCubic:
     """Op-amp input V from the voltage across its capacitor (input V - output V), from measured points."""
     x, y = np.array(points).T
     return MonotoneCubic(x - y, x)
 
 
-def opamp_rest(curve):
+def opamp_rest(curve: MonotoneCubic) -> float:
     """The voltage at which an op-amp's input equals its output: where the whole filter rests, in V."""
     low, high = curve.x[0], curve.x[-1]
     for _ in range(60):
@@ -254,7 +267,7 @@ def opamp_rest(curve):
     return (low + high) / 2
 
 
-def gain_stage(curve, v_drive, ratio, v_in):
+def gain_stage(curve: MonotoneCubic, v_drive: float, ratio: ArrayLike, v_in: np.ndarray) -> np.ndarray:
     """Output of an inverting op-amp stage whose two resistors are MOS transistors in triode.
 
     The currents through input and feedback transistor are equal:
@@ -290,8 +303,10 @@ def gain_stage(curve, v_drive, ratio, v_in):
     return curve(v_x)
 
 
-def _bracket(curve, v_drive, ratio, target):
-    """For every point two inputs of the op-amp, between the same two of its measured points, that enclose the solution."""
+def _bracket(
+    curve: MonotoneCubic, v_drive: float, ratio: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """For every point two close inputs of the op-amp, with no measured point between, that enclose the solution."""
     parts = 8
     knots = np.arange(parts * (len(curve.x) - 1) + 1) / parts
     v_x = np.interp(knots, np.arange(len(curve.x)), curve.x)
@@ -304,18 +319,35 @@ def _bracket(curve, v_drive, ratio, target):
     return v_x[at - 1], v_x[at]
 
 
-def resonance_ratios_6581():
-    """Ratio of the 6581's resonance stage (1/Q) for RES 0..15: shape (16,). Source: the 6581 die, eight equal resistors."""
+def resonance_ratios_6581() -> np.ndarray:
+    """Ratio of the 6581's resonance stage (1/Q) for RES 0..15: shape (16,). Source: the transistors on the die."""
     return (15 - np.arange(16)) / 8
 
 
-def resonance_ratios_8580():
+def resonance_ratios_8580() -> np.ndarray:
     """Ratio of the 8580's resonance stage (1/Q) for RES 0..15: shape (16,), close to 2**((4 - RES) / 8)."""
     res = np.arange(16)
     feedback = 1 / (1 / 1.4 + 1 / np.array(RESONANCE_8580_FEEDBACK))
     return feedback[res & 3] / np.array(RESONANCE_8580_INPUT)[res >> 2]
 
 
-def softplus(x):
-    """ln(1 + e^x), without overflow: the square root of the EKV transistor's current."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+def ekv_current(over_v: np.ndarray, gain_a_v2: float, thermal_v: float) -> np.ndarray:
+    """Current of a MOS transistor in the EKV model (slope factor 1) from one end of its channel, in A.
+
+    Parameters
+    ----------
+    over_v : ndarray
+        Gate voltage less threshold, over the voltage of that end.
+    gain_a_v2 : float
+        u Cox W/L.
+    thermal_v : float
+        kT/q.
+    """
+    x = over_v / (2 * thermal_v)
+    softplus = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # ln(1 + e^x) without overflow
+    return 2 * gain_a_v2 * thermal_v**2 * softplus**2
+
+
+def cutoff_hz_6581(dac_level: np.ndarray, base_hz: float, shift: float) -> np.ndarray:
+    """Cutoff of a 6581 by a curve of `CUTOFF_CURVES_6581`, for the level 0..1 of its cutoff DAC, in Hz."""
+    return base_hz + 12_000 * (1 + np.tanh((2047 * dac_level - (1536 + shift)) / 350))

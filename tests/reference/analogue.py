@@ -45,7 +45,6 @@ def at_rest(model):
     chip = np.zeros(1, dtype=ANALOGUE_DTYPE).view(np.recarray)
     for name in ("vhp", "vbp", "vlp", "bp_vx", "lp_vx"):
         chip[name] = model[0].rest
-    chip["ext_vlp"] = chip["ext_vhp"] = (model[0].rest - model[0].output_zero) * model[0].output_scale
     return chip
 
 
@@ -127,17 +126,18 @@ def clock_filter(chip, total, inputs, model):
 def mixer(chip, total, inputs, model):
     """Mix so many inputs past the filter with the selected filter outputs."""
     filtered = 0.0
+    selected = 0
     if chip.mode & LOW_PASS:
         filtered += chip.vlp
-        inputs += 1
+        selected += 1
     if chip.mode & BAND_PASS:
         filtered += chip.vbp
-        inputs += 1
+        selected += 1
     if chip.mode & HIGH_PASS:
         filtered += chip.vhp
-        inputs += 1
-    total += model.filter_out_scale * filtered + model.filter_out_offset
-    return gain_stage(model.mixer[inputs], total, inputs)
+        selected += 1
+    total += model.filter_out_scale * filtered + model.filter_out_offset[selected]
+    return gain_stage(model.mixer[inputs + selected], total, inputs + selected)
 
 
 @kernel
