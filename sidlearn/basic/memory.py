@@ -1,0 +1,198 @@
+"""The 64 KB that a BASIC program sees: RAM with the machine's own pointers, and the chips behind 53248 to 57343.
+
+Source of the addresses: Commodore 64 Programmer's Reference Guide, chapter 5 (memory map).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sidlearn import registers
+
+if TYPE_CHECKING:
+    from sidlearn.basic.timing import WallClock
+    from sidlearn.writes import SidPort
+
+# Zero page: where BASIC keeps its pointers (low byte first).
+TEMPPT = 0x16  # first free string temporary
+LASTPT = 0x17  # newest string temporary
+TEMPST = 0x19  # three string temporaries of three bytes
+TXTTAB = 0x2B  # start of the program text (43)
+VARTAB = 0x2D  # end of the text, start of the variables (45)
+ARYTAB = 0x2F  # start of the arrays (47)
+STREND = 0x31  # end of the arrays (49)
+FRETOP = 0x33  # bottom of the strings (51)
+FRESPC = 0x35
+MEMSIZ = 0x37  # top of memory (55)
+CURLIN = 0x39  # current line (57)
+OLDLIN = 0x3B
+OLDTXT = 0x3D
+DATLIN = 0x3F  # line of the DATA being read (63)
+DATPTR = 0x41  # next DATA item (65)
+DSCTMP = 0x61  # a string descriptor is built here
+TXTPTR = 0x7A  # text pointer (122)
+RNDX = 0x8B  # last random number (139), five bytes
+STATUS = 0x90  # ST (144)
+JIFFIES = 0xA0  # TI, high byte first (160)
+NDX = 0xC6  # characters waiting in the keyboard buffer (198)
+PNTR = 0xD3  # column of the cursor (211)
+TBLX = 0xD6  # row of the cursor (214)
+LOFBUF = 0x00FF  # STR$ and TI$ are built from here on
+BUFFER = 0x0200  # INPUT reads its line to here
+KEYD = 0x0277  # keyboard buffer (631)
+USRADD = 0x0311  # address of USR (785)
+TEXT_START = 0x0801
+RAM_TOP = 0xA000
+
+ZERO_CONSTANT = 0xBF13  # where an undefined variable is read from: a zero in the ROM
+
+_BASIC_ROM = range(0xA000, 0xC000)
+_KERNAL_ROM = range(0xE000, 0x10000)
+
+# What the KERNAL leaves in RAM before a program runs.
+_POWER_ON = {
+    0x00: 47, 0x01: 55, 0x13: 0, 0x2B: 1, 0x2C: 8, 0x37: 0, 0x38: 160, 0x90: 0, 0x91: 255, 0x99: 0, 0x9A: 3,
+    0xC5: 64, 0xCB: 64, 0xD1: 0, 0xD2: 4, 0xD5: 39, 0x281: 0, 0x282: 8, 0x283: 0, 0x284: 160, 0x286: 14, 0x288: 4,
+    0x289: 10, 0x28A: 0, 0x28B: 4, 0x28C: 16, 0x2A6: 1,
+}  # fmt: skip
+_VECTORS = {  # page 3, 768 on
+    0x0300: 0xE38B, 0x0302: 0xA483, 0x0304: 0xA57C, 0x0306: 0xA71A, 0x0308: 0xA7E4, 0x030A: 0xAE86, 0x0311: 0xB248,
+    0x0314: 0xEA31, 0x0316: 0xFE66, 0x0318: 0xFE47, 0x031A: 0xF34A, 0x031C: 0xF291, 0x031E: 0xF20E, 0x0320: 0xF250,
+    0x0322: 0xF333, 0x0324: 0xF157, 0x0326: 0xF1CA, 0x0328: 0xF6ED, 0x032A: 0xF13E, 0x032C: 0xF32F, 0x032E: 0xFE66,
+    0x0330: 0xF4A5, 0x0332: 0xF5ED,
+}  # fmt: skip
+
+# ROM bytes that listings look at: the version byte of the KERNAL and the 6510's vectors. Everything else reads as 0.
+_ROM_BYTES = {0xFF80: 3, 0xFFFA: 0x43, 0xFFFB: 0xFE, 0xFFFC: 0xE2, 0xFFFD: 0xFC, 0xFFFE: 0x48, 0xFFFF: 0xFF}
+
+# VIC registers as the KERNAL sets them, 53248 on (Programmer's Reference Guide, appendix G and N).
+_VIC = (0,) * 17 + (27, 0, 0, 0, 0, 200, 0, 20, 0, 0, 0, 0, 0, 0, 0, 14, 6, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7)
+_VIC_UNUSED = {0x16: 0xC0, 0x18: 0x01, 0x19: 0x70, 0x1A: 0xF0} | dict.fromkeys(range(0x20, 0x2F), 0xF0)
+
+D011, D012 = 0x11, 0x12
+SID_PAGES = range(registers.BASE, registers.LAST_ADDRESS + 1)
+
+
+class Memory:
+    """RAM, the ROM windows that hide it, and the chips.
+
+    Parameters
+    ----------
+    port : SidPort
+        Takes the writes to the SID.
+    reader : SidPort
+        Answers PEEKs of registers 25 to 28.
+    wall : WallClock
+        Tells the time on the machine's own clock, for the raster, the timers and the log.
+    """
+
+    def __init__(self, port: SidPort, reader: SidPort, wall: WallClock):
+        self.ram = bytearray(0x10000)
+        self.port = port
+        self.reader = reader
+        self.wall = wall
+        self.vic = bytearray(_VIC + (0xFF,) * (64 - len(_VIC)))
+        self.cia1 = bytearray(16)
+        self.cia2 = bytearray(16)
+        self.color = bytearray(b"\xfe" * 0x400)
+        self.text_changed: Callable[[int], None] = lambda address: None
+        self.page0_read: Callable[[], None] = lambda: None
+        self.page0_written: Callable[[int], None] = lambda address: None
+        self._start()
+
+    def _start(self) -> None:
+        ram = self.ram
+        for address, value in _POWER_ON.items():
+            ram[address] = value
+        for address, vector in _VECTORS.items():
+            ram[address], ram[address + 1] = vector & 255, vector >> 8
+        ram[0x0310] = 0x4C
+        ram[RNDX : RNDX + 5] = bytes((0x80, 0x4F, 0xC7, 0x52, 0x58))
+        ram[0x0400:0x07E8] = b" " * 1000
+        self.cia1[0:4] = bytes((0x7F, 0xFF, 0xFF, 0))
+        self.cia2[0:4] = bytes((0x97, 0xFF, 0x3F, 0))
+
+    def word(self, address: int) -> int:
+        """Return the pointer at `address`."""
+        ram = self.ram
+        return ram[address] | ram[address + 1] << 8
+
+    def set_word(self, address: int, value: int) -> None:
+        """Store a pointer."""
+        self.ram[address] = value & 255
+        self.ram[address + 1] = value >> 8 & 255
+
+    def peek(self, address: int, cycles: int) -> int:
+        """Read as PEEK does; `cycles` is the pure CPU time at the end of the bus access."""
+        if address < 0x100:
+            self.page0_read()
+            return self.ram[address]
+        if address < 0xA000 or 0xC000 <= address < 0xD000:
+            return self.ram[address]
+        bank = self.ram[1]
+        if address < 0xC000:
+            return self.ram[address] if bank & 3 != 3 else _ROM_BYTES.get(address, 0)
+        if address >= 0xE000:
+            return self.ram[address] if not bank & 2 else _ROM_BYTES.get(address, 0)
+        if not bank & 3:
+            return self.ram[address]
+        return self._peek_chip(address, cycles) if bank & 4 else 0
+
+    def _peek_chip(self, address: int, cycles: int) -> int:
+        if address < 0xD400:
+            return self._peek_vic(address & 63, cycles)
+        if address < 0xD800:
+            register = address & 31
+            if 25 <= register < registers.COUNT:
+                return self.reader.peek(self.wall.cycle(cycles), register) & 255
+            return 0
+        if address < 0xDC00:
+            return self.color[address & 0x3FF] | 0xF0
+        if address < 0xDD00:
+            return self._peek_cia1(address & 15, cycles)
+        if address < 0xDE00:
+            return self.cia2[address & 15]
+        return 0
+
+    def _peek_vic(self, register: int, cycles: int) -> int:
+        if register == D012:
+            return self.wall.raster(cycles) & 255
+        if register == D011:
+            return self.vic[D011] & 0x7F | self.wall.raster(cycles) >> 1 & 0x80
+        return self.vic[register] | _VIC_UNUSED.get(register, 0) if register < 0x2F else 0xFF
+
+    def _peek_cia1(self, register: int, cycles: int) -> int:
+        if register in (4, 5):
+            return self.wall.timer(cycles) >> 8 * (register - 4) & 255
+        if register == 13:
+            return 0
+        return self.cia1[register]
+
+    def poke(self, address: int, value: int, cycles: int) -> None:
+        """Write as POKE does; `cycles` is the pure CPU time at the end of the bus access."""
+        if 0xD000 <= address < 0xE000 and self.ram[1] & 3 and self.ram[1] & 4:
+            self._poke_chip(address, value, cycles)
+            return
+        self.ram[address] = value
+        if address < 0x100:
+            self.page0_written(address)
+        else:
+            self.text_changed(address)
+
+    def _poke_chip(self, address: int, value: int, cycles: int) -> None:
+        if SID_PAGES.start <= address < SID_PAGES.stop:
+            register = address & 31
+            if register < registers.WRITABLE:
+                self.port.poke(self.wall.cycle(cycles), register, value)
+        elif address < 0xD400:
+            self.vic[address & 63] = value
+            if address & 63 == D011:
+                self.wall.set_screen(cycles, bool(value & 16))
+        elif address < 0xDC00:
+            self.color[address & 0x3FF] = value & 15
+        elif address < 0xDD00:
+            self.cia1[address & 15] = value
+            self.wall.set_cia(cycles, address & 15, value)
+        elif address < 0xDE00:
+            self.cia2[address & 15] = value
