@@ -189,13 +189,25 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> 
     >>> load("8580").dac_env.shape
     (1, 256)
     """
-    if name not in MODELS:
-        raise ModelError(f"model {name!r}: expected {one_of(MODELS)}{nearest(name, MODELS)}")
+    check_name(name)
     for key, value in profile.items():
         _check(key, value)
     if not 0 < clock_hz < math.inf:
         raise ModelError(f"model {name}: expected a clock above 0 Hz, not {clock_hz!r}")
     return _build(replace(MODELS[name], **profile), float(clock_hz))
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it is a key of `MODELS`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such chip.
+    """
+    if name not in MODELS:
+        raise ModelError(f"model {name!r}: expected {one_of(MODELS)}{nearest(name, MODELS)}")
+    return name
 
 
 _KINDS = {field.name: str(field.type) for field in fields(Parameters)}
@@ -321,8 +333,8 @@ def _fill_filter_out(row: np.record, chip: Parameters) -> None:
 
 
 CYCLE_S = 1e-6
-"""Time in which an integrator charges per cycle: 1 us whatever the clock in residfp. The cutoff of a real 8580 does move
-with the clock, by about 4 % between PAL and NTSC; our 6581 keeps its cutoff in Hz, equal to residfp's on PAL."""
+"""Time in which an integrator charges per cycle: 1 us whatever the clock in residfp. The cutoff of a real 8580 does
+move with the clock, by about 4 % between PAL and NTSC; our 6581 keeps its cutoff in Hz, equal to residfp's on PAL."""
 THERMAL_V = 0.026
 """Thermal voltage kT/q at about 300 K."""
 SNAKE_WIDTH = 1 / 115
@@ -361,41 +373,69 @@ def _fill_integrators_6581(row: np.record, chip: Parameters, clock_hz: float) ->
 def _follow_cutoff_curve(row: np.record, chip: Parameters, clock_hz: float) -> None:
     """Set snake and control voltages so that small signals find the measured cutoffs."""
     base_hz, shift = chip.cutoff_curve or (0.0, 0.0)
-    cutoff_hz = tables.cutoff_hz_6581(_dac(11, chip), base_hz, shift)
-    conductance = _conductance_for(row, np.append(cutoff_hz, base_hz), clock_hz)
-    over = row["drive"] - row["rest"]
-    row["snake"] = conductance[-1] / (2 * over)
-    # What the snake leaves over, the resistor must conduct: from the slope of its current to its gate voltage.
+    high, band = _operating_point(row)
+    over = row["drive"] - np.array([high, band])
+    snake = np.geomspace(0.1, 10, 200)[:, None] * row["snake"]
+    row["snake"] = np.interp(base_hz, _pole_hz(row, 2 * snake * over, high, band, clock_hz), snake[:, 0])
+    # The control voltage enters as vcr_gate; the resistor conducts as its current's slope against the channel's end.
+    vcr_gate = np.linspace((row["drive"] + 0.1) ** 2 / 2, 0, 4000)[:, None]
+    gate = row["drive"] - np.sqrt(vcr_gate + over**2 / 2) - row["threshold"]
     slope = np.diff(row["vcr_current"].astype(np.float64)) * VCR_SIZE
-    at = np.interp(np.maximum(conductance[:-1] - conductance[-1], slope[0]), slope, np.arange(VCR_SIZE - 1) + 0.5)
-    gate = (at - VCR_ZERO) / VCR_SIZE + row["rest"] + row["threshold"]
-    row["vcr_gate"] = np.maximum((row["drive"] - gate) ** 2 - over**2 / 2, 0)
+    at = (gate - np.array([high, band])) * VCR_SIZE + VCR_ZERO
+    conductance = 2 * row["snake"] * over + np.interp(at, np.arange(VCR_SIZE - 1) + 0.5, slope)
+    pole_hz = _pole_hz(row, conductance, high, band, clock_hz)
+    cutoff_hz = tables.cutoff_hz_6581(_dac(11, chip), base_hz, shift)
+    row["vcr_gate"] = np.interp(cutoff_hz, pole_hz, vcr_gate[:, 0])
 
 
-def _conductance_for(row: np.record, cutoff_hz: np.ndarray, clock_hz: float) -> np.ndarray:
-    """Charge per cycle and u with which the filter, at rest and RES 0, has its two poles at `cutoff_hz`."""
+def _operating_point(row: np.record) -> tuple[float, float]:
+    """Where high-pass and band-pass stand with one silent voice routed, RES 0; nothing then charges the capacitors."""
+    reverse = row["opamp_reverse"].astype(np.float64)
+    charge = 2 * np.arange(STEPS + 1) / STEPS - 1
 
-    def slope(table: np.ndarray, at: float) -> float:
-        index = int(at * (len(table) - 1))
-        return float(table[index + 1] - table[index]) * (len(table) - 1)
+    def invert(u: float) -> float:
+        return u - float(np.interp(u, reverse, charge))
 
-    inputs = 3  # one routed voice, low-pass, band-pass
-    into_high = slope(row["summer"][inputs], row["rest"]) / inputs
-    damping = slope(row["resonance"][0], row["rest"])
-    across = slope(row["opamp_reverse"], 0.5) / 2  # of the op-amp's input, by the charge
-    out = across - 1  # and of its output
-    conductance = np.geomspace(1e-5, 1, 2000)
-    loss = 1 - conductance * across
-    # One cycle on the two charges: band' = a band + b low; low' = loss low + c band'.
-    a = loss + conductance * into_high * damping * out
-    b = conductance * into_high * out
-    c = conductance * out
-    trace, determinant = a + loss + b * c, a * loss
-    root = np.sqrt(np.asarray(trace**2 / 4 - determinant, dtype=complex))
-    poles = np.log(trace / 2 + root) * np.log(trace / 2 - root)
-    pole_hz = np.sqrt(np.abs(poles)) * clock_hz / (2 * np.pi)
-    stable = np.cumprod(np.diff(pole_hz, prepend=0) > 0).astype(bool)
-    return np.interp(cutoff_hz, pole_hz[stable], conductance[stable])
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        band = invert(middle)
+        total = row["voice_dc"] + _stage(row["resonance"][0], band) + invert(band)
+        low, high = (middle, high) if _stage(row["summer"][3], total / 3) > middle else (low, middle)
+    return middle, invert(middle)
+
+
+def _stage(table: np.ndarray, u: float) -> float:
+    """Output of a gain stage for the mean of its inputs."""
+    return float(np.interp(u * STEPS, np.arange(STEPS + 1), table))
+
+
+def _pole_hz(row: np.record, conductance: np.ndarray, high: float, band: float, clock_hz: float) -> np.ndarray:
+    """Geometric mean of the filter's two poles for conductances (..., 2) of its integrators, by small signals."""
+    step = 1 / STEPS
+    reverse = row["opamp_reverse"].astype(np.float64)
+    charge = 2 * np.arange(STEPS + 1) / STEPS - 1
+
+    def derivative(table: np.ndarray, u: float) -> float:
+        return (_stage(table, u + step) - _stage(table, u - step)) / (2 * step)
+
+    def across(u: float) -> float:  # of an op-amp's input, by its charge
+        return 2 * step / float(np.diff(np.interp([u - step, u + step], reverse, charge))[0])
+
+    reverse_low = float(np.interp(band, reverse, charge))
+    total = row["voice_dc"] + _stage(row["resonance"][0], band) + band - reverse_low
+    summer = derivative(row["summer"][3], total / 3) / 3
+    damping = derivative(row["resonance"][0], band)
+    across_band, across_low = across(high), across(band)
+    to_band, to_low = conductance[..., 0], conductance[..., 1]
+    # One cycle of the two charges: band' = a band + b low; low' = c low + d band'.
+    a = 1 - to_band * across_band + to_band * summer * damping * (across_band - 1)
+    b = to_band * summer * (across_low - 1)
+    c = 1 - to_low * across_low
+    d = to_low * (across_band - 1)
+    trace, determinant = a + c + b * d, a * c
+    root = np.sqrt((trace**2 / 4 - determinant).astype(complex))
+    return np.sqrt(np.abs(np.log(trace / 2 + root) * np.log(trace / 2 - root))) * clock_hz / (2 * np.pi)
 
 
 def _fill_integrators_8580(row: np.record, chip: Parameters) -> None:
