@@ -51,7 +51,7 @@ def split(program: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     ListingError
         If the program is cut off before its end.
     """
-    lines = []
+    lines: list[tuple[int, bytes]] = []
     at = _LOAD_BYTES
     while True:
         if at + 1 >= len(program):

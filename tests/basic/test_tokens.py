@@ -77,66 +77,7 @@ def test_capitals_and_title_case_crunch_like_small_letters_outside_quotes(text):
     assert crunch(text.upper()) == crunch(text.title()) == crunch(text)
 
 
-@pytest.mark.parametrize(
-    ("short", "keyword"),
-    [
-        pair.split("=")
-        for pair in [
-            "eN=end",
-            "fO=for",
-            "nE=next",
-            "dA=data",
-            "iN=input#",
-            "dI=dim",
-            "rE=read",
-            "lE=let",
-            "gO=goto",
-            "rU=run",
-            "reS=restore",
-            "goS=gosub",
-            "reT=return",
-            "sT=stop",
-            "wA=wait",
-            "lO=load",
-            "sA=save",
-            "vE=verify",
-            "dE=def",
-            "pO=poke",
-            "pR=print#",
-            "cO=cont",
-            "lI=list",
-            "cL=clr",
-            "cM=cmd",
-            "sY=sys",
-            "oP=open",
-            "clO=close",
-            "gE=get",
-            "tA=tab(",
-            "sP=spc(",
-            "tH=then",
-            "nO=not",
-            "stE=step",
-            "aN=and",
-            "sG=sgn",
-            "aB=abs",
-            "uS=usr",
-            "fR=fre",
-            "sQ=sqr",
-            "rN=rnd",
-            "eX=exp",
-            "sI=sin",
-            "aT=atn",
-            "pE=peek",
-            "stR=str$",
-            "vA=val",
-            "aS=asc",
-            "cH=chr$",
-            "leF=left$",
-            "rI=right$",
-            "mI=mid$",
-        ]
-    ],
-)  # the table of abbreviations in the Commodore 64 User's Guide, appendix D
+@pytest.mark.parametrize(("short", "keyword"), [pair.split("=") for pair in _ABBREVIATIONS.split()])
 def test_a_shifted_letter_ends_an_abbreviation(short, keyword):
     assert crunch(short) == bytes([TOKEN[keyword]])
     assert crunch(read(f"{short[:-1]}{{SHIFT-{short[-1]}}}")) == bytes([TOKEN[keyword]])
