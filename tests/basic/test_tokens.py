@@ -77,6 +77,15 @@ def test_capitals_and_title_case_crunch_like_small_letters_outside_quotes(text):
     assert crunch(text.upper()) == crunch(text.title()) == crunch(text)
 
 
+# Source: the table of abbreviations in the Commodore 64 User's Guide, appendix D.
+_ABBREVIATIONS = (
+    "eN=end fO=for nE=next dA=data iN=input# dI=dim rE=read lE=let gO=goto rU=run reS=restore goS=gosub reT=return "
+    "sT=stop wA=wait lO=load sA=save vE=verify dE=def pO=poke pR=print# cO=cont lI=list cL=clr cM=cmd sY=sys oP=open "
+    "clO=close gE=get tA=tab( sP=spc( tH=then nO=not stE=step aN=and sG=sgn aB=abs uS=usr fR=fre sQ=sqr rN=rnd eX=exp "
+    "sI=sin aT=atn pE=peek stR=str$ vA=val aS=asc cH=chr$ leF=left$ rI=right$ mI=mid$"
+)
+
+
 @pytest.mark.parametrize(("short", "keyword"), [pair.split("=") for pair in _ABBREVIATIONS.split()])
 def test_a_shifted_letter_ends_an_abbreviation(short, keyword):
     assert crunch(short) == bytes([TOKEN[keyword]])
