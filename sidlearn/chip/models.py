@@ -194,7 +194,10 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> 
         _check(key, value)
     if not 0 < clock_hz < math.inf:
         raise ModelError(f"model {name}: expected a clock above 0 Hz, not {clock_hz!r}")
-    return _build(replace(MODELS[name], **profile), float(clock_hz))
+    chip = replace(MODELS[name], **profile)
+    if chip.is_8580 and chip.cutoff_curve is not None:
+        raise ModelError(f"model {name}: cutoff_curve is for a 6581; an 8580 has filter_curve")
+    return _build(chip, float(clock_hz))
 
 
 def check_name(name: str) -> str:
