@@ -10,7 +10,14 @@ and ENV3; pyresidfp 0.17.0, measured from outside. Where one of them rules alone
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
+import numpy as np
+
 from sidlearn._kernel import kernel
+from sidlearn.chip.models import VCR_ZERO
+from sidlearn.chip.state import ATTACK, DECAY, FRAME, HISTORY, NEVER, RELEASE, STAGE1_FRAMES
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -38,7 +45,6 @@ from sidlearn.registers import (
     VOICE_STRIDE,
     VOICES,
 )
-from sidlearn.chip.state import ATTACK, DECAY, NEVER, RELEASE
 
 LAST_VOICE = VOICES - 1
 
@@ -51,10 +57,28 @@ WAVE_NOISE = NOISE >> 4
 ALL_ONES = 0x7FFFFF
 """The noise register with every bit set."""
 TAPS = 1 << 20 | 1 << 18 | 1 << 14 | 1 << 11 | 1 << 9 | 1 << 5 | 1 << 2 | 1
-"""Bits of the noise register that come out as waveform bits 11 to 4. Source: the 6581 die (Bob Yannes' interview; reSID)."""
+"""Bits of the noise register that come out as waveform bits 11 to 4. Source: the 6581 die (reSID's documentation)."""
 
 RATE_STATES = 0x7FFF
 """The rate counter runs through this many states before it repeats. Source: SID netlist, a 15-bit shift register."""
+
+# Lower bits of `chip.mode`, the upper half of MODE_VOL.
+LOW_PASS, BAND_PASS, HIGH_PASS, VOICE_3_OFF = 1, 2, 4, 8
+
+FILTEX, FILT3 = 8, 4
+
+BLOCK_FRAMES = 128
+"""Frames of sound that are decimated at a time."""
+BLOCK = BLOCK_FRAMES * FRAME
+
+
+class Levels(NamedTuple):
+    """Sums of voltages in every cycle of a stretch without writes, float64 (cycles,)."""
+
+    routed: np.ndarray
+    mixed: np.ndarray
+    filtered: np.ndarray
+
 
 OPEN_POT = 255
 """A paddle input with nothing on it never reaches its threshold. Source: MOS 6581 data sheet."""
@@ -111,7 +135,7 @@ def write_voice(voice, chip, model, offset, value):
 @kernel
 def read_register(voices, chip, model, register):
     """Read one register 0 to 31: what can only be written gives the value left on the data bus."""
-    if register == POTX or register == POTY:
+    if register in (POTX, POTY):
         value = OPEN_POT
     elif register == OSC3:
         value = voices[LAST_VOICE].osc3 >> 4
@@ -163,7 +187,7 @@ def select_waveform(voice, chip, model, waveform):
 
 @kernel
 def combined_row(waveform):
-    """Row of the model's combined waveforms (ST, PT, PS, PST, NP), or -1: noise beside others uses the table of those."""
+    """Row of the model's combined waveforms (ST, PT, PS, PST, NP), or -1. Noise beside others uses their table."""
     if waveform == WAVE_NOISE | WAVE_PULSE:
         return 4
     below = waveform & 7
@@ -229,7 +253,7 @@ def hold_in_test(voice, chip, model):
 
 @kernel
 def synchronise(voices):
-    """Hard sync: a voice starts again when its neighbour's accumulator passes half, unless that one is just synced too."""
+    """Hard sync: a voice starts again when its neighbour's top bit rises, unless that one is just synced too."""
     for v in range(VOICES):
         source = (v + LAST_VOICE) % VOICES
         if voices[v].sync and voices[source].msb_rising:
@@ -550,7 +574,7 @@ def step_envelope(voice):
 def select_exponential_period(voice):
     """Levels at which decay and release slow down. Source: Bob Yannes' interview; SID netlist."""
     level = voice.envelope_counter
-    if level == 0xFF or level == 0:
+    if level in (0xFF, 0):
         voice.exponential_next = 1
     elif level == 0x5D:
         voice.exponential_next = 2
@@ -572,12 +596,308 @@ def clock_digital(voices, chip, model):
     """Clock the digital half by one cycle: it leaves `output` and `envelope_counter` in each of the voices."""
     for v in range(VOICES):
         clock_oscillator(voices[v], chip, model)
-    for v in range(VOICES):
-        clock_envelope(voices[v])
+    clock_envelopes(voices)
     for v in range(VOICES):
         clock_waveform(voices[v], voices[(v + LAST_VOICE) % VOICES], chip, model)
     synchronise(voices)
     chip.cycle += 1
+
+
+# --- Analogue half -----------------------------------------------------------------------------------------------
+# Voltages stand in the units of the model's record; every stage inverts.
+
+
+@kernel
+def between(table, position):
+    """Value of a table at a position that lies between its entries, on a straight line; level beyond its ends."""
+    if position < 0.0:
+        return float(table[0])
+    index = int(position)
+    if index >= table.size - 1:
+        return float(table[table.size - 1])
+    here = float(table[index])
+    return here + (position - index) * (table[index + 1] - here)
+
+
+@kernel
+def voice_output(wave, envelope, model):
+    """Voltage of one voice: 12-bit waveform times 8-bit envelope."""
+    level = model.dac_env[envelope]
+    return model.voice_dc + model.voice_drift * level + model.voice_range * (model.dac_wave[wave] * level)
+
+
+@kernel
+def add_voices(voices, chip, model, levels, i):
+    """Add the outputs of voices and EXT IN up, those through the filter and those past it."""
+    routed = 0.0
+    mixed = 0.0
+    for n in range(VOICES):
+        level = voice_output(voices[n].output, voices[n].envelope_counter, model)
+        if chip.routing >> n & 1:
+            routed += level
+        elif n != LAST_VOICE or not chip.mode & VOICE_3_OFF:
+            mixed += level
+    level = model.voice_dc + model.voice_range * model.ext_in
+    if chip.routing & FILTEX:
+        routed += level
+    else:
+        mixed += level
+    levels.routed[i] = routed
+    levels.mixed[i] = mixed
+
+
+@kernel
+def count_bits(nibble):
+    """Number of ones in four bits."""
+    return (nibble & 1) + (nibble >> 1 & 1) + (nibble >> 2 & 1) + (nibble >> 3 & 1)
+
+
+@kernel
+def clock_filter(chip, model, levels, size):
+    """Clock the state-variable filter for `size` cycles; what it gives to the mixer goes to `levels.filtered`."""
+    inputs = count_bits(chip.routing) + 2
+    summer = model.summer[inputs]
+    per_input = (summer.size - 1) / inputs
+    resonance = model.resonance[chip.resonance]
+    per_unit = resonance.size - 1
+    low = 1.0 if chip.mode & LOW_PASS else 0.0
+    band = 1.0 if chip.mode & BAND_PASS else 0.0
+    high = 1.0 if chip.mode & HIGH_PASS else 0.0
+    vbp, vlp = chip.vbp, chip.vlp
+    bp_vx, bp_vc, lp_vx, lp_vc = chip.bp_vx, chip.bp_vc, chip.lp_vx, chip.lp_vc
+    vhp = chip.vhp
+    for i in range(size):
+        damping = between(resonance, vbp * per_unit)
+        vhp = between(summer, (levels.routed[i] + damping + vlp) * per_input)
+        if model.is_8580:
+            bp_vx, bp_vc = integrate_8580(vhp, bp_vx, bp_vc, chip.cutoff, model)
+            vbp = bp_vx - bp_vc
+            lp_vx, lp_vc = integrate_8580(vbp, lp_vx, lp_vc, chip.cutoff, model)
+        else:
+            bp_vx, bp_vc = integrate_6581(vhp, bp_vx, bp_vc, chip.cutoff, model)
+            vbp = bp_vx - bp_vc
+            lp_vx, lp_vc = integrate_6581(vbp, lp_vx, lp_vc, chip.cutoff, model)
+        vlp = lp_vx - lp_vc
+        levels.filtered[i] = low * vlp + band * vbp + high * vhp
+    chip.vhp, chip.vbp, chip.vlp = vhp, vbp, vlp
+    chip.bp_vx, chip.bp_vc, chip.lp_vx, chip.lp_vc = bp_vx, bp_vc, lp_vx, lp_vc
+
+
+@kernel
+def vcr_current(over, model):
+    """Charge per cycle from one end of the voltage-controlled resistor, its gate's overdrive there being `over`."""
+    return between(model.vcr_current, over * model.vcr_current.size + VCR_ZERO)
+
+
+@kernel
+def integrate_6581(vi, vx, vc, fc, model):
+    """One cycle of an integrator of the 6581; gives the new op-amp input and charge.
+
+    Two transistors in parallel feed it: the long thin "snake" in triode, and a voltage-controlled resistor by the EKV
+    law, whose gate follows cutoff and input.
+    """
+    over_in = model.drive - vi
+    over_x = model.drive - vx
+    snake = model.snake * (over_x * over_x - over_in * over_in)
+    gate = model.drive - model.threshold - math.sqrt(model.vcr_gate[fc] + 0.5 * over_in * over_in)
+    vc = vc + snake + (vcr_current(gate - vx, model) - vcr_current(gate - vi, model))
+    return opamp_input(vc, model), vc
+
+
+@kernel
+def integrate_8580(vi, vx, vc, fc, model):
+    """One cycle of an integrator of the 8580, fed by as many transistors in triode as FC has set."""
+    over_in = max(model.drive - vi, 0.0)
+    over_x = model.drive - vx
+    vc = vc + model.cutoff[fc] * (over_x * over_x - over_in * over_in)
+    return opamp_input(vc, model), vc
+
+
+@kernel
+def opamp_input(vc, model):
+    """Input of an integrator's op-amp for the charge on its capacitor."""
+    half = 0.5 * (model.opamp_reverse.size - 1)
+    return between(model.opamp_reverse, vc * half + half)
+
+
+@kernel
+def mix(chip, model, levels, size, block, column):
+    """Mixer, volume and the output stage of the board for `size` cycles: sound, -1..1."""
+    past = 4 - count_bits(chip.routing)
+    if chip.mode & VOICE_3_OFF and not chip.routing & FILT3:
+        past -= 1
+    selected = count_bits(chip.mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
+    mixer = model.mixer[past + selected]
+    per_input = (mixer.size - 1) / max(past + selected, 1)
+    volume = model.volume[chip.volume]
+    per_unit = volume.size - 1
+    offset = model.filter_out_offset[selected]
+    for i in range(size):
+        total = levels.mixed[i] + (model.filter_out_scale * levels.filtered[i] + offset)
+        level = between(volume, between(mixer, total * per_input) * per_unit)
+        level = clip(external_filter(chip, level, model), model.clip_knee)
+        block[(column + i) % FRAME, STAGE1_FRAMES + (column + i) // FRAME] = level
+
+
+@kernel
+def external_filter(chip, level, model):
+    """Low-pass and DC block of the C64's board, clocked for one cycle."""
+    level = (level - model.output_zero) * model.output_scale
+    out = chip.ext_vlp - chip.ext_vhp
+    chip.ext_vhp += model.high_pass * (chip.ext_vlp - chip.ext_vhp)
+    chip.ext_vlp += model.low_pass * (level - chip.ext_vlp)
+    return out
+
+
+@kernel
+def clip(level, knee):
+    """Soft clip of the sound to -1..1: straight up to the knee, hyperbolic tangent above."""
+    if abs(level) <= knee:
+        return level
+    room = 1 - knee
+    return math.copysign(knee + room * math.tanh((abs(level) - knee) / room), level)
+
+
+# --- Decimator ---------------------------------------------------------------------------------------------------
+
+
+@kernel
+def new_block():
+    """Room for sound at chip rate, [cycle in frame, frame]: first the frames that its first sample looks back to."""
+    return np.zeros((FRAME, STAGE1_FRAMES + BLOCK_FRAMES + 1), np.float32)
+
+
+@kernel
+def decimate(chip, block, cycles, decimator, audio, filled):
+    """Take the sound of `cycles` more cycles, which stands in `block` from the cycle under way on.
+
+    Writes what is due to `audio` from `filled` on, and returns how far it is filled then.
+    """
+    block[:, :STAGE1_FRAMES] = chip.recent[:, :STAGE1_FRAMES]
+    block[: chip.frame_cycle, STAGE1_FRAMES] = chip.recent[: chip.frame_cycle, STAGE1_FRAMES]
+    frames = (chip.frame_cycle + cycles) // FRAME
+    chip.frame_cycle = (chip.frame_cycle + cycles) % FRAME
+    lanes = np.empty(decimator.stage2.shape[1] // 8, np.float32)
+    samples = np.zeros(frames, np.float32)
+    filter_frames(decimator.stage1, block, samples)
+    for sample in samples:
+        filled = write_samples(chip, decimator, FRAME * decimator.sample_rate - 1, lanes, audio, filled)
+        push_history(chip, sample, decimator.stage2.shape[1])
+        chip.sample_due -= FRAME * decimator.sample_rate
+    chip.recent[:] = block[:, frames : frames + STAGE1_FRAMES + 1]
+    return write_samples(chip, decimator, chip.frame_cycle * decimator.sample_rate, lanes, audio, filled)
+
+
+@kernel
+def filter_frames(taps, block, samples):
+    """First stage: each frame's sample from its own cycles and those of the frames before."""
+    for frame in range(STAGE1_FRAMES):
+        t = taps[frame * FRAME : (frame + 1) * FRAME]
+        for i in range(samples.size):
+            at = i + frame + 1
+            samples[i] += (
+                (t[0] * block[0, at] + t[1] * block[1, at]) + (t[2] * block[2, at] + t[3] * block[3, at])
+            ) + ((t[4] * block[4, at] + t[5] * block[5, at]) + (t[6] * block[6, at] + t[7] * block[7, at]))
+
+
+@kernel
+def write_samples(chip, decimator, until, lanes, audio, filled):
+    """Write the outputs that are due at `until` after the newest sample of the first stage, or before."""
+    frame = FRAME * decimator.sample_rate
+    while chip.sample_due <= until:
+        audio[filled] = interpolate(chip, decimator.stage2, chip.sample_due, frame, lanes)
+        filled += 1
+        chip.sample_due += decimator.clock_hz
+    return filled
+
+
+@kernel
+def push_history(chip, sample, taps):
+    """Keep one more sample of the first stage; the second one looks back over `taps` of them."""
+    if chip.history_end == HISTORY:
+        chip.history[:taps] = chip.history[HISTORY - taps :].copy()
+        chip.history_end = taps
+    chip.history[chip.history_end] = sample
+    chip.history_end += 1
+
+
+@kernel
+def interpolate(chip, stage2, due, frame, lanes):
+    """One output, `due` / `frame` of a first-stage sample after the newest of them."""
+    position = due * (stage2.shape[0] - 1)
+    phase = position // frame
+    share = np.float32((position - phase * frame) / frame)
+    samples = chip.history[chip.history_end - stage2.shape[1] : chip.history_end]
+    multiply(stage2[phase], samples, lanes)
+    before = add_up(lanes)
+    multiply(stage2[phase + 1], samples, lanes)
+    return before + share * (add_up(lanes) - before)
+
+
+@kernel
+def multiply(taps, samples, lanes):
+    """First half of a sum of products: eight to a lane, in an order that vector units can follow."""
+    n = lanes.size
+    for i in range(n):
+        lanes[i] = (
+            (taps[i] * samples[i] + taps[i + n] * samples[i + n])
+            + (taps[i + 2 * n] * samples[i + 2 * n] + taps[i + 3 * n] * samples[i + 3 * n])
+        ) + (
+            (taps[i + 4 * n] * samples[i + 4 * n] + taps[i + 5 * n] * samples[i + 5 * n])
+            + (taps[i + 6 * n] * samples[i + 6 * n] + taps[i + 7 * n] * samples[i + 7 * n])
+        )
+
+
+@kernel
+def add_up(lanes):
+    """Second half: the sum of a multiple of four lanes, the same on every machine."""
+    a = b = c = d = np.float32(0)
+    for i in range(0, lanes.size, 4):
+        a += lanes[i]
+        b += lanes[i + 1]
+        c += lanes[i + 2]
+        d += lanes[i + 3]
+    return (a + b) + (c + d)
+
+
+# --- The whole chip ----------------------------------------------------------------------------------------------
+
+
+@kernel
+def clock_chip(voices, chip, model, events, cycles, decimator, audio):
+    """Clock `cycles` cycles with the writes in `events`; return how many samples and how many events that took."""
+    end = chip.cycle + cycles
+    block = new_block()
+    levels = Levels(np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK))
+    next_event = 0
+    filled = 0
+    while chip.cycle < end:
+        first = chip.frame_cycle
+        size = min(BLOCK - first, end - chip.cycle)
+        done = 0
+        while done < size:
+            next_event = write_due(voices, chip, model, events, next_event)
+            stretch = size - done
+            if next_event < len(events):
+                stretch = min(stretch, events[next_event].cycle - chip.cycle)
+            for i in range(stretch):
+                clock_digital(voices, chip, model)
+                add_voices(voices, chip, model, levels, i)
+            clock_filter(chip, model, levels, stretch)
+            mix(chip, model, levels, stretch, block, first + done)
+            done += stretch
+        filled = decimate(chip, block, size, decimator, audio, filled)
+    return filled, next_event
+
+
+@kernel
+def write_due(voices, chip, model, events, next_event):
+    """Write what is due before the cycle that comes; return the first event that is not."""
+    while next_event < len(events) and events[next_event].cycle <= chip.cycle:
+        event = events[next_event]
+        write_register(voices, chip, model, int(event.register), int(event.value))
+        next_event += 1
+    return next_event
 
 
 @kernel
@@ -585,10 +905,29 @@ def clock_readback(voices, chip, model, events, osc3, env3):
     """Play `events` without sound; what a read after each cycle gives goes to `osc3` and `env3`."""
     next_event = 0
     for c in range(len(osc3)):
-        while next_event < len(events) and events[next_event].cycle <= c:
-            event = events[next_event]
-            write_register(voices, chip, model, int(event.register), int(event.value))
-            next_event += 1
+        next_event = write_due(voices, chip, model, events, next_event)
         clock_digital(voices, chip, model)
         osc3[c] = voices[LAST_VOICE].osc3 >> 4
         env3[c] = voices[LAST_VOICE].env3
+
+
+@kernel
+def clock_until_silent(voices, chip, model, events, cycles, limit):
+    """Clock the envelopes alone, through `events` and `cycles`; return how many cycles later all are at zero."""
+    next_event = 0
+    for _ in range(cycles):
+        next_event = write_due(voices, chip, model, events, next_event)
+        clock_envelopes(voices)
+        chip.cycle += 1
+    for extra in range(limit):
+        if voices[0].envelope_counter + voices[1].envelope_counter + voices[2].envelope_counter == 0:
+            return extra
+        clock_envelopes(voices)
+    return limit
+
+
+@kernel
+def clock_envelopes(voices):
+    """Clock all envelope generators by one cycle."""
+    for v in range(VOICES):
+        clock_envelope(voices[v])

@@ -15,14 +15,14 @@ NEVER = -1
 ATTACK, DECAY, RELEASE = range(3)
 """States of an envelope generator; decay goes on into sustain without another state."""
 
-STAGE1_PHASES = 8
+FRAME = 8
 """Chip cycles for each sample of the decimator's first stage."""
 
-STAGE1_SUMS = 8
-"""Samples of the first stage that one chip cycle takes part in: 64 taps / 8."""
+STAGE1_FRAMES = 8
+"""Such frames that one of its samples is made from: 64 taps."""
 
 HISTORY = 4096
-"""Samples of the first stage that are kept for the second one."""
+"""Room for samples of the first stage, of which the second one needs the newest."""
 
 _OSCILLATOR = [
     # registers
@@ -89,13 +89,25 @@ _FILTER = [
     ("routing", "i8"),  # lower half of RES_FILT: FILT1, FILT2, FILT3, FILTEX
     ("mode", "i8"),  # upper half of MODE_VOL: 1 low-pass, 2 band-pass, 4 high-pass, 8 voice 3 off
     ("volume", "i8"),  # 4 bits
+    # outputs of the filter's stages, in the model's units
+    ("vhp", "f8"),
+    ("vbp", "f8"),
+    ("vlp", "f8"),
+    # its two integrators: input of the op-amp, charge on the capacitor
+    ("bp_vx", "f8"),
+    ("bp_vc", "f8"),
+    ("lp_vx", "f8"),
+    ("lp_vc", "f8"),
+    # output stage of the board: behind its low-pass, and what its high-pass takes away
+    ("ext_vlp", "f8"),
+    ("ext_vhp", "f8"),
 ]
 _DECIMATOR = [
-    ("stage1_phase", "i8"),  # chip cycles in the sample under way
-    ("stage1", "f4", (STAGE1_SUMS,)),  # samples under way, the oldest first
+    ("recent", "f4", (FRAME, STAGE1_FRAMES + 1)),  # at chip rate: [cycle in frame, frame]; the last one is under way
+    ("frame_cycle", "i8"),  # cycles of the frame under way
     ("history", "f4", (HISTORY,)),  # samples of the first stage, the newest at history_end - 1
     ("history_end", "i8"),
-    ("sample_due", "i8"),  # chip cycles from the newest sample of the first stage to the next output, times sample_rate
+    ("sample_due", "i8"),  # time of the next output after the newest sample of the first stage, cycles * sample_rate
 ]
 
 CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR, align=True)
@@ -109,8 +121,13 @@ POWER_ON_NOISE_OUTPUT = 0xFE0
 POWER_ON_LATCH = 0x555  # of the accumulator above
 
 
-def power_on():
-    """Return the state of a chip that has just got its power.
+def power_on(model, clock_hz):
+    """Return the state of a chip that has just got its power: its filter at rest, the board's capacitors empty.
+
+    Parameters
+    ----------
+    model : record of `sidlearn.chip.models.MODEL_DTYPE`
+    clock_hz : int
 
     Returns
     -------
@@ -132,4 +149,7 @@ def power_on():
     voices.rate_last = 8  # RELEASE 0: every 9 cycles
     chips = np.zeros(1, CHIP_DTYPE).view(np.recarray)
     chips.bus_cycle = NEVER
+    chips.vhp = chips.vbp = chips.vlp = chips.bp_vx = chips.lp_vx = model.rest
+    chips.history_end = HISTORY
+    chips.sample_due = clock_hz
     return voices, chips
