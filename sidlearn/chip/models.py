@@ -454,10 +454,13 @@ def _fill_integrators_8580(row: np.record, chip: Parameters) -> None:
 def _fill_output(row: np.record, chip: Parameters, clock_hz: float) -> None:
     row["output_zero"] = row["rest"]
     row["output_scale"] = 2 * chip.output_gain
-    if chip.residfp:  # measured on pyresidfp 0.17.0, the same for PAL and NTSC
-        row["low_pass"] = 12 / 128
-        row["high_pass"] = 1 / 131072
+    low_pass_s, high_pass_s = 10e3 * 1e-9, 10e3 * 10e-6  # 10 kohm with 1 nF, and with 10 uF, on the C64's board
+    cycle_s = 1 / clock_hz
+    if chip.residfp:
+        # Measured on pyresidfp 0.17.0: 12/128 on PAL, 11/128 on NTSC, 1/131072 on both.
+        row["low_pass"] = round(128 * cycle_s / (low_pass_s + cycle_s)) / 128
+        row["high_pass"] = round(131_072 * cycle_s / (high_pass_s + cycle_s)) / 131_072
     else:
-        row["low_pass"] = 1 - math.exp(-1 / (clock_hz * 10e3 * 1e-9))  # 10 kohm, 1 nF on the C64's board
-        row["high_pass"] = 1 - math.exp(-1 / (clock_hz * 10e3 * 10e-6))  # 10 uF into 10 kohm
+        row["low_pass"] = 1 - math.exp(-cycle_s / low_pass_s)
+        row["high_pass"] = 1 - math.exp(-cycle_s / high_pass_s)
     row["clip_knee"] = 28000 / 32768  # measured on pyresidfp 0.17.0

@@ -190,10 +190,10 @@ SETTLE = 2_000_000  # cycles until the power-on step has gone
 class Oracle:
     """pyresidfp with DECIMATE at a sample a cycle."""
 
-    def __init__(self, name):
+    def __init__(self, name, clock_hz=PAL.clock_hz):
         sid = pytest.importorskip("pyresidfp._pyresidfp")
         chip = {"6581": sid.ChipModel.MOS6581, "8580": sid.ChipModel.MOS8580}[name]
-        self.sid = sid.SID(chip, sid.SamplingMethod.DECIMATE, float(PAL.clock_hz), float(PAL.clock_hz))
+        self.sid = sid.SID(chip, sid.SamplingMethod.DECIMATE, float(clock_hz), float(clock_hz))
 
     def write(self, first, *values):
         for register, value in enumerate(values, first):
@@ -266,9 +266,29 @@ SOUNDS = [
 @pytest.mark.parametrize("name", CHIPS)
 @pytest.mark.parametrize("sound", SOUNDS, ids=lambda sound: "-".join(map(str, sound[:5])))
 def test_sound_of_three_voices_equals_pyresidfp(name, sound):
+    compare_sound(name, sound)
+
+
+@needs_jit
+@pytest.mark.parametrize("name", CHIPS)
+def test_sound_on_ntsc_equals_pyresidfp(name):
+    compare_sound(name, SOUNDS[-2], clock_hz=NTSC.clock_hz)
+
+
+@needs_jit
+@pytest.mark.parametrize("name", CHIPS)
+@pytest.mark.parametrize("curve", [0.0, 0.8])
+def test_sound_at_other_filter_curves_equals_pyresidfp(name, curve):
+    compare_sound(name, SOUNDS[4], filter_curve=curve)
+
+
+def compare_sound(name, sound, clock_hz=PAL.clock_hz, **profile):
+    """Play the three voices on pyresidfp and here; the difference must be its dither, or 50 dB below the sound."""
     *registers, sustain = sound
     cycles, skip = 120_000, 20_000
-    oracle = Oracle(name)
+    oracle = Oracle(name, clock_hz)
+    if profile:
+        getattr(oracle.sid, f"set_filter_{name}_curve")(profile["filter_curve"])
     oracle.hold(FREQUENCIES, PULSE_WIDTH, CONTROLS, sustain)
     oracle.filter(*registers)
     oracle.clock(SETTLE)
@@ -276,7 +296,7 @@ def test_sound_of_three_voices_equals_pyresidfp(name, sound):
         oracle.write(7 * voice + 4, control)
     expected = oracle.clock(cycles)
 
-    model = models.load(f"{name}-residfp")
+    model = models.load(f"{name}-residfp", clock_hz, **profile)
     chips = at_registers(model, *registers)
     envelopes = np.tile(np.array(sustain) * 17, (cycles, 1))
     settle_chip(chips, (0, 0xFFF, 0), envelopes[0], model)
