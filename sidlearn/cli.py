@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -182,7 +183,7 @@ def _run(options: argparse.Namespace) -> int:
         return _run_aloud(options, performance, settings)
     with patience(COMPILING):
         result = sources.perform(performance, request, options.seconds, settings)
-        _print_petscii(result.printed)
+        _printer()(result.printed)
         for path in paths:
             chip, audio = settings.chip, settings.audio
             outputs.save(result.writes, path, chip.model, audio.rate, chip.mode, audio.wav_bits)
@@ -199,7 +200,7 @@ def _run_aloud(options: argparse.Namespace, performance: Any, settings: Config) 
     from sidlearn.terminal import patience
 
     with patience(COMPILING, after_seconds=2.5) as waiting:
-        cut = play(performance, settings, options.seconds, printed=_print_petscii, started=waiting.cancel)
+        cut = play(performance, settings, options.seconds, printed=_printer(), started=waiting.cancel)
     if cut:
         _note_cut(options, settings)
     return PROGRAM_ERROR if performance.error else DONE
@@ -225,22 +226,30 @@ def _play_written(writes: Any, options: argparse.Namespace, settings: Config) ->
         note(f"not played aloud: {error}")
 
 
-def _print_petscii(data: bytes) -> None:
-    from sidlearn.basic.petscii import to_terminal
+def _printer() -> Callable[[bytes], None]:
+    """Return a function that puts what a program prints on standard output, as text."""
+    from sidlearn.basic.petscii import Terminal
 
-    if data:
-        sys.stdout.write(to_terminal(data))
-        sys.stdout.flush()
+    terminal = Terminal()
+
+    def write(output: bytes) -> None:
+        if output:
+            sys.stdout.write(terminal.text(output))
+            sys.stdout.flush()
+
+    return write
 
 
 def _tokenize(options: argparse.Namespace) -> int:
     from sidlearn.basic.listing import read_program
     from sidlearn.errors import OutputError
     from sidlearn.files import whole_file
+    from sidlearn.sources import check_exists
 
     output = Path(options.output)
     if output.suffix.lower() != ".prg":
         raise OutputError(f"{output}: expected a name that ends in .prg")
+    check_exists(options.listing)
     program = read_program(options.listing)
     with whole_file(output) as file:
         file.write(program)
@@ -249,7 +258,9 @@ def _tokenize(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from sidlearn.basic.listing import detokenize, read_program
+    from sidlearn.sources import check_exists
 
+    check_exists(options.program)
     print(detokenize(read_program(options.program)), end="")
     return DONE
 

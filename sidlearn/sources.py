@@ -103,19 +103,19 @@ class BasicPerformance:
         self.program = program
         self.clock_hz = request.clock_hz
         self._port = ReadbackPort(request)
-        self._interpreter = Interpreter(program, self._port, video=request.video)
+        self._interpreter = Interpreter(program, self._port, request.video, sid=self._port)
         self._taken = 0
         self._printed = 0
 
     @property
     def cycle(self) -> int:
         """Where its clock stands."""
-        return int(self._interpreter.cycle)
+        return self._interpreter.now
 
     @property
     def ended(self) -> bool:
         """Whether the program has come to its end."""
-        return bool(self._interpreter.ended)
+        return self._interpreter.ended
 
     @property
     def error(self) -> str | None:
@@ -141,13 +141,13 @@ class BasicPerformance:
 
     def printed(self) -> bytes:
         """Return what it has sent to the screen since the last call."""
-        part = bytes(self._interpreter.output[self._printed :])
+        part = bytes(self._interpreter.screen.output[self._printed :])
         self._printed += len(part)
         return part
 
     def facts(self) -> list[tuple[str, str]]:
         """Return its size in lines and bytes."""
-        from sidlearn.basic.listing import line_numbers
+        from sidlearn.basic.image import line_numbers
 
         numbers = line_numbers(self.program)
         span = f"{len(numbers)} lines, {numbers[0]} to {numbers[-1]}" if numbers else "no lines"
@@ -223,22 +223,31 @@ def open_source(path: str | Path, request: Request | None = None) -> Performance
     """
     request = request or Request()
     suffix = suffix_of(path)
-    file = (
-        Path(str(path)[: str(path).lower().index(".d64:") + 4])
-        if suffix == ".d64" and not Path(path).exists()
-        else Path(path)
-    )
-    if file.is_dir():
-        raise SourceError(f"{path}: expected a file, this is a folder")
-    if not file.exists():
-        near = nearest(file.name, [p.name for p in file.parent.iterdir()]) if file.parent.is_dir() else ""
-        raise SourceError(f"{path}: no such file{near}")
+    check_exists(path)
     if suffix not in SOURCES:
         given = f"ends in {suffix!r}" if suffix else "has no suffix"
         raise SourceError(f"{path}: {given}, expected {one_of(SOURCES)}{nearest(suffix, SOURCES)}")
     if request.song != 1:
         raise SourceError(f"{path}: song {request.song}: this kind of file holds one song")
     return SOURCES[suffix](Path(path), request)
+
+
+def check_exists(path: str | Path) -> None:
+    """Say so if there is no such file, and what the nearest name is.
+
+    Raises
+    ------
+    SourceError
+        If it is missing or a folder.
+    """
+    file = Path(path)
+    if suffix_of(path) == ".d64" and not file.exists():
+        file = Path(str(path)[: str(path).lower().index(".d64:") + len(".d64")]) if ":" in str(path) else file
+    if file.is_dir():
+        raise SourceError(f"{path}: expected a file, this is a folder")
+    if not file.exists():
+        near = nearest(file.name, [p.name for p in file.parent.iterdir()]) if file.parent.is_dir() else ""
+        raise SourceError(f"{path}: no such file{near}")
 
 
 @dataclass(frozen=True)

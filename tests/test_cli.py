@@ -88,7 +88,7 @@ def test_endless_program_is_bounded_by_seconds(tmp_path):
         (["run", "x.mod", "-o", "a.wav"], ["x.mod", ".bas"]),
         (["run", "binary.bas", "-o", "a.wav"], ["binary.bas"]),
         (["run", "line.bas", "-o", "a.wav"], ["64000", "63999"]),
-        (["run", "bad.csv", "-o", "a.wav"], ["bad.csv", "register 54272", "0 to 24"]),
+        (["run", "bad.csv", "-o", "a.wav"], ["bad.csv:2", "register 0 to 24", "0,54272,1"]),
         (["run", "scale.bas", "-o", "a.wave"], ["a.wave", "did you mean .wav"]),
         (["run", "scale.bas", "-o", "none/a.wav"], ["none"]),
         (["run", "scale.bas", "-o", "a.wav", "--model", "6851"], ["6851", "did you mean 6581"]),

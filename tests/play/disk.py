@@ -14,3 +14,9 @@ def holds(path, expected, block=512):
         if played[start : start + block].any():
             return False
     return False
+
+
+def sounding_seconds(path, sample_rate=44_100):
+    """Return the time from the first sample that is not zero to the last."""
+    sounding = np.flatnonzero(np.fromfile(path, np.float32))
+    return (sounding[-1] - sounding[0] + 1) / sample_rate
