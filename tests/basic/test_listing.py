@@ -10,7 +10,6 @@ import sys
 import time
 
 import pytest
-from conftest import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from sidlearn.basic import detokenize, programs, read_program, tokenize, type_in
 from sidlearn.basic.image import join, split
 from sidlearn.basic.tokens import KEYWORDS
 from sidlearn.errors import ListingError, SourceError
+from tests.conftest import DATA
 
 LISTINGS = sorted((DATA / "basic" / "listings").glob("*.tok64"))
 PETCAT = json.loads((DATA / "basic" / "tokens.json").read_text(encoding="utf-8"))["cases"]

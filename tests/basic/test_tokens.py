@@ -6,13 +6,13 @@ import json
 import random
 
 import pytest
-from conftest import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidlearn.basic import tokenize
 from sidlearn.basic.petscii import read, to_bytes
 from sidlearn.basic.tokens import KEYWORDS, TOKEN, crunch, expand
+from tests.conftest import DATA
 
 PETCAT = json.loads((DATA / "basic" / "tokens.json").read_text(encoding="utf-8"))["cases"]
 
