@@ -616,7 +616,7 @@ def between(table, position):
     if index >= table.size - 1:
         return float(table[table.size - 1])
     here = float(table[index])
-    return here + (position - index) * (table[index + 1] - here)
+    return here + (position - index) * (float(table[index + 1]) - here)
 
 
 @kernel
@@ -624,6 +624,12 @@ def voice_output(wave, envelope, model):
     """Voltage of one voice: 12-bit waveform times 8-bit envelope."""
     level = model.dac_env[envelope]
     return model.voice_dc + model.voice_drift * level + model.voice_range * (model.dac_wave[wave] * level)
+
+
+@kernel
+def new_levels():
+    """Room for the sums of a stretch."""
+    return Levels(np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK))
 
 
 @kernel
@@ -865,29 +871,36 @@ def add_up(lanes):
 
 @kernel
 def clock_chip(voices, chip, model, events, cycles, decimator, audio):
-    """Clock `cycles` cycles with the writes in `events`; return how many samples and how many events that took."""
+    """Clock `cycles` cycles with the writes in `events`; return how many samples that made."""
     end = chip.cycle + cycles
     block = new_block()
-    levels = Levels(np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK))
+    levels = new_levels()
     next_event = 0
     filled = 0
     while chip.cycle < end:
         first = chip.frame_cycle
         size = min(BLOCK - first, end - chip.cycle)
-        done = 0
-        while done < size:
-            next_event = write_due(voices, chip, model, events, next_event)
-            stretch = size - done
-            if next_event < len(events):
-                stretch = min(stretch, events[next_event].cycle - chip.cycle)
-            for i in range(stretch):
-                clock_digital(voices, chip, model)
-                add_voices(voices, chip, model, levels, i)
-            clock_filter(chip, model, levels, stretch)
-            mix(chip, model, levels, stretch, block, first + done)
-            done += stretch
+        next_event = clock_block(voices, chip, model, events, next_event, levels, block, first, size)
         filled = decimate(chip, block, size, decimator, audio, filled)
-    return filled, next_event
+    return filled
+
+
+@kernel
+def clock_block(voices, chip, model, events, next_event, levels, block, first, size):
+    """Clock `size` cycles into `block` from its cycle `first` on; return the first event that is not yet due."""
+    done = first
+    while done < first + size:
+        next_event = write_due(voices, chip, model, events, next_event)
+        stretch = first + size - done
+        if next_event < len(events):
+            stretch = min(stretch, events[next_event].cycle - chip.cycle)
+        for i in range(stretch):
+            clock_digital(voices, chip, model)
+            add_voices(voices, chip, model, levels, i)
+        clock_filter(chip, model, levels, stretch)
+        mix(chip, model, levels, stretch, block, done)
+        done += stretch
+    return next_event
 
 
 @kernel

@@ -122,7 +122,7 @@ POWER_ON_LATCH = 0x555  # of the accumulator above
 
 
 def power_on(model, clock_hz):
-    """Return the state of a chip that has just got its power: its filter at rest, the board's capacitors empty.
+    """Return the state of a chip that has just got its power: its filter at rest.
 
     Parameters
     ----------
@@ -150,6 +150,9 @@ def power_on(model, clock_hz):
     chips = np.zeros(1, CHIP_DTYPE).view(np.recarray)
     chips.bus_cycle = NEVER
     chips.vhp = chips.vbp = chips.vlp = chips.bp_vx = chips.lp_vx = model.rest
+    # The board's capacitors begin at half of the range, not at rest: a step of 12 400 (6581) and 6 200 (8580) of 32 768
+    # that dies away in some tenths of a second. Measured on pyresidfp 0.17.0.
+    chips.ext_vlp = chips.ext_vhp = (0.5 - model.output_zero) * model.output_scale
     chips.history_end = HISTORY
     chips.sample_due = clock_hz
     return voices, chips
