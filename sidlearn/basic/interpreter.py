@@ -757,9 +757,9 @@ def run(
     run : Run
     """
     if isinstance(program, str):
-        from sidlearn.basic.listing import tokenize
+        from sidlearn.basic.listing import type_in
 
-        program = tokenize(program)
+        program = type_in(program)
     log = LogPort()
 
     class Both:

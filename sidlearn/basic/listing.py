@@ -278,6 +278,7 @@ def _program(block: _Block, typed: bool) -> Program:
     """Return the program of one block."""
     lines: list[tuple[int, bytes]] = []
     notes = []
+    unrunnable = False
     for file_line, digits, text in _numbered(block):
         number = int(digits)
         if number > image.MAX_LINE_NUMBER:
@@ -299,6 +300,9 @@ def _program(block: _Block, typed: bool) -> Program:
                 f"line {number} (line {file_line} of the file): {len(data)} bytes when tokenised; expected at most"
                 f" {image.MAX_LINE_BYTES}"
             )
+        if not typed and "?" in text and not unrunnable and data != crunch(text):
+            unrunnable = True
+            notes.append(f"line {number}: ? stays a question mark, as petcat writes it; the machine wants PRINT there")
         if len(data) > image.MAX_LINKED_BYTES:
             notes.append(
                 f"line {number}: {len(data)} bytes; the machine links lines of {image.MAX_LINKED_BYTES} at most"

@@ -77,6 +77,8 @@ def test_capitals_in_strings_are_shifted_unless_the_listing_has_no_small_letter(
 def test_a_question_mark_is_print_when_typed_and_stays_as_petcat_writes_it():
     assert texts(type_in('10 ?"hi"'))[0] == b'\x99"HI"'
     assert texts(tokenize('10 ?"hi"'))[0] == b'?"HI"'
+    assert "PRINT" in programs('10 ?"hi"')[0].notes[0]
+    assert programs('10 rem ?:print"?":data ?')[0].notes == ()
 
 
 def test_typed_lines_are_sorted_replaced_and_deleted_and_petcat_keeps_the_order():
