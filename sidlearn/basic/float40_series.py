@@ -7,8 +7,18 @@ as in `float40_core`: from a routine's first instruction through its RTS, withou
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
+from sidlearn.basic.float40_arithmetic import (
+    fadd,
+    faddt,
+    fdiv,
+    fdivt,
+    fmul,
+    fsub,
+    fsubt,
+)
 from sidlearn.basic.float40_core import (
     HALF,
     ILLEGAL_QUANTITY,
@@ -18,25 +28,20 @@ from sidlearn.basic.float40_core import (
     OVERFLOW,
     Fac,
     FloatError,
-    fadd,
-    faddt,
-    fcomp,
-    fdiv,
-    fdivt,
-    fint,
-    float_signed_byte,
-    fmul,
-    fneg,
-    fsub,
-    fsubt,
     increment,
     movaf,
     movmf,
     normalize,
     pack,
+    unpack,
+)
+from sidlearn.basic.float40_integers import (
+    fcomp,
+    fint,
+    float_signed_byte,
+    fneg,
     qint,
     sign,
-    unpack,
 )
 
 
@@ -56,7 +61,7 @@ def _polynomial(address: int, *packed: str) -> Polynomial:
     degree = len(packed) - 1
     pointers = [address + 1 + 5 * place for place in range(degree + 1)]
     crossings = sum(max(0, (pointer & 0xFF) - 251) for pointer in pointers)
-    carries = sum(before >> 8 != after >> 8 for before, after in zip(pointers, pointers[1:], strict=False))
+    carries = sum(before >> 8 != after >> 8 for before, after in pairwise(pointers))
     return Polynomial(tuple(map(_constant, packed)), 46 + degree * 43 + crossings + carries)
 
 
@@ -246,7 +251,7 @@ def ftan(fac: Fac) -> tuple[Fac, int]:
     cycles += more
     sine, more = movmf(sine)
     cycles += more
-    cosine, _, more = _quadrant((0, exponent, mantissa, 0), flipped)
+    cosine, _, more = _folded_sine((0, exponent, mantissa, 0), flipped)
     cycles += more
     result, more = fdiv(sine, cosine)
     return result, cycles + more + 74 + MOVFM_CYCLES
@@ -302,6 +307,7 @@ def frnd(fac: Fac, seed_packed: bytes, cia_bytes: bytes = b"\0\0\0\0") -> tuple[
         cycles += 65 + MOVFM_CYCLES + multiplied + added
     else:
         exponent = 0
+        # unswapped they go to the mantissa as $DC04, $DC08, $DC05, $DC09
         mantissa = cia_bytes[3] << 24 | cia_bytes[1] << 16 | cia_bytes[2] << 8 | cia_bytes[0]
         cycles += 78
     swapped = int.from_bytes(mantissa.to_bytes(4, "little"), "big")
@@ -310,20 +316,8 @@ def frnd(fac: Fac, seed_packed: bytes, cia_bytes: bytes = b"\0\0\0\0") -> tuple[
     return number, pack(number), cycles + normalized + stored + 29
 
 
-def _quadrant(turns: Fac, flipped: int) -> tuple[Fac, Fac, int]:
-    """SIN1 to the end: sine of (1/4 - |turns|) or so. Returns the result, x of the series, and the cycles."""
-    fac, cycles = fneg(turns)
-    fac, more = fadd(QUARTER, fac)
-    cycles += more
-    if flipped:
-        fac, more = fneg(fac)
-        cycles += more + 5
-    result, x, more = polyx(fac, SIN_SERIES)
-    return result, x, cycles + more + 30
-
-
 def _sine(fac: Fac) -> tuple[Fac, Fac, int, int]:
-    """SIN. Returns the sine, x of the series, TANSGN and the cycles."""
+    """SIN: fold the angle into a quarter turn either way. Returns the sine, x of the series, TANSGN and the cycles."""
     arg, cycles = movaf(fac)
     fac, more = fdivt(arg, TWO_PI)
     cycles += more
@@ -335,20 +329,31 @@ def _sine(fac: Fac) -> tuple[Fac, Fac, int, int]:
     cycles += more
     fac, more = fsub(QUARTER, fac)
     cycles += more + 140
-    flipped = fac[0]
-    if not flipped:
-        result, x, more = _quadrant(fac, 0)
+    past_quarter = fac[0]
+    if not past_quarter:
+        result, x, more = _folded_sine(fac, past_quarter)
         return result, x, 0, cycles + more + 3
     fac, more = fadd(HALF, fac)
     cycles += more + 18
     if not fac[0]:
-        result, x, more = _quadrant(fac, flipped)
+        result, x, more = _folded_sine(fac, past_quarter)
         return result, x, 0xFF, cycles + more + 10
-    cycles += 3
-    # SIN2: past the half turn the sign is right already
-    fac, more = fadd(QUARTER, fac)
-    cycles += more
-    fac, more = fneg(fac)
-    cycles += more + 5
+    result, x, more = _quarter_sine(fac, past_quarter)
+    return result, x, 0, cycles + more + 3
+
+
+def _folded_sine(turns: Fac, negate: int) -> tuple[Fac, Fac, int]:
+    """SIN1, where TAN enters for the cosine: fold back, then as `_quarter_sine`."""
+    fac, cycles = fneg(turns)
+    result, x, more = _quarter_sine(fac, negate)
+    return result, x, cycles + more + 6
+
+
+def _quarter_sine(turns: Fac, negate: int) -> tuple[Fac, Fac, int]:
+    """SIN2: add a quarter turn and evaluate the series. Returns the result, x of the series, and the cycles."""
+    fac, cycles = fadd(QUARTER, turns)
+    if negate:
+        fac, more = fneg(fac)
+        cycles += more + 5
     result, x, more = polyx(fac, SIN_SERIES)
-    return result, x, 0, cycles + more + 24
+    return result, x, cycles + more + 24

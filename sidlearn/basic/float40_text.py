@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sidlearn.basic.float40_arithmetic import (
+    div10,
+    fadd,
+    faddt,
+    fmul,
+    mul10,
+)
 from sidlearn.basic.float40_core import (
     HALF,
     OVERFLOW,
     ZERO,
     Fac,
     FloatError,
-    div10,
-    fadd,
-    faddt,
+    movaf,
+    unpack,
+)
+from sidlearn.basic.float40_integers import (
     fcomp,
     float_signed_byte,
-    fmul,
     fneg,
-    movaf,
-    mul10,
     qint,
-    unpack,
 )
 
 BILLION = unpack(bytes.fromhex("9e6e6b2800"))
