@@ -42,12 +42,18 @@ _OPCODES = _first_opcodes()
 _NAMES = {mnemonic for mnemonic, _ in _OPCODES}
 _LINE = re.compile(r"^\s*(?:(?P<label>[A-Za-z_]\w*):)?\s*(?P<rest>.*?)\s*$")
 _TERM = re.compile(r"\s*(?P<sign>[+-]?)\s*(?P<term>\$[0-9A-Fa-f]+|%[01]+|\d+|\*|[A-Za-z_]\w*)\s*")
-# Operand patterns, the more special first; each has the value as {}.
+
+
+def _pattern(mode: Mode) -> re.Pattern[str]:
+    """How the mode's operand is written, with its value as the only group."""
+    return re.compile(re.escape(mode.text).replace(r"\{\}", "([^#(].*)").replace(",", r"\s*,\s*") + "$", re.I)
+
+
+# The more special operands first, then those of one byte.
 _SHAPES = sorted(
-    ((re.compile(re.escape(m.text).replace(r"\{\}", "([^#(].*)").replace(",", r"\s*,\s*") + "$", re.I), m) for m in MODES
-     if "{}" in m.text and m.number != RELATIVE),
+    ((_pattern(mode), mode) for mode in MODES if "{}" in mode.text and mode.number != RELATIVE),
     key=lambda shape: (-len(shape[1].text), shape[1].operand_bytes),
-)  # fmt: skip
+)
 
 
 def opcode_for(mnemonic: str, mode: int) -> Opcode | None:

@@ -13,6 +13,44 @@ from __future__ import annotations
 import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
+from sidlearn.cpu.microcode import (
+    DECODE,
+    FETCH,
+    FIRST_FETCH,
+    FIX,
+    FIX_PC,
+    HIGH,
+    HIGH_X,
+    HIGH_Y,
+    INDEX_X,
+    INDEX_Y,
+    JUMP,
+    JUMP_LOW,
+    KEEP,
+    LOW,
+    NEXT_PC,
+    NOTHING,
+    POINTER,
+    POINTER_LOW,
+    POINTER_X,
+    PULL_STACK,
+    READ_BASE,
+    READ_PC,
+    READ_POINTER,
+    READ_STACK,
+    SET_P,
+    STACK_STORE,
+    STEPS,
+    STOP,
+    STORE,
+    TAKE,
+    TEST,
+    VALUE_HIGH,
+    VALUE_LOW,
+    VALUE_P,
+    VECTOR,
+    VECTOR_JUMP,
+)
 from sidlearn.cpu.opcodes import (
     ABSOLUTE,
     ABSOLUTE_X,
@@ -73,6 +111,7 @@ from sidlearn.cpu.opcodes import (
     PULL,
     PUSH,
     READ,
+    REGISTER,
     RELATIVE,
     RLA,
     ROL,
@@ -128,6 +167,7 @@ from sidlearn.cpu.state import (
 STACK = 0x100
 NMI_VECTOR, IRQ_VECTOR = 0xFFFA, 0xFFFE
 INTERRUPT_CYCLES = 7
+BRK_OPCODE = 0x00
 
 ANE_CONSTANT = 0xEF
 LXA_CONSTANT = 0xEE
@@ -669,3 +709,193 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
     cpu.cycle = cycle
     cpu.flag_late = (p ^ mask) & INTERRUPT
     return status
+
+
+# --- Single bus cycles ---------------------------------------------------------------------------------------------
+
+
+@kernel
+def begin_at(cpu, address):
+    """Put the fetch of the opcode at `address` on the bus, as a reset does when it is over."""
+    cpu.step = FIRST_FETCH
+    cpu.address = address
+    cpu.pc = address + 1 & 0xFFFF
+    cpu.writing = 0
+    cpu.forced = cpu.due = cpu.jammed = cpu.stalled = 0
+
+
+@kernel
+def look_at_interrupts(cpu):
+    """What the interrupt logic sees at the end of a cycle: NMI by its edge, IRQ by its level."""
+    if cpu.nmi and not cpu.nmi_before:
+        cpu.nmi_latched = 1
+    cpu.nmi_before = cpu.nmi
+    cpu.due = 1 if cpu.nmi_latched or (cpu.irq and not cpu.p & INTERRUPT) else 0
+
+
+@kernel
+def clock_cpu(cpu, opcodes, steps, data):
+    """End the bus cycle under way and put the next one on the bus.
+
+    Between calls `cpu.address`, `cpu.writing` and `cpu.output` say what the cycle under way does. The machine sets
+    `cpu.irq`, `cpu.nmi` and `cpu.stall` (RDY) as they stand in that cycle, does the access, and calls.
+
+    Parameters
+    ----------
+    cpu : record of `CPU_DTYPE`
+        Set going by `begin_at`.
+    opcodes : recarray of `OPCODE_DTYPE`, shape (256,)
+    steps : recarray of `STEP_DTYPE`
+    data : int
+        What a read has given.
+    """
+    cpu.cycle += 1
+    due = cpu.due  # interrupts count as they stood at the end of the second last cycle of an instruction
+    nmi_latched = cpu.nmi_latched
+    look_at_interrupts(cpu)
+    if cpu.stall and not cpu.writing:
+        cpu.stalled = 1
+        return
+    index = cpu.step
+    step = steps[index]
+    action = int(step.action)
+    index += 1
+    value = data
+
+    if action == NOTHING:
+        pass
+    elif action == DECODE:
+        cpu.opcode = BRK_OPCODE if cpu.forced else data
+        index = cpu.opcode * STEPS
+    elif action == LOW:
+        cpu.effective = data
+        cpu.high = 1
+    elif action == HIGH:
+        cpu.effective |= data << 8
+        cpu.high = data + 1 & 0xFF
+    elif action in (HIGH_X, HIGH_Y):
+        cpu.high = data + 1 & 0xFF
+        whole = data << 8 | cpu.effective
+        cpu.target = whole + (cpu.x if action == HIGH_X else cpu.y) & 0xFFFF
+        cpu.effective = whole & 0xFF00 | cpu.target & 0xFF
+        if cpu.effective == cpu.target and opcodes[cpu.opcode].page_cycle:
+            index += 1
+    elif action == INDEX_X:
+        cpu.effective = cpu.effective + cpu.x & 0xFF
+    elif action == INDEX_Y:
+        cpu.effective = cpu.effective + cpu.y & 0xFF
+    elif action == FIX:
+        cpu.effective = cpu.target
+    elif action == POINTER:
+        cpu.pointer = data
+    elif action == POINTER_X:
+        cpu.pointer = cpu.pointer + cpu.x & 0xFF
+    elif action == POINTER_LOW:
+        cpu.effective = data
+        cpu.pointer = cpu.pointer + 1 & 0xFF
+    elif action == KEEP:
+        cpu.value = data
+    elif action == TEST:
+        row = opcodes[cpu.opcode]
+        if cpu.p & int(row.flag) == int(row.wanted):
+            cpu.target = cpu.pc + (data ^ 0x80) - 0x80 & 0xFFFF
+            cpu.branch_due = due
+        else:
+            index += 2
+    elif action == TAKE:
+        cpu.pc = cpu.pc & 0xFF00 | cpu.target & 0xFF
+        if cpu.pc == cpu.target:
+            index += 1
+            due = cpu.branch_due  # the third cycle of a branch that stays in its page looks at no interrupts
+    elif action == FIX_PC:
+        cpu.pc = cpu.target
+        due |= cpu.branch_due
+    elif action == JUMP_LOW:
+        cpu.pointer = data
+        cpu.effective = cpu.effective & 0xFF00 | cpu.effective + 1 & 0xFF
+    elif action == JUMP:
+        cpu.pc = data << 8 | cpu.pointer
+    elif action == VALUE_HIGH:
+        cpu.value = cpu.pc >> 8
+    elif action == VALUE_LOW:
+        cpu.value = cpu.pc & 0xFF
+    elif action == VALUE_P:
+        cpu.value = cpu.p if cpu.forced else pushed(cpu.p)
+    elif action == VECTOR:
+        cpu.p |= INTERRUPT
+        cpu.forced = 0
+        cpu.effective = IRQ_VECTOR
+        if nmi_latched:  # an NMI that comes up to the push of the low byte takes over any interrupt and BRK
+            cpu.effective = NMI_VECTOR
+            cpu.nmi_latched = 0
+    elif action == VECTOR_JUMP:
+        cpu.pc = data << 8 | cpu.pointer
+        due = 0  # the first instruction of a handler always runs
+    elif action == SET_P:
+        cpu.p = pulled(data)
+    elif action == STOP:
+        cpu.jammed = 1
+        index -= 1
+
+    if step.operate:
+        row = opcodes[cpu.opcode]
+        kind = int(row.kind)
+        if kind in (REGISTER, PUSH):
+            value = cpu.a
+        elif kind == WRITE:
+            value = 0xFF if cpu.stalled else cpu.high  # a stall in the cycle before hides the high byte
+        elif kind == MODIFY:
+            value = cpu.value
+        cpu.a, cpu.x, cpu.y, cpu.sp, cpu.p, cpu.value = operate(
+            int(row.operation), cpu.a, cpu.x, cpu.y, cpu.sp, cpu.p, value
+        )
+        if row.mode == ACCUMULATOR:
+            cpu.a = cpu.value
+        elif row.high_byte_store and cpu.effective >> 8 != cpu.high - 1 & 0xFF:
+            cpu.effective = cpu.effective & 0xFF | cpu.value << 8
+    cpu.stalled = 0
+
+    bus = int(steps[index].bus)
+    cpu.step = index
+    cpu.writing = 0
+    if bus == FETCH:
+        cpu.forced = due
+        cpu.address = cpu.pc
+        cpu.pc = cpu.pc + 1 - due & 0xFFFF
+    elif bus == NEXT_PC:
+        cpu.address = cpu.pc
+        cpu.pc = cpu.pc + 1 - cpu.forced & 0xFFFF
+    elif bus == READ_PC:
+        cpu.address = cpu.pc
+    elif bus == READ_BASE:
+        cpu.address = cpu.effective
+    elif bus == READ_POINTER:
+        cpu.address = cpu.pointer
+    elif bus == READ_STACK:
+        cpu.address = STACK + cpu.sp
+    elif bus == PULL_STACK:
+        cpu.sp = cpu.sp + 1 & 0xFF
+        cpu.address = STACK + cpu.sp
+    elif bus == STORE:
+        cpu.address = cpu.effective
+        cpu.output = cpu.value
+        cpu.writing = 1
+    elif bus == STACK_STORE:
+        cpu.address = STACK + cpu.sp
+        cpu.sp = cpu.sp - 1 & 0xFF
+        cpu.output = cpu.value
+        cpu.writing = 1
+    else:
+        cpu.address = 0xFFFF
+
+
+@kernel
+def run_bus(cpu, ram, opcodes, steps, until):
+    """Run single cycles on plain RAM until `until` cycles have passed: the smallest machine around `clock_cpu`."""
+    while cpu.cycle < until:
+        data = cpu.output
+        if cpu.writing:
+            ram[cpu.address] = data
+        else:
+            data = byte(ram, cpu.address)
+        clock_cpu(cpu, opcodes, steps, data)

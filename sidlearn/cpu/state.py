@@ -27,24 +27,27 @@ _LINES = [
 ]
 _FLAT = [
     ("filled", "i8"),  # events in the buffer
-    ("address", "i8"),  # of the access that has stopped the run; the bus core's address lines
+    ("address", "i8"),  # of the access that has stopped the run; for single cycles the address lines
     ("access_cycle", "i8"),  # cycles that have passed when that access ends
     ("flag_late", "i8"),  # INTERRUPT: the last instruction changed that flag too late for its own end
     ("answered", "i8"),  # 1: `io` now holds what the stopped read gives
 ]
 _BUS_CYCLE = [
-    ("writing", "i8"),  # 1: this cycle writes `data` to `address`, 0: it reads
-    ("data", "i8"),
+    ("writing", "i8"),  # 1: this cycle writes `output` to `address`, 0: it reads
+    ("output", "i8"),
     ("stall", "i8"),  # 1: RDY is low, the cycle is not over if it reads
+    ("stalled", "i8"),  # this cycle has been held by RDY
     ("opcode", "i8"),
-    ("step", "i8"),  # place in the list of steps
-    ("base", "i8"),  # low byte, pointer or final address under way
+    ("step", "i8"),  # index into the table of steps
+    ("effective", "i8"),  # effective address under way
+    ("target", "i8"),  # the same with its high byte right
     ("high", "i8"),  # high byte of the address before indexing, plus one
+    ("pointer", "i8"),  # zero page pointer, or low byte of where a jump leads
+    ("value", "i8"),  # to be written
     ("forced", "i8"),  # 1: a BRK that an interrupt has put in place of the opcode
     ("due", "i8"),  # an interrupt was seen at the end of the cycle before
     ("branch_due", "i8"),  # the same, as a branch looked at it
     ("nmi_before", "i8"),  # the line in the cycle before
-    ("stalled", "i8"),  # this cycle was held by RDY
     ("jammed", "i8"),
 ]
 
