@@ -17,6 +17,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if os.environ.get("SIDLEARN_DEBUG"):
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"sidlearn: unexpected {text}; SIDLEARN_DEBUG=1 shows where, for a bug report", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

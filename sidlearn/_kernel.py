@@ -42,15 +42,16 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
 
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
-"""fastmath stays off: sums must come out the same however the work is cut."""
 
 
 def kernel(function: F) -> F:
-    """Compile a kernel: cached on disk, no GIL while it runs, same bits on every call."""
-    return numba.njit(**OPTIONS)(function)
+    """Compile a kernel: cached on disk, no GIL while it runs.
+
+    fastmath stays off: sums must come out the same however the work is cut.
+    """
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
 
 
 def inline_kernel(function: F) -> F:
-    """Compile a small kernel that is always inlined into its caller by LLVM."""
-    return numba.njit(**OPTIONS, forceinline=True)(function)
+    """Compile a small kernel that LLVM always puts into its caller."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)(function)

@@ -82,6 +82,11 @@ def build_parser() -> Parser:
     tokenize = verbs.add_parser("tokenize", help="turn a listing into a program file")
     tokenize.add_argument("listing", metavar="LISTING", help="a text listing: .bas .tok64 .txt")
     tokenize.add_argument("-o", "--output", metavar="PROGRAM.prg", required=True)
+    tokenize.add_argument(
+        "--typed",
+        action="store_true",
+        help="as the machine takes it from the keyboard: ? is PRINT, lines are put in order",
+    )
     tokenize.set_defaults(do=_tokenize)
 
     list_ = verbs.add_parser("list", help="print a program file as a listing")
@@ -241,18 +246,21 @@ def _printer() -> Callable[[bytes], None]:
 
 
 def _tokenize(options: argparse.Namespace) -> int:
-    from sidlearn.basic.listing import read_program
+    from sidlearn.basic.listing import open_program
     from sidlearn.errors import OutputError
     from sidlearn.files import whole_file
     from sidlearn.sources import check_exists
+    from sidlearn.terminal import note
 
     output = Path(options.output)
     if output.suffix.lower() != ".prg":
         raise OutputError(f"{output}: expected a name that ends in .prg")
     check_exists(options.listing)
-    program = read_program(options.listing)
+    program = open_program(options.listing, typed=options.typed)
+    for text in program.notes:
+        note(f"{options.listing}: {text}")
     with whole_file(output) as file:
-        file.write(program)
+        file.write(program.data)
     return DONE
 
 

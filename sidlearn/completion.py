@@ -109,7 +109,7 @@ def _fish(verbs: Verbs) -> str:
 
 def _quiet(text: str) -> str:
     """Return help text without the characters that mean something to a shell."""
-    return text.translate(str.maketrans({"'": "", "[": "(", "]": ")", ":": ",", "%": ""}))
+    return text.translate(str.maketrans("[]:", "(),", "'%"))
 
 
 SHELLS: dict[str, Callable[[Verbs], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}

@@ -6,10 +6,11 @@ program makes them as it runs, so that speakers and files are served by the same
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from sidlearn import clock
 from sidlearn.config import Config
 from sidlearn.errors import SourceError, nearest, one_of
 from sidlearn.writes import WRITE_DTYPE, LogPort, RegisterWrites
+
+if TYPE_CHECKING:
+    from sidlearn.chip.sid import SID
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,18 @@ class Performance(Protocol):
     kind: str
     clock_hz: int
     sids: int
-    cycle: int
-    """How far it has come."""
-    ended: bool
-    error: str | None
-    """The message of a program that ended in an error."""
+
+    @property
+    def cycle(self) -> int:
+        """How far it has come."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has been played."""
+
+    @property
+    def error(self) -> str | None:
+        """The message of a program that ended in an error."""
 
     def advance(self, until_cycle: int) -> np.ndarray:
         """Play on to `until_cycle` or the end; return the new writes (`WRITE_DTYPE`), those before `until_cycle`."""
@@ -58,7 +69,7 @@ class Performance(Protocol):
 class LogPerformance:
     """A register log at play."""
 
-    error = None
+    error: str | None = None
 
     def __init__(self, writes: RegisterWrites, kind: str) -> None:
         self.kind = kind
@@ -160,7 +171,7 @@ class ReadbackPort(LogPort):
     def __init__(self, request: Request) -> None:
         super().__init__()
         self._request = request
-        self._chip = None
+        self._chip: SID | None = None
         self._fed = 0
 
     def peek(self, cycle: int, register: int) -> int:
@@ -200,17 +211,22 @@ SOURCES: dict[str, Callable[[Path, Request], Performance]] = {
     ".prg": _open_listing,
     ".p00": _open_listing,
     ".d64": _open_listing,
+    ".t64": _open_listing,
     ".csv": _open_csv,
     ".dump": _open_dump,
 }
 """Suffix -> function that opens such a file."""
 
+CONTAINERS = (".d64", ".t64", ".tok64", ".bas", ".txt")
+"""Files that may hold several programs: ``disk.d64:NAME`` chooses one."""
 
-def suffix_of(path: str | Path) -> str:
-    """Return the suffix that decides about a source: ``.d64`` for ``disk.d64:NAME`` too."""
-    name = str(path)
-    disk, colon, _ = name.lower().partition(".d64:")
-    return ".d64" if colon and disk else Path(name).suffix.lower()
+
+def split_member(path: str | Path) -> tuple[Path, str | None]:
+    """Return file and member of ``disk.d64:NAME`` or ``songs.tok64:NAME``; the member is None for a plain path."""
+    match = re.fullmatch(rf"(.+(?:{'|'.join(map(re.escape, CONTAINERS))})):(.+)", str(path), re.IGNORECASE)
+    if match is None or Path(path).exists():
+        return Path(path), None
+    return Path(match[1]), match[2]
 
 
 def open_source(path: str | Path, request: Request | None = None) -> Performance:
@@ -222,8 +238,8 @@ def open_source(path: str | Path, request: Request | None = None) -> Performance
         If it is missing or of an unknown kind; what it holds may raise other errors of the family.
     """
     request = request or Request()
-    suffix = suffix_of(path)
     check_exists(path)
+    suffix = split_member(path)[0].suffix.lower()
     if suffix not in SOURCES:
         given = f"ends in {suffix!r}" if suffix else "has no suffix"
         raise SourceError(f"{path}: {given}, expected {one_of(SOURCES)}{nearest(suffix, SOURCES)}")
@@ -240,9 +256,7 @@ def check_exists(path: str | Path) -> None:
     SourceError
         If it is missing or a folder.
     """
-    file = Path(path)
-    if suffix_of(path) == ".d64" and not file.exists():
-        file = Path(str(path)[: str(path).lower().index(".d64:") + len(".d64")]) if ":" in str(path) else file
+    file, _ = split_member(path)
     if file.is_dir():
         raise SourceError(f"{path}: expected a file, this is a folder")
     if not file.exists():

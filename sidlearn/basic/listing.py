@@ -151,6 +151,11 @@ def detokenize(program: bytes, form: str = "petcat", name: str = "program.prg") 
 
 
 def read_program(path: str | Path, typed: bool = True) -> bytes:
+    """Return the bytes of the program in a file of any kind (see `open_program`)."""
+    return open_program(path, typed).data
+
+
+def open_program(path: str | Path, typed: bool = True) -> Program:
     """Return the program in a file of any kind.
 
     Parameters
@@ -163,8 +168,8 @@ def read_program(path: str | Path, typed: bool = True) -> bytes:
 
     Returns
     -------
-    program : bytes
-        A .prg for $0801 with right links, load address first, and what follows its text.
+    program : Program
+        Its `data` is a .prg for $0801 with right links, load address first, and what follows its text.
 
     Raises
     ------
@@ -186,20 +191,20 @@ def read_program(path: str | Path, typed: bool = True) -> bytes:
         raise ListingError(f"{file}: {error}") from None
 
 
-def _from_bytes(data: bytes, suffix: str, member: str | None, typed: bool) -> bytes:
+def _from_bytes(data: bytes, suffix: str, member: str | None, typed: bool) -> Program:
     """Return the program that the content of a file gives."""
     if not data:
         raise ListingError("empty file: expected a BASIC listing or program")
     if containers.is_p00(data):
-        return _binary(containers.read_p00(data))
+        return Program(None, _binary(containers.read_p00(data)))
     if containers.is_t64(data):
-        return _binary(containers.read_t64(data, member or "*"))
+        return Program(None, _binary(containers.read_t64(data, member or "*")))
     if suffix == ".d64" or (containers.is_d64(data) and b"\0" in data):
         if not containers.is_d64(data):
             raise ListingError(f"disk image of {len(data)} bytes: expected one of 35, 40 or 42 tracks")
-        return _binary(containers.read_d64(data, member or "*"))
+        return Program(None, _binary(containers.read_d64(data, member or "*")))
     if image.looks_like_program(data) or (suffix == ".prg" and not _is_text(data)):
-        return _binary(data)
+        return Program(None, _binary(data))
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _of_text(data.decode("utf-16", "replace"), member, typed)
     if (at := data.find(b"\0")) >= 0:
@@ -211,8 +216,8 @@ def _from_bytes(data: bytes, suffix: str, member: str | None, typed: bool) -> by
     return _of_text(text, member, typed)
 
 
-def _of_text(text: str, member: str | None, typed: bool) -> bytes:
-    return type_in(text, member) if typed else tokenize(text, member)
+def _of_text(text: str, member: str | None, typed: bool) -> Program:
+    return _choose(programs(text, typed), member)
 
 
 def _is_text(data: bytes) -> bool:

@@ -34,7 +34,10 @@ class Source(Protocol):
 
     clock_hz: int
     sids: int
-    ended: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether all has been played."""
 
     def advance(self, until_cycle: int) -> np.ndarray:
         """Play on and return the new writes."""
@@ -59,7 +62,7 @@ class Chips:
         for cycle, register, value in events.tolist():
             self.sids[register // registers.MIRROR].poke(cycle, register % registers.MIRROR, value)
         parts = [sid.clock(until_cycle - sid.cycle) for sid in self.sids]
-        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0, dtype=np.float32)
+        return parts[0] if len(parts) == 1 else np.asarray(np.mean(parts, axis=0), np.float32)
 
     @property
     def sounding(self) -> bool:
