@@ -43,15 +43,14 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
 
 
-
 def kernel(function: F) -> F:
     """Compile a kernel: cached on disk, no GIL while it runs.
 
     fastmath stays off: sums must come out the same however the work is cut.
     """
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)  # type: ignore[return-value]
 
 
 def inline_kernel(function: F) -> F:
     """Compile a small kernel that LLVM always puts into its caller."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)(function)  # type: ignore[return-value]
