@@ -150,7 +150,9 @@ def _packed_binary(function: Callable) -> Callable[[bytes, bytes], tuple[bytes, 
 
 
 def _parse(text: bytes) -> tuple[bytes, int]:
-    fac, _, cycles = fin(bytes(text).upper(), 0)
+    text = bytes(text).upper()
+    _, start, _ = chrgot(text, 0)
+    fac, _, cycles = fin(text, start)
     return pack(fac), cycles
 
 

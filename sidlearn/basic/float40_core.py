@@ -27,6 +27,8 @@ ILLEGAL_QUANTITY = 14  # error numbers of BASIC V2 (C64 Programmer's Reference G
 OVERFLOW = 15
 DIVISION_BY_ZERO = 20
 
+_ERROR_TEXTS = {ILLEGAL_QUANTITY: "ILLEGAL QUANTITY", OVERFLOW: "OVERFLOW", DIVISION_BY_ZERO: "DIVISION BY ZERO"}
+
 MOVFM_CYCLES = 70  # load FAC from memory
 MOVFA_CYCLES = 81  # move ARG into FAC
 MOVEF_CYCLES = 88  # move FAC into ARG without rounding
@@ -37,7 +39,7 @@ class FloatError(Exception):
     """An arithmetic error of BASIC; `code` is its error number (14, 15 or 20)."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(code)
+        super().__init__(f"{_ERROR_TEXTS[code]} (error {code})")
         self.code = code
 
 
