@@ -15,7 +15,7 @@ _NAMES = {
     "load_image": "sidlearn.basic.image",
     "programs": "sidlearn.basic.listing",
     "read_program": "sidlearn.basic.listing",
-    "run": "sidlearn.basic.interpreter",
+    "run": "sidlearn.basic.program",
     "tokenize": "sidlearn.basic.listing",
     "type_in": "sidlearn.basic.listing",
 }

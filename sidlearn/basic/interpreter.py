@@ -2,91 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol, TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
 
 import numpy as np
 
-from sidlearn import clock
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.frames import FOR_BYTES, GOSUB_BYTES, ForFrame, GosubFrame
-from sidlearn.basic.inputs import DataReader, FileReader, KeyReader, LineReader, Redo
+from sidlearn.basic.cpuport import CpuPort, call_machine_code
+from sidlearn.basic.expressions import LENGTH_FAC, Expressions
+from sidlearn.basic.frames import Frames
+from sidlearn.basic.inputs import DataSource, FileSource, KeySource, LineSource, Redo
 from sidlearn.basic.memory import (
-    ARYTAB, BUFFER, CURLIN, DATPTR, FRETOP, JIFFIES, KEYD, MEMSIZ, NDX, PNTR, RNDX, STREND, TEXT_START, TXTTAB, VARTAB,
-    ZERO_CONSTANT, Memory,
+    ARYTAB, CURLIN, DATPTR, FRETOP, KEYD, LOFBUF, MEMSIZ, NDX, OLDTXT, RNDX, STREND, TEXT_START, TXTTAB, USRADD,
+    VARTAB, ZERO_CONSTANT, Memory,
 )  # fmt: skip
 from sidlearn.basic.messages import (
-    DEVICE_NOT_PRESENT, FILE_NOT_OPEN, FILE_OPEN, ILLEGAL_QUANTITY, NEXT_WITHOUT_FOR, OUT_OF_MEMORY, SYNTAX, TEXTS,
-    UNDEFD_FUNCTION, UNDEFD_STATEMENT, BasicError, error_line,
+    BREAK, DEVICE_NOT_PRESENT, FILE_NOT_OPEN, FILE_OPEN, ILLEGAL_QUANTITY, SYNTAX, TEXTS, UNDEFD_FUNCTION,
+    UNDEFD_STATEMENT, BasicError, error_line,
 )  # fmt: skip
+from sidlearn.basic.printing import Printer
 from sidlearn.basic.screen import Screen
-from sidlearn.basic.statements import COLON, Statement, add_on, compile_statement, skip_text
+from sidlearn.basic.statements import Statement, compile_statement
 from sidlearn.basic.strings import Strings
-from sidlearn.basic.text import Text
+from sidlearn.basic.text import JMP, JSR, RTS, Text, crossings
 from sidlearn.basic.timing import wall_clock
 from sidlearn.basic.variables import Variables
-from sidlearn.errors import SidlearnError
-from sidlearn.writes import LogPort, RegisterWrites, SidPort
+from sidlearn.writes import LogPort, SidPort
 
 TRACE_DTYPE = np.dtype([("cycle", "i8"), ("line", "u2")])
 """One row a statement: when it was dispatched, and the line it stands in."""
 
-STACK_TOP = 0xFA  # stack pointer after CLR: BASIC-M6502, STKEND
-NO_LIMIT = 1 << 62
+_NEVER = 1 << 62
+_CLALL = JSR + 5 + 38  # the KERNAL's closing of all files: estimate from its few stores
+_FOUTIM = 300  # guess
+_UNDEFINED_USR = 0xB248  # ILLEGAL QUANTITY: where USR points before it is set
 
 
-class CpuPort(Protocol):
-    """Runs machine code for SYS and USR.
-
-    ``call`` runs from `address` until the matching RTS, on the machine's memory, and returns the registers and the cycles:
-    ``a, x, y, p, cycles``. Writes to chips go through ``poke(address, value, cycles)``, where `cycles` counts from the call.
-    """
-
-    def call(
-        self,
-        address: int,
-        ram: bytearray,
-        a: int,
-        x: int,
-        y: int,
-        p: int,
-        poke: Callable[[int, int, int], None],
-        peek: Callable[[int, int], int],
-    ) -> tuple[int, int, int, int, int]: ...
-
-
-class _Ended(Exception):
+class Ended(Exception):
     """The program has ended."""
 
 
-class _Waiting(Exception):
+class Waiting(Exception):
     """The program waits for something that never comes."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a program has done.
-
-    Attributes
-    ----------
-    output : bytes
-        PETSCII as sent to CHROUT, with the text of an error or BREAK, without RUN's echo and READY.
-    error : str or None
-        ``?SYNTAX  ERROR IN 20``, or ``BREAK IN 20``.
-    writes : RegisterWrites
-        Every write to the SID; as long as the program ran.
-    cycles : int
-        From the dispatch of the first statement to the end of the program.
-    trace : ndarray, TRACE_DTYPE, or None
-        One row a statement, when asked for.
-    """
-
-    output: bytes
-    error: str | None
-    writes: RegisterWrites
-    cycles: int
-    trace: np.ndarray | None
 
 
 class Interpreter:
@@ -110,6 +67,15 @@ class Interpreter:
         Where INPUT reads its lines from.
     cpu : CpuPort, optional
         Runs SYS and USR.
+
+    Attributes
+    ----------
+    error : str or None
+        ``?SYNTAX  ERROR IN 20`` or ``BREAK IN 20`` once the program has ended so.
+    ended, waiting : bool
+        Whether the program has ended; whether it did because it waits for a key or a line that never comes.
+    screen : Screen
+        What it has printed.
     """
 
     def __init__(
@@ -123,37 +89,39 @@ class Interpreter:
         lines: TextIO | None = None,
         cpu: CpuPort | None = None,
     ):
-        self.port = port if port is not None else LogPort()
         self.wall = wall_clock(video)
-        self.memory = Memory(self.port, sid if sid is not None else LogPort(), self.wall)
+        self.memory = Memory(port if port is not None else LogPort(), sid if sid is not None else LogPort(), self.wall)
         self.ram = self.memory.ram
         self.strings = Strings(self.memory)
         self.variables = Variables(self.memory, self.strings)
         self.screen = Screen(self.ram)
+        self.printer = Printer(self)
+        self.frames = Frames()
         self.cpu = cpu
         self.keys = bytearray(keys)
         self.lines = lines
         self.files: dict[int, int] = {}
         self.cycles = 0
         self.line = 0
-        self.frames: list[ForFrame | GosubFrame] = []
-        self.stack_used = 0
-        self.safe_depth = 80
+        self.fac: f40.Fac = f40.ONE
         self.error: str | None = None
         self.ended = False
         self.waiting = False
         self.statement_position = 0
-        self._start: int | None = None
-        self._limit = NO_LIMIT
+        self.check_at = _NEVER
+        self._started = False
+        self._limit = _NEVER
         self._statements: dict[int, Statement] = {}
+        self._formulas: dict[int, tuple[Callable[[], f40.Fac], int, int]] = {}
+        self._function_stack = 0
+        self.traced = trace
         self._trace: list[tuple[int, int]] | None = [] if trace else None
-        self.reader_of_data = DataReader(self)
-        self.reader_of_line = LineReader(self)
-        self.reader_of_key = KeyReader(self)
-        self.reader_of_file = FileReader(self)
-        self.memory.text_changed = self._memory_written
+        self.data_source = DataSource(self)
+        self.line_source = LineSource(self)
+        self.key_source = KeySource(self)
+        self.file_source = FileSource(self)
+        self.memory.written = self._memory_written
         self.memory.page0_read = self._show_page0
-        self.memory.page0_written = self._take_page0
         self._load(program)
 
     # starting and running
@@ -163,11 +131,9 @@ class Interpreter:
         body = program[2:]
         ram[TEXT_START - 1] = 0
         ram[TEXT_START : TEXT_START + len(body)] = body
-        end = TEXT_START + len(body)
-        ram[end : end + 3] = bytes(3)
-        last = self._relink()
-        memory.set_word(VARTAB, max(end, last))
+        memory.set_word(VARTAB, max(TEXT_START + len(body), self._relink()))
         self.clear()
+        self.cycles = 0
         self.position = TEXT_START - 1
 
     def _relink(self) -> int:
@@ -175,10 +141,7 @@ class Interpreter:
         ram = self.ram
         at = TEXT_START
         while ram[at + 1]:
-            following = at + 4
-            while ram[following]:
-                following += 1
-            following += 1
+            following = ram.index(0, at + 4) + 1
             ram[at], ram[at + 1] = following & 255, following >> 8
             at = following
         return at + 2
@@ -189,20 +152,17 @@ class Interpreter:
         Returns
         -------
         running : bool
-            False when the program has ended or stopped with an error.
+            False when the program has ended, stopped with an error, or waits for what never comes.
         """
-        if self.ended:
-            return False
-        self._limit = NO_LIMIT if until_cycle is None else until_cycle
+        self._limit = limit = _NEVER if until_cycle is None else until_cycle
         wall = self.wall
         try:
-            while True:
-                pure = NO_LIMIT if until_cycle is None else wall.pure(until_cycle)
-                if not self._run_until(pure) or wall.cycle(self.cycles) >= self._limit:
-                    break
-        except _Ended:
+            while not self.ended and wall.cycle(self.cycles) < limit:
+                self.check_at = _NEVER if until_cycle is None else wall.pure(limit)
+                self._run()
+        except Ended:
             self.ended = True
-        except _Waiting:
+        except Waiting:
             self.waiting = self.ended = True
         except BasicError as error:
             self._fail(error.code)
@@ -210,32 +170,32 @@ class Interpreter:
             self._fail(error.code)
         return not self.ended
 
-    def _run_until(self, pure: int) -> bool:
-        statements = self._statements
-        self.check_at = pure
+    def _run(self) -> None:
+        """Run statements until the clock passes `check_at`."""
+        statements, frames, trace = self._statements, self.frames, self._trace
         position = self.position
-        trace = self._trace
-        if self._start is None:
-            statement = statements[position] = compile_statement(self, position)
-            self.cycles = -statement.before
-            self._start = 0
         try:
             while True:
                 statement = statements.get(position)
                 if statement is None:
                     statement = statements[position] = compile_statement(self, position)
+                if not self._started:
+                    self._started = True
+                    self.cycles = -statement.before
                 self.cycles += statement.before
                 if statement.line >= 0:
                     self.line = statement.line
                 if trace is not None:
                     trace.append((self.wall.cycle(self.cycles), self.line))
                 self.statement_position = position
+                if frames.free < statement.need:
+                    frames.check(statement.need)
                 try:
                     position = statement.body()
                 except Redo:
                     continue
                 if self.cycles >= self.check_at:
-                    return True
+                    return
         finally:
             self.position = position
 
@@ -244,50 +204,45 @@ class Interpreter:
         """The program's clock in log cycles."""
         return self.wall.cycle(self.cycles)
 
+    @property
+    def trace(self) -> np.ndarray | None:
+        """The trace, if one is kept."""
+        return None if self._trace is None else np.array(self._trace, TRACE_DTYPE)
+
     def _fail(self, code: int) -> None:
         self.ended = True
-        line = self.line
-        self.error = error_line(code, line)
+        self.error = error_line(code, self.line)
         self.screen.output += b"\r" + self.error.encode()
-
-    def trace(self) -> np.ndarray | None:
-        """Return the trace, if one was kept."""
-        return None if self._trace is None else np.array(self._trace, TRACE_DTYPE)
 
     # memory that the interpreter keeps elsewhere
 
     def _memory_written(self, address: int) -> None:
+        """Memory below the end of the arrays has been written by a POKE or by machine code."""
         memory = self.memory
-        if address < memory.word(VARTAB):
-            if address >= TEXT_START - 1:
-                self._statements.clear()
+        if address < 0x100:
+            if TXTTAB <= address <= STREND + 1:
+                self.forget()
+            elif address in (CURLIN, CURLIN + 1):
+                self.line = memory.word(CURLIN)
+        elif TEXT_START - 1 <= address < memory.word(VARTAB):
+            self.forget()
         elif address < memory.word(STREND):
             self.variables.forget()
 
+    def forget(self) -> None:
+        """Program text or tables may have changed: compile and search anew."""
+        self._statements.clear()
+        self._formulas.clear()
+        self.variables.forget()
+
     def _show_page0(self) -> None:
-        memory = self.memory
-        memory.set_word(CURLIN, self.line)
-        memory.set_word(0x3D, self.statement_position)
-        jiffies = self.wall.jiffies(self.cycles)
-        self.ram[JIFFIES : JIFFIES + 3] = jiffies.to_bytes(3, "big")
-
-    def _take_page0(self, address: int) -> None:
-        if TXTTAB <= address <= STREND + 1:
-            self.variables.forget()
-            self._statements.clear()
-        elif JIFFIES <= address < JIFFIES + 3:
-            value = self.ram[address]
-            jiffies = bytearray(self.wall.jiffies(self.cycles).to_bytes(3, "big"))
-            jiffies[address - JIFFIES] = value
-            self.wall.set_jiffies(self.cycles, int.from_bytes(jiffies, "big"))
-
-    def after_poke(self, body: Callable[[], int], address: int | None) -> Callable[[], int]:
-        """Return the body of a POKE."""
-        return body
+        """A program looks at page 0: put there what is kept elsewhere."""
+        self.memory.set_word(CURLIN, self.line)
+        self.memory.set_word(OLDTXT, self.statement_position)
 
     # services for compiled code
 
-    def failing_statement(self, code: int) -> Callable[[], int]:
+    def failing_body(self, code: int) -> Callable[[], int]:
         """Return a body that raises an error."""
 
         def fail() -> int:
@@ -295,83 +250,72 @@ class Interpreter:
 
         return fail
 
-    def check_stack(self, need: int) -> None:
-        """Raise OUT OF MEMORY if fewer than `need` bytes of stack are left."""
-        used = sum(FOR_BYTES if isinstance(f, ForFrame) else GOSUB_BYTES for f in self.frames)
-        if STACK_TOP - 2 - used - self.stack_used < need:
-            raise BasicError(OUT_OF_MEMORY)
-
-    def relation(self, mask: int, order: int, cycles: int) -> f40.Fac:
-        """Return the result of a comparison (DOCMP): `order` is -1, 0 or 1 for less, equal, greater."""
-        bit = 4 if order < 0 else 2 if not order else 1
-        result, more = f40.float_signed_byte(-1 if mask & bit else 0)
-        self.cycles += cycles + more
-        return result
-
     def index(self, fac: f40.Fac) -> int:
-        """Return an array index (POSINT)."""
+        """Return an array index (AYINT behind POSINT's test)."""
         if fac[0] & 128:
             raise BasicError(ILLEGAL_QUANTITY)
         value, cycles = f40.ayint(fac)
-        self.cycles += cycles + 20
+        self.cycles += cycles
+        self.fac = fac
         return value
-
-    def variable(self, name: int) -> tuple[int, int]:
-        """Find or create a simple variable. Returns the address of its value and the cycles."""
-        address, cycles = self.variables.find(name)
-        if address:
-            return address, cycles
-        if name == 0x54C9:
-            return ZERO_CONSTANT, cycles
-        if name in (0x5449, 0x5354):
-            raise BasicError(SYNTAX)
-        address, more = self.variables.create(name)
-        return address, cycles + more
 
     def time_string(self) -> int:
         """Return TI$ as a new string."""
-        seconds = self.wall.jiffies(self.cycles) // 60
+        seconds = self.memory.jiffies(self.cycles) // 60
         text = f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}".encode()
-        descriptor, cycles = self.strings.new(text)
-        self.cycles += cycles + 3000
+        self.ram[LOFBUF : LOFBUF + 7] = text + b"\0"
+        descriptor, _, cycles = self.strings.new_literal(LOFBUF)
+        self.cycles += 3 + 2 + 3 + 2 + 3 + 2 + JSR + _FOUTIM + JMP + 4 + 3 + 8 + cycles
+        self.fac = LENGTH_FAC[6]
         return descriptor
 
-    def set_time(self, text: bytes) -> None:
-        """Set TI$ from six digits."""
+    def _set_time(self, text: bytes) -> None:
         if len(text) != 6 or not text.isdigit():
             raise BasicError(ILLEGAL_QUANTITY)
         hours, minutes, seconds = int(text[:2]), int(text[2:4]), int(text[4:])
-        self.wall.set_jiffies(self.cycles, 60 * (3600 * hours + 60 * minutes + seconds))
+        self.memory.set_jiffies(60 * (3600 * hours + 60 * minutes + seconds), self.cycles)
         self.cycles += 5000
-
-    def literal(self, start: int, length: int) -> tuple[int, int]:
-        """Return a string for characters in memory: those of the input buffer are copied. Returns also the cycles."""
-        if BUFFER <= start < BUFFER + 0x100:
-            return self.strings.new(bytes(self.ram[start : start + length]))
-        return self.strings.put_new(length, start)
 
     def assign_string(self, at: int, descriptor: int) -> None:
         """Let the variable at `at` have a string (INPCOM)."""
         ram, memory, strings = self.ram, self.memory, self.strings
         if at == ZERO_CONSTANT:
             length, address, cycles = strings.free(descriptor)
-            self.cycles += cycles
-            self.set_time(bytes(ram[address : address + length]))
+            self.cycles += 3 + 2 + 2 + JSR + 6 + cycles + 2 + 2
+            self._set_time(bytes(ram[address : address + length]))
             return
-        address = ram[descriptor + 1] | ram[descriptor + 2] << 8
-        cycles = 60
-        if address >= memory.word(FRETOP) and descriptor >= memory.word(VARTAB):
-            length = ram[descriptor]
-            copy, more = strings.allocate(length)
-            source = ram[descriptor + 1] | ram[descriptor + 2] << 8
-            ram[copy : copy + length] = ram[source : source + length]
-            cycles += more + 17 * length + 80
-            ram[at : at + 3] = bytes((length, copy & 255, copy >> 8))
-            strings.free_descriptor(0x61)
+        low, high = ram[descriptor + 1], ram[descriptor + 2]
+        cycles = 3 + 2 + 4 + 2 + 5 + 3 + crossings(descriptor, 2, 2)
+        in_heap = high > ram[FRETOP + 1]
+        if high < ram[FRETOP + 1]:
+            cycles += 3
+        elif in_heap:
+            cycles += 2 + 3
         else:
-            cycles += strings.free_descriptor(descriptor)[1] + 40
-            ram[at : at + 3] = ram[descriptor : descriptor + 3]
-        self.cycles += cycles
+            cycles += 2 + 2 + 2 + 5 + 3 + crossings(descriptor, 1, 1)
+            in_heap = low >= ram[FRETOP]
+            cycles += 2 if in_heap else 3
+        owned = False
+        if in_heap:
+            owned = descriptor >= memory.word(VARTAB)
+            cycles += 3 + 3
+            if descriptor >> 8 < ram[VARTAB + 1]:
+                cycles += 3
+            elif descriptor >> 8 > ram[VARTAB + 1]:
+                cycles += 2 + 3
+            else:
+                cycles += 2 + 2 + 3 + 3 + (3 if owned else 2)
+        if owned:
+            length = ram[descriptor]
+            target, more = strings.allocate(length)
+            more += strings.copy(strings.where(descriptor), length, target) + crossings(descriptor, 1, 2)
+            self.cycles += cycles + 2 + 5 + JSR + 33 + more + 12 + JSR + 32 + 6 + 4 + 6 + JSR + 17 + 39 + RTS
+            ram[at : at + 3] = bytes((length, target & 255, target >> 8))
+            self.fac = LENGTH_FAC[length]
+            return
+        more = strings.free_descriptor(descriptor)[1] + crossings(descriptor, 1, 2)
+        self.cycles += cycles + 6 + JMP + 6 + JSR + more + 39 + RTS
+        ram[at : at + 3] = ram[descriptor : descriptor + 3]
 
     def take_string(self, descriptor: int) -> bytes:
         """Return the characters of a string and free it."""
@@ -379,50 +323,45 @@ class Interpreter:
         self.cycles += cycles
         return bytes(self.ram[address : address + length])
 
-    def value_of(self, text: bytes) -> f40.Fac:
-        """Return the number in a text (VAL)."""
-        position = 0
-        self.cycles += 32
-        while text[position] == 0x20:
-            position += 1
-            self.cycles += 21
-        value, _, cycles = f40.fin(text, position)
-        self.cycles += cycles + 30
-        return value
-
     def random(self, fac: f40.Fac) -> f40.Fac:
         """Return RND."""
-        timer = self.wall.timer(self.cycles)
-        cia = bytes((timer & 255, timer >> 8 & 255, self.memory.cia1[8], self.memory.cia1[9]))
-        result, seed, cycles = f40.frnd(fac, bytes(self.ram[RNDX : RNDX + 5]), cia)
-        self.ram[RNDX : RNDX + 5] = seed
+        peek = self.memory.peek
+        clocks = b"" if fac[1] else bytes(peek(address, self.cycles) for address in (0xDC04, 0xDC05, 0xDC08, 0xDC09))
+        result, self.ram[RNDX : RNDX + 5], cycles = f40.frnd(fac, bytes(self.ram[RNDX : RNDX + 5]), clocks)
         self.cycles += cycles
         return result
 
     def call_function(self, entry: int, value: f40.Fac, depth: int) -> f40.Fac:
-        """Call a user's function whose entry lies at `entry` (FNDOER)."""
-        ram = self.ram
-        formula = ram[entry] | ram[entry + 1] << 8
-        argument = ram[entry + 2] | ram[entry + 3] << 8
+        """Call the user's function whose entry lies at `entry` (FNDOER behind the argument).
+
+        Parameters
+        ----------
+        depth : int
+            Bytes on the stack where it is called.
+        """
+        ram, memory = self.ram, self.memory
+        formula, argument = memory.word(entry), memory.word(entry + 2)
         if not argument >> 8:
             raise BasicError(UNDEFD_FUNCTION)
-        saved = bytes(ram[argument : argument + 5])
+        run, cost, need = self._formula(formula)
+        self._function_stack += depth + 9
+        self.frames.check(need + self._function_stack)
+        kept = bytes(ram[argument : argument + 5])
+        value, cycles = f40.movmf(value)
+        self.cycles += 2 + 5 + 3 + 2 + 2 + 5 + 2 + 3 + 2 + 64 + 3 + JSR + cycles + 12 + 5 + 3 + 2 + 5 + 3 + 12
+        self.cycles += crossings(entry, 1, 1) + crossings(entry, 2, 3) + crossings(argument, 0, 4)
         ram[argument : argument + 5] = f40.pack(value)
-        node, cost = self._formula(formula)
-        self.cycles += 380 + (100 if value[1] else 93)
-        self.stack_used += depth + 16
-        result = node()
-        self.stack_used -= depth + 16
-        self.cycles += cost
-        ram[argument : argument + 5] = saved
+        self.fac = value
+        result = run()
+        self.cycles += cost + 14 + 3 + 14 + 66
+        self._function_stack -= depth + 9
+        ram[argument : argument + 5] = kept
         return result
 
-    def _formula(self, position: int) -> tuple[Callable[[], Any], int]:
-        key = -position
-        found: Any = self._statements.get(key)
+    def _formula(self, position: int) -> tuple[Callable[[], f40.Fac], int, int]:
+        """Compile the right-hand side of a DEF FN: its closure, the cost behind it, and the stack it needs."""
+        found = self._formulas.get(position)
         if found is None:
-            from sidlearn.basic.expressions import Expressions
-
             text = Text(self.ram, position)
             expressions = Expressions(self, text)
             node = expressions.number()
@@ -431,110 +370,27 @@ class Interpreter:
                 text.fail()
             if text.error:
                 node = expressions.failing(node)
-            found = self._statements[key] = (node.run, text.take())  # type: ignore[assignment]
+            found = self._formulas[position] = (node.run, text.take(), text.deepest)
         return found
 
-    def call_usr(self, value: f40.Fac) -> f40.Fac:
-        """Call the machine code behind 785 and 786."""
-        address = self.memory.word(0x0311)
-        if address == 0xB248:
-            raise BasicError(ILLEGAL_QUANTITY)
-        ram = self.ram
-        ram[0x61:0x67] = bytes((value[1],)) + value[2].to_bytes(4, "big") + bytes((value[0],))
-        ram[0x70] = value[3]
-        self._machine_code(address)
-        return (ram[0x66], ram[0x61], int.from_bytes(ram[0x62:0x66], "big"), ram[0x70])
-
-    # loops and jumps
-
-    def open_for(self, variable: int) -> None:
-        """FOR: drop an open loop over the same variable, and all inside it; make sure of the stack."""
-        frames = self.frames
-        cycles = 10
-        for i in range(len(frames) - 1, -1, -1):
-            frame = frames[i]
-            if not isinstance(frame, ForFrame):
-                break
-            if frame.variable == variable:
-                del frames[i:]
-                break
-            cycles += 30
-        self.cycles += cycles + 24
-        self.check_stack(80 - 2)
-
-    def next_closure(
-        self, address: Callable[[], int] | None, cost: int, position: int, more: Callable[[], int] | None
-    ) -> Callable[[], int]:
-        """Return the body of NEXT."""
-        frames, ram = self.frames, self.ram
-        unpack, fadd, pack, fcomp = f40.unpack, f40.fadd, f40.pack, f40.fcomp
-
-        def step() -> int:
-            if address is None:
-                if not frames or not isinstance(frames[-1], ForFrame):
-                    raise BasicError(NEXT_WITHOUT_FOR)
-                frame = frames[-1]
-                self.cycles += cost + 46
-            else:
-                variable = address()
-                cycles = 46
-                while True:
-                    if not frames or not isinstance(frames[-1], ForFrame):
-                        raise BasicError(NEXT_WITHOUT_FOR)
-                    frame = frames[-1]
-                    if frame.variable == variable:
-                        break
-                    frames.pop()
-                    cycles += 30
-                self.cycles += cost + cycles
-            at = frame.variable
-            value, cycles = fadd(unpack(ram[at : at + 5]), frame.step)
-            packed = pack(value)
-            ram[at : at + 5] = packed
-            value = unpack(packed)
-            order, more_cycles = fcomp(value, unpack(frame.limit))
-            self.cycles += 220 + cycles + more_cycles
-            if order != frame.sign:
-                self.cycles += 40
-                self.line = frame.line
-                return frame.position
-            frames.pop()
-            self.cycles += 40
-            if more is not None:
-                return more()
-            return position
-
-        return step
-
-    def pop_gosub(self) -> tuple[GosubFrame | None, int]:
-        """Drop the open loops of a subroutine and its frame. Returns the frame and the cycles."""
-        frames = self.frames
-        cycles = 20
-        while frames:
-            frame = frames.pop()
-            if isinstance(frame, GosubFrame):
-                return frame, cycles
-            cycles += 30
-        return None, cycles
-
-    def skip_data(self, position: int) -> int:
-        """Skip to the end of the statement (DATA), as RETURN does with the line number behind GOSUB."""
-        count, cycles = skip_text(self.ram, position, COLON)
-        self.cycles += cycles + 32 + add_on(position, count) + 3
-        return position + count
-
     def go(self, number: int, position: int, count: int) -> int:
-        """Search a line (GOTO). Returns the address before it."""
+        """Search a line (GOTO behind REMN). Returns the address before it.
+
+        Parameters
+        ----------
+        number : int
+            Of the line.
+        position, count : int
+            Where the statement's text goes on, and how many characters are left of its line.
+        """
         memory, ram = self.memory, self.ram
-        cycles = 6
-        if self.line >> 8 < number >> 8:
+        if self.line < number:
             at = position + count + 1
-            cycles += 2 + 2 + 2 + 3 + 3 + 3
+            cycles = 14 + 2 + 2 + 2 + 3 + 3 + (3 if (position & 255) + count + 1 < 256 else 2 + 2 + 3) + JSR
         else:
             at = memory.word(TXTTAB)
-            cycles += 3 + 6
-        cycles += 6
-        high, low = number >> 8, number & 255
+            cycles = 14 + 3 + 6 + JSR
+        high = number >> 8
         while True:
             if not ram[at + 1]:
                 raise BasicError(UNDEFD_STATEMENT)
@@ -542,27 +398,30 @@ class Interpreter:
             if line >= number:
                 break
             cycles += 65 if ram[at + 3] == high else 55
+            low = at & 255
+            if low > 252:
+                cycles += 1 + (2 if low == 255 else 0) + (low > 253 and ram[at + 3] == high)
             at = ram[at] | ram[at + 1] << 8
         if line != number:
             raise BasicError(UNDEFD_STATEMENT)
-        cycles += 2 + 6 + 5 + 2 + 2 + 2 + 3 + 5 + 2 + 3 + 3 + 2 + 5 + 2 + 3 + 6
-        self.cycles += cycles + 2 + 3 + 2 + 3 + 3 + 2 + 3 + 6
+        cycles += 53 + crossings(at, 1, 1) + crossings(at, 2, 3)
+        self.cycles += cycles + 2 + 3 + 2 + 3 + 3 + 2 + 3 + RTS
         return at - 1
 
     def end(self, position: int) -> int:
         """END."""
         self.position = position
-        raise _Ended
+        raise Ended
 
     def end_of_text(self, position: int) -> int:
         """The program has run off its end."""
-        raise _Ended
+        raise Ended
 
     def stop(self, position: int) -> int:
         """STOP."""
-        self.error = f"BREAK IN {self.line}"
+        self.error = f"{TEXTS[BREAK]} IN {self.line}"
         self.screen.output += b"\r\n" + self.error.encode()
-        raise _Ended
+        raise Ended
 
     def restart(self) -> int:
         """RUN."""
@@ -570,121 +429,63 @@ class Interpreter:
         return self.memory.word(TXTTAB) - 1
 
     def clear(self) -> None:
-        """CLR."""
+        """CLR (CLEARC)."""
         memory = self.memory
         memory.set_word(FRETOP, memory.word(MEMSIZ))
         memory.set_word(ARYTAB, memory.word(VARTAB))
         memory.set_word(STREND, memory.word(VARTAB))
-        memory.set_word(DATPTR, memory.word(TXTTAB) - 1)
         self.strings.reset()
         self.frames.clear()
         self.variables.forget()
         self.files.clear()
-        self.cycles += 300
+        self.cycles += 12 + JSR + _CLALL + 18 + JSR + self.restore() + 41
+
+    def restore(self) -> int:
+        """RESTORE. Returns the cycles."""
+        start = self.memory.word(TXTTAB)
+        self.memory.set_word(DATPTR, start - 1)
+        return 2 + 3 + 2 + 3 + (3 if start & 255 else 4) + 6 + RTS
 
     def new(self) -> int:
         """NEW."""
-        raise _Ended
+        raise Ended
 
     def wait(self, address: int, mask: int, flip: int) -> None:
-        """WAIT."""
-        volatile = 0xD000 <= address < 0xE000 or JIFFIES <= address < JIFFIES + 3
-        while True:
-            value = self.memory.peek(address, self.cycles + 5)
-            if (value ^ flip) & mask:
-                return
+        """WAIT: look at an address until one of the bits in `mask` differs from `flip`."""
+        memory = self.memory
+        while not (memory.peek(address, self.cycles + 5) ^ flip) & mask:
             self.cycles += 14
-            if not volatile or self.wall.cycle(self.cycles) >= self._limit:
-                raise _Waiting
+            if not memory.changes_by_itself(address) or self.wall.cycle(self.cycles) >= self._limit:
+                raise Waiting
+        self.cycles += 13
 
     # machine code
 
     def sys(self, address: int, position: int) -> int:
-        """SYS: machine code, or a stand-in for a routine of the ROM."""
-        if address == 42926:
-            return self.position if False else self.statement_position
-        self._machine_code(address)
-        self.cycles += 40
+        """SYS: machine code, or a stand-in for a routine of the ROM. Returns where BASIC goes on."""
+        self.cycles += 10 + 4 + 3 + 12 + 4 + 5
+        call_machine_code(self, address)
+        self.cycles += 3 + 12 + 4 + 4 + RTS + JMP
         return position
 
-    def _machine_code(self, address: int) -> None:
+    def call_usr(self, value: f40.Fac) -> f40.Fac:
+        """Call the machine code behind 785 and 786 with the accumulator in 97 to 102."""
+        address = self.memory.word(USRADD)
+        if address == _UNDEFINED_USR:
+            raise BasicError(ILLEGAL_QUANTITY)
         ram = self.ram
-        if address == 58692:
-            self.cycles += self.screen.put(147)
-            self.screen.output.pop()
-            return
-        if address == 65490:
-            self.cycles += self.screen.put(ram[780])
-            return
-        if address == 65520:
-            if ram[783] & 1:
-                ram[781], ram[782] = ram[214], ram[PNTR]
-            else:
-                ram[214], ram[PNTR] = ram[781], ram[782]
-            return
-        if address == 64738:
-            raise _Ended
-        if self.cpu is None:
-            raise SidlearnError(f"SYS {address}: machine code needs a 6510, expected a program of BASIC statements alone")
-        base = self.cycles
-        memory = self.memory
-        result = self.cpu.call(
-            address, ram, ram[780], ram[781], ram[782], ram[783],
-            lambda at, value, cycles: memory.poke(at, value, base + cycles),
-            lambda at, cycles: memory.peek(at, base + cycles),
-        )  # fmt: skip
-        ram[780], ram[781], ram[782], ram[783] = result[:4]
-        self.cycles += result[4]
-        self.variables.forget()
-        self._statements.clear()
+        ram[0x61:0x67] = bytes((value[1],)) + value[2].to_bytes(4, "big") + bytes((value[0],))
+        ram[0x70] = value[3]
+        call_machine_code(self, address)
+        return ram[0x66], ram[0x61], int.from_bytes(ram[0x62:0x66], "big"), ram[0x70]
 
-    # screen and keyboard
-
-    def put(self, char: int) -> None:
-        """Print one character."""
-        self.cycles += self.screen.put(char)
-
-    def print_text(self, text: bytes) -> None:
-        """Print some characters."""
-        for char in text:
-            self.put(char)
-
-    def print_string(self, descriptor: int) -> None:
-        """Print a string and free it."""
-        length, address, cycles = self.strings.free(descriptor)
-        self.cycles += cycles + 30
-        for char in bytes(self.ram[address : address + length]):
-            self.put(char)
-
-    def print_number(self, value: f40.Fac) -> None:
-        """Print a number, then a cursor right."""
-        text, cycles = f40.fout(value)
-        self.cycles += cycles + 200
-        for char in text:
-            self.put(char)
-        self.put(29)
-
-    def print_return(self) -> None:
-        """End the line."""
-        self.put(13)
-
-    def print_comma(self) -> None:
-        """Go to the next zone of ten."""
-        for _ in range(10 - self.screen.column % 10):
-            self.put(29)
-
-    def print_spaces(self, count: int, tab: bool) -> None:
-        """TAB and SPC."""
-        for _ in range(max(0, count - self.screen.column) if tab else count):
-            self.put(29)
+    # keyboard
 
     def next_key(self) -> int:
         """Take a key from the keyboard buffer; 0 for none."""
         ram = self.ram
-        if not ram[NDX] and self.keys:
-            return self.keys.pop(0)
         if not ram[NDX]:
-            return 0
+            return self.keys.pop(0) if self.keys else 0
         key = ram[KEYD]
         ram[KEYD : KEYD + 9] = ram[KEYD + 1 : KEYD + 10]
         ram[NDX] -= 1
@@ -692,11 +493,13 @@ class Interpreter:
 
     def read_line(self) -> bytes:
         """Read a line for INPUT."""
+        from sidlearn.basic.petscii import read, to_bytes
+
         line = self.lines.readline() if self.lines else ""
         if not line:
-            raise _Waiting
-        self.put(13)
-        return line.rstrip("\r\n").upper().encode("latin-1", "replace")[:80]
+            raise Waiting
+        self.screen.put(13)
+        return to_bytes(read(line.rstrip("\r\n").lower()))[:80]
 
     # files and listing
 
@@ -721,60 +524,8 @@ class Interpreter:
             raise BasicError(DEVICE_NOT_PRESENT)
 
     def list(self, first: int, last: int) -> int:
-        """LIST."""
-        raise _Ended
+        """LIST, which ends the program."""
+        raise Ended
 
 
-def run(
-    program: str | bytes,
-    video: str | None = None,
-    sid: SidPort | None = None,
-    max_cycles: int | None = None,
-    trace: bool = False,
-    keys: bytes = b"",
-    lines: Iterable[str] | TextIO | None = None,
-    cpu: CpuPort | None = None,
-) -> Run:
-    """Run a BASIC program to its end.
-
-    Parameters
-    ----------
-    program : str or bytes
-        A listing, or a tokenised program (.prg).
-    video : str or None
-        None counts pure CPU cycles, "pal" and "ntsc" the wall clock.
-    sid : SidPort, optional
-        Answers PEEKs of 54297 to 54300.
-    max_cycles : int, optional
-        Stop there, on the clock that `video` chooses.
-    trace : bool
-        Keep the cycle and line of every statement.
-    keys, lines, cpu
-        See `Interpreter`.
-
-    Returns
-    -------
-    run : Run
-    """
-    if isinstance(program, str):
-        from sidlearn.basic.listing import type_in
-
-        program = type_in(program)
-    log = LogPort()
-
-    class Both:
-        @staticmethod
-        def poke(cycle: int, register: int, value: int) -> None:
-            log.poke(cycle, register, value)
-            if sid is not None:
-                sid.poke(cycle, register, value)
-
-    machine = Interpreter(program, Both(), video, sid, trace, keys, lines, cpu)  # type: ignore[arg-type]
-    machine.run(max_cycles)
-    clock_hz = clock.VIDEO[video].clock_hz if video else clock.PAL.clock_hz
-    cycles = machine.now
-    length = max(cycles, log.cycles[-1] if log.cycles else 0)
-    return Run(bytes(machine.screen.output), machine.error, log.writes(length, clock_hz), cycles, machine.trace())
-
-
-UNUSED = (TEXTS,)
+SYNTAX_ERROR = SYNTAX

@@ -96,9 +96,8 @@ class Memory:
         self.cia1 = bytearray(16)
         self.cia2 = bytearray(16)
         self.color = bytearray(b"\xfe" * 0x400)
-        self.text_changed: Callable[[int], None] = lambda address: None
+        self.written: Callable[[int], None] = lambda address: None
         self.page0_read: Callable[[], None] = lambda: None
-        self.page0_written: Callable[[int], None] = lambda address: None
         self._start()
 
     def _start(self) -> None:
@@ -126,6 +125,8 @@ class Memory:
     def peek(self, address: int, cycles: int) -> int:
         """Read as PEEK does; `cycles` is the pure CPU time at the end of the bus access."""
         if address < 0x100:
+            if JIFFIES <= address < JIFFIES + 3:
+                return self.jiffies(cycles) >> 8 * (JIFFIES + 2 - address) & 255
             self.page0_read()
             return self.ram[address]
         if address < 0xA000 or 0xC000 <= address < 0xD000:
@@ -174,11 +175,25 @@ class Memory:
         if 0xD000 <= address < 0xE000 and self.ram[1] & 3 and self.ram[1] & 4:
             self._poke_chip(address, value, cycles)
             return
+        if JIFFIES <= address < JIFFIES + 3:
+            shift = 8 * (JIFFIES + 2 - address)
+            self.set_jiffies(self.jiffies(cycles) & ~(255 << shift) | value << shift, cycles)
         self.ram[address] = value
-        if address < 0x100:
-            self.page0_written(address)
-        else:
-            self.text_changed(address)
+        if address < self.ram[STREND + 1] + 1 << 8:
+            self.written(address)
+
+    def jiffies(self, cycles: int) -> int:
+        """Return TI."""
+        return self.wall.jiffies(cycles)
+
+    def set_jiffies(self, value: int, cycles: int) -> None:
+        """Set TI."""
+        self.wall.set_jiffies(cycles, value)
+
+    @staticmethod
+    def changes_by_itself(address: int) -> bool:
+        """Whether WAIT may ever see another value there than the first time."""
+        return 0xD000 <= address < 0xE000 or JIFFIES <= address < JIFFIES + 3
 
     def _poke_chip(self, address: int, value: int, cycles: int) -> None:
         if SID_PAGES.start <= address < SID_PAGES.stop:

@@ -1,7 +1,8 @@
 """From statements in program text to Python closures.
 
 `compile_statement` takes the address that the machine's NEWSTT would look at and gives the closure that does what the
-6510 does from there to the next NEWSTT. Steps and costs: BASIC-M6502 (MIT licence), with the Commodore options.
+6510 does from the dispatch to the next NEWSTT. Steps: BASIC-M6502 (MIT licence), with the Commodore options; see `text`
+for what the cycles are.
 """
 
 from __future__ import annotations
@@ -10,33 +11,30 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import (
-    CHKNUM, CLOSE, COMMA, EQUAL, QUOTE, TO, Closure, Expressions, Node,
-)  # fmt: skip
-from sidlearn.basic.frames import ForFrame, GosubFrame
-from sidlearn.basic.memory import DATPTR, TXTTAB, ZERO_CONSTANT
-from sidlearn.basic.messages import (
-    NEXT_WITHOUT_FOR, RETURN_WITHOUT_GOSUB, SYNTAX, TYPE_MISMATCH, UNDEFD_STATEMENT, BasicError,
-)  # fmt: skip
-from sidlearn.basic.text import JSR, Text
+from sidlearn.basic.expressions import CHKNUM, CLOSE, COMMA, EQUAL, OPEN, QUOTE, TO, Closure, Expressions, Node
+from sidlearn.basic.frames import GosubFrame
+from sidlearn.basic.loops import compile_for, compile_next, skip_loops_cycles
+from sidlearn.basic.messages import RETURN_WITHOUT_GOSUB, SYNTAX, TYPE_MISMATCH, BasicError
+from sidlearn.basic.printing import compile_print
+from sidlearn.basic.text import COLON, JMP, JSR, RTS, Text, crossings
 from sidlearn.basic.tokens import TOKEN
-from sidlearn.basic.variables import ENTRY
+from sidlearn.basic.variables import is_integer, is_string
 
 if TYPE_CHECKING:
+    from sidlearn.basic.inputs import Source
     from sidlearn.basic.interpreter import Interpreter
 
-COLON, SEMICOLON, HASH = 0x3A, 0x3B, 0x23
-GOTO, GOSUB, THEN, STEP, TAB, SPC, GO, MINUS = (
-    TOKEN[k] for k in ("goto", "gosub", "then", "step", "tab(", "spc(", "go", "-")
-)
-DATA_TOKEN, REM_TOKEN = TOKEN["data"], TOKEN["rem"]
+SEMICOLON, HASH = 0x3B, 0x23
+GOTO, GOSUB, THEN, GO, MINUS = (TOKEN[k] for k in ("goto", "gosub", "then", "go", "-"))
 LAST_STATEMENT = TOKEN["new"]
 
-# From NEWSTT (reached by JMP) to the jump through $0308: the STOP key, OLDTXT, the test of the current character.
-AFTER_COLON = 83
-AFTER_LINE = 118
-JMP = 3
-RTS = 6
+# From NEWSTT to the jump through $0308: the STOP key (43, with what the KERNAL takes), OLDTXT, the current character.
+_TO_CURRENT = 43 + 18 + 2 + 5
+AFTER_COLON = _TO_CURRENT + 4 + 2 + 4 + 5
+AFTER_LINE = _TO_CURRENT + 2 + 2 + 5 + 2 + 3 + 2 + 5 + 3 + 2 + 5 + 3 + 2 + 3 + 3 + 3 + 5
+
+Body = Callable[[], int]
+"""Runs a statement; gives the address of the character it stopped at."""
 
 
 class Statement:
@@ -48,16 +46,19 @@ class Statement:
         Cycles from NEWSTT to the dispatch.
     line : int
         The number of the line that begins here, or -1.
-    body : callable
-        Runs the statement and returns the address of the character it stopped at.
+    body : Body
+        Runs it.
+    need : int
+        Bytes of stack that it may need.
     """
 
-    __slots__ = ("before", "body", "line")
+    __slots__ = ("before", "body", "line", "need")
 
-    def __init__(self, before: int, line: int, body: Callable[[], int]):
+    def __init__(self, before: int, line: int, body: Body, need: int = 0):
         self.before = before
         self.line = line
         self.body = body
+        self.need = need
 
 
 def skip_text(ram: bytearray, position: int, terminator: int) -> tuple[int, int]:
@@ -66,27 +67,24 @@ def skip_text(ram: bytearray, position: int, terminator: int) -> tuple[int, int]
     Returns
     -------
     count, cycles
-        From the first fetch through RTS.
+        From the first fetch through the RTS.
     """
-    cycles = 0
-    other, end = 0, terminator
-    low = position & 255
-    count = 0
-    while True:
+    end, other = terminator, 0
+    cycles = count = 0
+    while count < 256:
         char = ram[position + count & 0xFFFF]
-        cycles += 5 + (low + count > 255)
         if not char:
-            return count, cycles + 3 + RTS
+            cycles += 5 + 3 + RTS
+            break
         if char == end:
-            return count, cycles + 2 + 3 + 3 + RTS
+            cycles += 5 + 2 + 3 + 3 + RTS
+            break
         count += 1
-        if count == 256:
-            return count, cycles
+        cycles += 19
         if char == QUOTE:
-            other, end = end, other
-            cycles += 28
-        else:
+            end, other = other, end
             cycles += 14
+    return count, cycles + crossings(position, 0, count)
 
 
 DATAN = 2 + 4 + 3 + 2 + 3 + 12  # before the first fetch
@@ -95,61 +93,78 @@ REMN = 2 + 3 + 2 + 3 + 12
 
 def add_on(position: int, count: int) -> int:
     """Return the cost of moving the text pointer on (ADDON)."""
-    return 2 + 2 + 3 + 3 + (3 if (position & 255) + count < 256 else 7) + RTS
+    return 2 + 2 + 3 + 3 + (3 if (position & 255) + count < 256 else 2 + 5) + RTS
+
+
+def skip_data(ram: bytearray, position: int) -> tuple[int, int]:
+    """Go to the end of the statement (DATA). Returns the address there and the cycles."""
+    count, cycles = skip_text(ram, position, COLON)
+    return position + count, JSR + DATAN + cycles + add_on(position, count)
 
 
 class Statements(Expressions):
-    """Compiles one statement."""
+    """Compiles one statement.
 
-    def compile(self) -> Callable[[], int]:
+    Attributes
+    ----------
+    entry : int
+        The address that NEWSTT looks at.
+    before : int
+        Cycles from there to the dispatch.
+    """
+
+    def __init__(self, machine: Interpreter, text: Text, entry: int = -1, before: int = 0):
+        super().__init__(machine, text)
+        self.entry = entry
+        self.before = before
+
+    def compile(self) -> Body:
         """Compile from the dispatch on (GONE): fetch the first character and go by it."""
         t = self.t
         t.get()
         t.cost += JSR
         return self.dispatch()
 
-    def dispatch(self) -> Callable[[], int]:
+    def dispatch(self) -> Body:
         """Compile from GONE3 on: the current character begins the statement."""
         t = self.t
-        char = t.char
         if t.error:
             return self.finish([])
         if t.at_end:
             t.cost += 4 + RTS
             return self.finish([])
         t.cost += 2 + 2
-        if char < 0x80:
-            t.cost += 3 + 3
-            return self._let()
+        if t.char < 0x80:
+            t.cost += 4 + JMP
+            return self.finish(self.assignment())
         t.cost += 2
-        return self.by_token(char)
+        return self.by_token(t.char)
 
-    def by_token(self, char: int) -> Callable[[], int]:
-        """Compile a statement whose keyword has been fetched; the first part of GONE2 is counted already."""
+    def by_token(self, char: int) -> Body:
+        """Compile a statement whose keyword has been fetched, from the test for the last one on."""
         t = self.t
         t.cost += 2
         if char > LAST_STATEMENT:
-            t.cost += 3 + 2
+            t.cost += 4 + 2
             if char != GO:
                 t.fail()
                 return self.finish([])
-            t.cost += 3
+            t.cost += 2
             t.get()
             t.expect(TO)
-            return self._goto()
-        t.cost += 2 + 2 + 2 + 4 + 3 + 4 + 3 + 3 - JSR
+            t.cost += JMP
+            return self.goto()
+        t.cost += 2 + 2 + 2 + 4 + 3 + 4 + 3 + JMP - JSR
         t.get()
         return STATEMENTS[char - 0x80](self)
 
     # building blocks
 
-    def finish(self, steps: list[Closure], rts: int = JMP) -> Callable[[], int]:
+    def finish(self, steps: list[Closure], jump: int = JMP) -> Body:
         """Return the body of a statement that goes on behind itself."""
         t, m = self.t, self.m
-        t.cost += rts
-        cost = t.take()
-        position = t.position
-        code = t.error
+        t.cost += jump
+        cost, position, code = t.take(), t.position, t.error
         if code:
 
             def fail() -> int:
@@ -159,13 +174,6 @@ class Statements(Expressions):
                 raise BasicError(code)
 
             return fail
-        if not steps:
-
-            def nothing() -> int:
-                m.cycles += cost
-                return position
-
-            return nothing
         if len(steps) == 1:
             only = steps[0]
 
@@ -176,13 +184,13 @@ class Statements(Expressions):
 
             return one
 
-        def many() -> int:
+        def several() -> int:
             for step in steps:
                 step()
             m.cycles += cost
             return position
 
-        return many
+        return several
 
     def pay(self) -> Closure:
         """Return a step that pays the bill up to here."""
@@ -195,9 +203,8 @@ class Statements(Expressions):
         return pay
 
     def skip(self, terminator: int) -> tuple[int, int]:
-        """Skip text from the current position: DATAN or REMN with its JSR. Returns count and cycles."""
-        t = self.t
-        count, cycles = skip_text(t.ram, t.position, terminator)
+        """Count text from the current position on: DATAN or REMN with its JSR. Returns count and cycles."""
+        count, cycles = skip_text(self.t.ram, self.t.position, terminator)
         return count, cycles + JSR + (DATAN if terminator else REMN)
 
     def skip_statement(self, terminator: int) -> None:
@@ -209,58 +216,52 @@ class Statements(Expressions):
         t.char = t.ram[t.position]
 
     def line_number(self) -> int:
-        """Compile LINGET without its JSR; the current character has been tested."""
+        """Compile LINGET with its JSR; the current character has been tested."""
         t = self.t
-        t.cost += 8
+        t.cost += JSR + 8
         number = 0
         while t.at_digit and not t.error:
             t.cost += 2
             if number >= 25 * 256:
                 t.fail()
                 return 0
-            low = (number * 10 & 0xFFFF) & 255
-            digit = t.char - 0x30
+            low, digit = number * 10 & 255, t.char - 0x30
             number = number * 10 + digit
             t.cost += 69 + (0 if low + digit < 256 else 4)
             t.get()
-            t.cost += 3
+            t.cost += JMP
         t.cost += 3 + RTS
         return number
 
     def target(self) -> tuple[int, Closure]:
         """Compile a variable that gets a value (JSR PTRGET, STWD FORPNT). Returns its name and its address."""
-        t, m = self.t, self.m
-        t.cost += JSR + 2
-        t.again()
-        t.cost += 3
-        name, array = self.name()
+        t = self.t
+        t.depth += 2
+        name, array = self.pointer()
         if t.error:
+            t.depth -= 2
             return name, self.failing().run
-        if array:
-            return name, self.element_address(name)
         t.cost += 6
-        cost = t.take()
-        return name, self.simple_address(name, cost)
+        address = self.element_address(name) if array else self.simple_address(name)
+        t.depth -= 2
+        return name, address
 
-    def simple_address(self, name: int, cost: int) -> Closure:
+    def simple_address(self, name: int) -> Closure:
         """Return the closure that finds or creates a simple variable."""
         m = self.m
-        find, variable = m.variables.find, m.variable
+        cost = self.t.take()
+        find, find_or_create = m.variables.find, m.variables.find_or_create
 
         def address() -> int:
             result, cycles = find(name)
             if not result:
-                result, cycles = variable(name)
+                result, cycles = find_or_create(name)
             m.cycles += cost + cycles
             return result
 
         return address
 
     # LET
-
-    def _let(self) -> Callable[[], int]:
-        steps = self.assignment()
-        return self.finish(steps, RTS - RTS + JMP)
 
     def assignment(self) -> list[Closure]:
         """Compile LET from its entry."""
@@ -272,38 +273,35 @@ class Statements(Expressions):
         node = self.evaluate()
         t.depth -= 2
         t.cost += 4 + 2 + JSR
-        is_string = bool(name & 0x80 and not name & 0x8000)
-        if node.string != is_string and not t.error:
+        if node.string != is_string(name) and not t.error:
             t.fail(TYPE_MISMATCH)
         if t.error:
             return [address, self.failing(node).run]
-        if is_string:
-            t.cost += 3 + 3 + RTS + 3 + 4
+        if is_string(name):
             return [self.assign_string(address, node)]
-        t.cost += 13 + 2 + 4
-        if name & 0x8000:
+        if is_integer(name):
             return [self.assign_integer(address, node)]
         return [self.assign_float(address, node)]
 
     def assign_float(self, address: Closure, node: Node) -> Closure:
-        """Return the closure that stores a float (COPFLT, MOVVF)."""
+        """Return the closure that stores a float (CHKVAL to MOVVF)."""
         m, ram = self.m, self.m.ram
-        cost = self.t.take() + 3 + 3 + 6
-        run, pack = node.run, f40.pack
+        cost = self.t.take() + 13 + 2 + 4 + 3 + JMP + 6
+        run, pack, movmf = node.run, f40.pack, f40.movmf
 
         def assign() -> None:
             at = address()
-            value = run()
-            m.cycles += cost + (100 if value[1] else 93) + (11 if value[3] & 128 else 0)
-            packed = pack(value)
-            ram[at : at + 5] = packed
+            value, cycles = movmf(run())
+            ram[at : at + 5] = pack(value)
+            m.cycles += cost + cycles
+            m.fac = value
 
         return assign
 
     def assign_integer(self, address: Closure, node: Node) -> Closure:
-        """Return the closure that stores a 16-bit integer (QINTGR)."""
+        """Return the closure that stores a 16-bit integer (CHKVAL to QINTGR)."""
         m, ram = self.m, self.m.ram
-        cost = self.t.take() + 2 + JSR + JSR + 2 + 3 + 6 + 2 + 3 + 6 + 6
+        cost = self.t.take() + 13 + 2 + 4 + 2 + JSR + JSR + 2 + 3 + 6 + 2 + 3 + 6 + RTS
         run, round_fac, ayint = node.run, f40.round_fac, f40.ayint
 
         def assign() -> None:
@@ -313,13 +311,14 @@ class Statements(Expressions):
             m.cycles += cost + cycles + more
             ram[at] = number >> 8 & 255
             ram[at + 1] = number & 255
+            m.fac = value
 
         return assign
 
     def assign_string(self, address: Closure, node: Node) -> Closure:
-        """Return the closure that stores a string (INPCOM)."""
+        """Return the closure that stores a string (CHKVAL to INPCOM)."""
         m = self.m
-        cost = self.t.take()
+        cost = self.t.take() + 15 + 3 + 4
         run = node.run
 
         def assign() -> None:
@@ -332,177 +331,70 @@ class Statements(Expressions):
 
     # flow
 
-    def _for(self) -> Callable[[], int]:
+    def goto(self) -> Body:
+        """Compile GOTO from its entry, which RTS leaves for NEWSTT."""
+        jump = self.jump(JMP)
+        return jump if jump else self.finish([])
+
+    def jump(self, after: int) -> Body | None:
+        """Compile GOTO from its entry; `after` comes behind its RTS. None if the number is wrong."""
         t, m = self.t, self.m
-        t.cost += 2 + 3 + JSR + JSR + 2
-        t.again()
-        t.cost += 3
-        name, _ = self.name(arrays=False, integers=False)
-        is_string = bool(name & 0x80)
-        if t.error:
-            return self.finish([])
-        t.cost += 6
-        address = self.simple_address(name, t.take())
-        t.expect(EQUAL)
-        t.cost += 12
-        t.depth += 4
-        start = self.evaluate()
-        t.depth -= 4
-        t.cost += 4 + 2 + JSR + 13 + 2 + 4
-        if start.string != is_string and not t.error:
-            t.fail(TYPE_MISMATCH)
-        if t.error:
-            return self.finish([address, self.failing(start).run])
-        assign = self.assign_string(address, start) if is_string else self.assign_float(address, start)
-        t.cost += JSR
-        count, cycles = self.skip(COLON)
-        body = t.position + count
-        t.cost += 8 + 2 + cycles + 18 + 12
-        t.check_stack(9)
-        t.expect(TO)
-        t.cost += JSR
-        if is_string and not t.error:
-            t.fail(TYPE_MISMATCH)
-        t.cost += CHKNUM
-        t.depth += 4
-        limit = self.number()
-        t.depth -= 4
-        t.cost += 11 + 4 + 6 + 3 + JSR + 30 + 5 + 4 + JSR + 70
-        before = t.take()
-        t.again()
-        t.cost += 2
-        step = None
-        if t.char == STEP:
-            t.cost += 2
-            t.get()
-            t.depth += 9
-            step = self.number()
-            t.depth -= 9
-        else:
-            t.cost += 3
-        t.cost += JSR + JSR + 2 + 4 + 3 + 5 + 4 + 3 + 2 + 3 + JSR + 30 + 5 + 12 + 5
-        if t.error:
-            return self.finish([assign, limit.run, *([step.run] if step else [])])
-        after = t.take()
-        position = t.position
-        run_limit = limit.run
-        run_step = step.run if step else None
-        variables = m.variables
-
-        def loop() -> int:
-            assign()
-            at = variables.find(name)[0]
-            m.open_for(at)
-            bound = run_limit()
-            limit_packed, cycles = pack_limit(bound)
-            m.cycles += before + cycles
-            if run_step:
-                fac, cycles = f40.round_fac(run_step())
-            else:
-                fac, cycles = f40.ONE, 19
-            sign, more = f40.sign(fac)
-            m.cycles += after + cycles + more
-            m.frames.append(ForFrame(at, fac, sign, limit_packed, m.line, body))
-            return position
-
-        return loop
-
-    def _next(self) -> Callable[[], int]:
-        t, m = self.t, self.m
-        if t.at_end:
-            t.cost += 2 + 2 + 3 + 6 + JSR
-            return m.next_closure(None, t.take(), t.position, None)
-        t.cost += 3
-        return self._next_variable()
-
-    def _next_variable(self) -> Callable[[], int]:
-        t, m = self.t, self.m
-        name, address = self.target()
-        if t.error:
-            return self.finish([address])
-        t.cost += JSR
-        find_cost = t.take()
-        position = t.position
-        t.again()
-        t.cost += 2
-        more = None
-        if t.char == COMMA:
-            t.cost += 2
-            t.get()
-            t.cost += JSR
-            more = self._next_variable()
-            t.take()
-        return m.next_closure(address, find_cost, position, more)
-
-    def _goto(self) -> Callable[[], int]:
-        t = self.t
-        jump, _ = self.jump()
-        if t.error:
-            return self.finish([])
-        return jump(JMP)
-
-    def jump(self) -> tuple[Callable[[int], Callable[[], int]], int]:
-        """Compile GOTO from its entry. Returns a maker of bodies, given what comes after the RTS, and its cost."""
-        t, m = self.t, self.m
-        t.cost += JSR
         number = self.line_number()
         if t.error:
-            return (lambda after: self.finish([])), 0
+            return None
         count, cycles = self.skip(0)
-        t.cost += cycles
-        cost = t.take()
-        position = t.position
+        t.cost += cycles + after
+        cost, position = t.take(), t.position
 
-        def make(after: int) -> Callable[[], int]:
-            def body() -> int:
-                m.cycles += cost + after
-                return m.go(number, position, count)
+        def jump() -> int:
+            m.cycles += cost
+            return m.go(number, position, count)
 
-            return body
+        return jump
 
-        return make, cost
-
-    def _gosub(self) -> Callable[[], int]:
+    def _gosub(self) -> Body:
         t, m = self.t, self.m
         t.cost += 2
         t.check_stack(3)
-        need = t.deepest
-        back = t.position
+        need, back = t.deepest, t.position
         t.cost += 24 + 5
         t.again()
         t.cost += JSR
-        make, _ = self.jump()
-        if t.error:
-            return self.finish([])
-        body = make(JMP)
+        jump = self.jump(JMP)
         frames = m.frames
+        if jump is None:
+            return self.finish([])
 
         def gosub() -> int:
-            m.check_stack(need)
-            frames.append(GosubFrame(m.line, back))
-            return body()
+            frames.check(need)
+            frames.push(GosubFrame(m.line, back))
+            return jump()
 
         return gosub
 
-    def _return(self) -> Callable[[], int]:
-        t, m = self.t, self.m
+    def _return(self) -> Body:
+        t, m, ram = self.t, self.m, self.m.ram
         if not t.at_end:
             t.cost += 3 + RTS
             return self.finish([])
-        t.cost += 2 + 2 + 3 + JSR
-        cost = t.take() + 2 + 2 + 3 + 4 + 28
+        cost = t.take() + 2 + 2 + 3 + JSR + 2 + 2 + 3 + 4 + 28 + JMP
+        frames = m.frames
 
         def back() -> int:
-            frame, cycles = m.pop_gosub()
-            m.cycles += cost + cycles
-            if frame is None:
-                raise BasicError(RETURN_WITHOUT_GOSUB)
-            m.line = frame.line
-            return m.skip_data(frame.position)
+            loops = 0
+            while frames.open:
+                frame = frames.pop()
+                if isinstance(frame, GosubFrame):
+                    m.line = frame.line
+                    position, cycles = skip_data(ram, frame.position)
+                    m.cycles += cost + skip_loops_cycles(loops) + cycles
+                    return position
+                loops += 1
+            raise BasicError(RETURN_WITHOUT_GOSUB)
 
         return back
 
-    def _if(self) -> Callable[[], int]:
+    def _if(self) -> Body:
         t, m = self.t, self.m
         condition = self.evaluate()
         t.again()
@@ -512,78 +404,71 @@ class Statements(Expressions):
         else:
             t.cost += 2
             t.expect(THEN)
-        t.cost += 3
         if t.error:
             return self.finish([condition.run])
-        before = t.take()
+        before = t.take() + 3
         count, cycles = self.skip(0)
-        false_cost = 2 + cycles + 3 + add_on(t.position, count) + JMP
+        false_cost = before + 2 + cycles + 4 + add_on(t.position, count) + JMP
         false_position = t.position + count
-        t.cost += 3
+        t.cost += before + 3
         t.again()
         if t.at_digit:
-            t.cost += 2 + 3
-            then = self._goto()
-        elif t.char == GOTO and False:
-            then = None
+            t.cost += 2 + JMP
+            then = self.goto()
         else:
-            t.cost += 3 + 3
+            t.cost += 3 + JMP
             then = self.dispatch()
-        run, string, ram = condition.run, condition.string, m.ram
+        run, string = condition.run, condition.string
 
         def branch() -> int:
             value = run()
-            if ram[value] if string else value[1]:
-                m.cycles += before
+            if not string:
+                m.fac = value
+            if m.fac[1]:
                 return then()
-            m.cycles += before + false_cost
+            m.cycles += false_cost
             return false_position
 
         return branch
 
-    def _on(self) -> Callable[[], int]:
+    def _on(self) -> Body:
         t, m = self.t, self.m
-        value, _ = self.byte()
-        t.cost += JSR - JSR + 3 + 2
+        value = self.byte()
+        t.cost += 3 + 2
         token = t.char
         if token == GOSUB:
             t.cost += 3
         else:
             t.cost += 2 + 2
             if token != GOTO:
-                t.cost += 3
                 t.fail()
             t.cost += 2
         if t.error:
-            return self.finish([value])
-        costs = []
-        bodies: list[Callable[[], int]] = []
+            return self.finish([value.run])
+        paid = [t.take()]  # up to the DEC for the choice
+        bodies: list[Body] = []
         while True:
-            start = Text(t.ram, t.position)
-            start.cost = 5 + 2 + 4 + 3 + 2 + 2
-            start.char = token
-            start.depth = t.depth
-            bodies.append(Statements(m, start).by_token(token))
+            chosen = Text(t.ram, t.position)
+            chosen.cost = 5 + 2 + 4 + JMP + 2 + 2
+            bodies.append(Statements(m, chosen).by_token(token))
+            t.deepest = max(t.deepest, chosen.deepest)
             t.cost += 5 + 3
             t.get()
-            t.cost += JSR
             self.line_number()
             t.cost += 2
             if t.char != COMMA or t.error:
-                t.cost += 2 + 4 + RTS
                 break
             t.cost += 3
-            costs.append(t.take())
+            paid.append(paid[-1] + t.take())
         failed = t.error
-        t.cost += JMP
-        costs.append(t.take())
-        total = sum(costs)
-        position = t.position
+        t.cost += 2 + 4 + RTS + JMP
+        total = paid[-1] + t.take()
+        run, position = value.run, t.position
 
         def on() -> int:
-            choice = value()
+            choice = run()
             if 1 <= choice <= len(bodies):
-                m.cycles += sum(costs[: choice - 1])
+                m.cycles += paid[choice - 1]
                 return bodies[choice - 1]()
             m.cycles += total
             if failed:
@@ -592,13 +477,12 @@ class Statements(Expressions):
 
         return on
 
-    def _end(self) -> Callable[[], int]:
+    def _end(self) -> Body:
         t, m = self.t, self.m
         if not t.at_end:
             t.cost += 2 + 3 + RTS
             return self.finish([])
-        cost = t.take() + 2
-        position = t.position
+        cost, position = t.take() + 2 + END, t.position
 
         def end() -> int:
             m.cycles += cost
@@ -606,13 +490,12 @@ class Statements(Expressions):
 
         return end
 
-    def _stop(self) -> Callable[[], int]:
+    def _stop(self) -> Body:
         t, m = self.t, self.m
         if not t.at_end:
             t.cost += 3 + 3 + RTS
             return self.finish([])
-        cost = t.take() + 3
-        position = t.position
+        cost, position = t.take() + 3 + END, t.position
 
         def stop() -> int:
             m.cycles += cost
@@ -620,59 +503,49 @@ class Statements(Expressions):
 
         return stop
 
-    def _run(self) -> Callable[[], int]:
+    def _run(self) -> Body:
         t, m = self.t, self.m
+        t.cost += 3 + 2 + JSR + SETMSG + 4
         if t.at_end:
-            cost = t.take() + 3
+            cost = t.take() + 2 + JMP + JSR + 24 + 2 + 2 + JMP
 
             def run() -> int:
                 m.cycles += cost
                 return m.restart()
 
             return run
-        t.cost += 2
+        t.cost += 3 + JSR + JMP
         cost = t.take()
         t.again()
         t.cost += JSR
-        make, _ = self.jump()
-        if t.error:
+        jump = self.jump(JMP)
+        if jump is None:
             return self.finish([])
-        body = make(JMP)
 
         def run_from() -> int:
             m.cycles += cost
             m.clear()
-            return body()
+            return jump()
 
         return run_from
 
-    def _clr(self) -> Callable[[], int]:
+    def _clr(self) -> Body:
         t, m = self.t, self.m
         if not t.at_end:
             t.cost += 3 + RTS
             return self.finish([])
-
-        def clear() -> None:
-            m.clear()
-
         t.cost += 2
-        return self.finish([clear])
+        return self.finish([m.clear])
 
-    def _new(self) -> Callable[[], int]:
+    def _new(self) -> Body:
+        return self.finish([]) if not self.t.at_end else self.m.new
+
+    def _cont(self) -> Body:
         t, m = self.t, self.m
         if not t.at_end:
+            t.cost += 3 + RTS
             return self.finish([])
-
-        def new() -> int:
-            return m.new()
-
-        return new
-
-    def _cont(self) -> Callable[[], int]:
-        t, m = self.t, self.m
-        if not t.at_end:
-            return self.finish([])
-        cost = t.take() + 40
+        cost = t.take() + 2 + 2 + 3 + 3 + 9 + 12 + RTS + JMP
 
         def cont() -> int:
             m.cycles += cost
@@ -680,140 +553,134 @@ class Statements(Expressions):
 
         return cont
 
-    # DATA and friends
+    # DATA and its readers
 
-    def _data(self) -> Callable[[], int]:
+    def _data(self) -> Body:
         self.skip_statement(COLON)
         return self.finish([])
 
-    def _rem(self) -> Callable[[], int]:
-        t = self.t
-        t.cost += 3
+    def _rem(self) -> Body:
+        self.t.cost += 4
         self.skip_statement(0)
         return self.finish([])
 
-    def _restore(self) -> Callable[[], int]:
-        t, m = self.t, self.m
-        t.cost += 2 + 3 + 2 + 3 + 3 + 6 + RTS
+    def _restore(self) -> Body:
+        m = self.m
+        cost = self.t.take()
 
         def restore() -> None:
-            m.memory.set_word(DATPTR, m.memory.word(TXTTAB) - 1)
+            m.cycles += cost + m.restore()
 
         return self.finish([restore])
 
-    def _read(self) -> Callable[[], int]:
-        self.t.cost += 6 + 2
-        return self.input_list(self.m.reader_of_data)
+    def _read(self) -> Body:
+        self.t.cost += 6 + 2 + 4 + 9
+        return self.input_list(self.m.data_source)
 
-    def input_list(self, source: Any) -> Callable[[], int]:
-        """Compile the list of variables of READ, INPUT or GET."""
-        t, m = self.t, self.m
-        targets = []
-        steps: list[Closure] = []
+    def input_list(self, source: Source) -> Body:
+        """Compile the list of variables of READ, INPUT or GET (INLOOP)."""
+        t = self.t
+        steps: list[Closure] = [source.begin]
         while True:
             name, address = self.target()
             if t.error:
                 steps.append(address)
                 break
-            t.cost += 20
-            is_string = bool(name & 0x80 and not name & 0x8000)
-            targets.append((address, is_string, bool(name & 0x8000)))
-            steps.append(self._input_step(source, address, is_string, bool(name & 0x8000)))
+            t.cost += 24
+            steps.append(self._item(source, address, name))
             t.again()
-            if t.at_end:
+            if t.at_end or t.error:
                 t.cost += 3
                 break
             t.cost += 2
             t.expect(COMMA)
-            t.cost += 3
-        t.cost += 9
+            t.cost += JMP
+            if t.error:
+                break
+        steps.append(source.finish)
+        return self.finish(steps)
 
-        def begin() -> None:
-            source.begin()
-
-        def finish() -> None:
-            source.finish()
-
-        return self.finish([begin, *steps, finish])
-
-    def _input_step(self, source: Any, address: Closure, is_string: bool, is_integer: bool) -> Closure:
-        m = self.m
+    def _item(self, source: Source, address: Closure, name: int) -> Closure:
+        m, item = self.m, source.item
         cost = self.t.take()
 
-        def step() -> None:
+        def take() -> None:
             at = address()
             m.cycles += cost
-            source.item(at, is_string, is_integer)
+            item(at, name)
 
-        return step
+        return take
 
-    def _get(self) -> Callable[[], int]:
+    def _get(self) -> Body:
         t = self.t
+        t.cost += JSR + 14 + 2
         if t.char == HASH:
+            t.cost += 2
             t.get()
-            number, _ = self.byte()
-            t.expect(COMMA)
-            source = self.m.reader_of_file
-            body = self.input_list(source)
+            return self._from_file(self.byte())
+        t.cost += 3 + 2 + 2 + 2 + 4 + 2 + JSR + 9
+        return self.input_list(self.m.key_source)
 
-            def get_file() -> int:
-                source.open(number())
-                return body()
+    def _from_file(self, number: Node) -> Body:
+        self.t.expect(COMMA)
+        source = self.m.file_source
+        body = self.input_list(source)
 
-            return get_file
-        t.cost += 60
-        return self.input_list(self.m.reader_of_key)
+        def from_file() -> int:
+            source.open(number.run())
+            return body()
 
-    def _input(self) -> Callable[[], int]:
+        return from_file
+
+    def _input(self) -> Body:
         t, m = self.t, self.m
-        steps: list[Closure] = []
-        if t.char == QUOTE:
-            prompt = self.quoted()
-            t.expect(SEMICOLON)
-            run = prompt.run
-
-            def show() -> None:
-                m.print_string(run())
-
-            steps.append(show)
-            if t.error:
-                return self.finish(steps)
-        t.cost += 60
-        body = self.input_list(m.reader_of_line)
-        if not steps:
-            return body
+        t.cost += 2
+        if t.char != QUOTE:
+            t.cost += 3
+            return self._input_line()
+        t.cost += 2 + JSR
+        prompt = self.quoted()
+        t.expect(SEMICOLON)
+        if t.error:
+            return self.finish([prompt.run])
+        t.cost += JSR
+        cost = t.take()
+        body = self._input_line()
 
         def with_prompt() -> int:
-            steps[0]()
+            descriptor = prompt.run()
+            m.cycles += cost
+            m.print_string(descriptor)
             return body()
 
         return with_prompt
 
-    def _input_file(self) -> Callable[[], int]:
-        number, _ = self.byte()
-        self.t.expect(COMMA)
-        source = self.m.reader_of_file
+    def _input_line(self) -> Body:
+        t = self.t
+        t.cost += JSR + 14 + 2 + 4
+        source = self.m.line_source
+        count, _ = self.skip(COLON)
+        empty = t.position + count
         body = self.input_list(source)
 
-        def input_file() -> int:
-            source.open(number())
-            return body()
+        def input_line() -> int:
+            return body() if source.ask() else empty
 
-        return input_file
+        return input_line
 
-    def _dim(self) -> Callable[[], int]:
-        t, m = self.t, self.m
+    def _input_file(self) -> Body:
+        return self._from_file(self.byte())
+
+    def _dim(self) -> Body:
+        t = self.t
         steps: list[Closure] = []
         while True:
             t.cost += 2 + JSR + 3
-            t.char = t.ram[t.position]
+            t.depth += 2
             name, array = self.name()
-            if t.error:
-                break
-            if array:
-                steps.append(self._dimension(name))
-            else:
-                steps.append(self.simple_address(name, t.take()))
+            if not t.error:
+                steps.append(self._dimension(name) if array else self.simple_address(name))
+            t.depth -= 2
             t.again()
             if t.at_end or t.error:
                 t.cost += 2 + RTS
@@ -827,277 +694,168 @@ class Statements(Expressions):
         nodes = self.indices()
         cost = self.t.take()
         runs = [node.run for node in nodes]
+        dimension, index = m.variables.dimension, m.index
 
-        def dimension() -> None:
-            indices = [m.index(run()) for run in runs]
-            m.cycles += cost + m.variables.dimension(name, indices)
+        def dim() -> None:
+            indices = [index(run()) for run in runs]
+            m.cycles += cost + dimension(name, indices)
 
-        return dimension
+        return dim
 
-    def _def(self) -> Callable[[], int]:
-        t, m = self.t, self.m
+    def _def(self) -> Body:
+        t, m, ram = self.t, self.m, self.m.ram
         t.cost += JSR
         name = self.function_name()
         if t.error:
             return self.finish([])
-        function_cost = t.take()
+        find_function = self.simple_address(name)
         t.cost += JSR + 14
-        t.expect(0x28, 2 + 4)
+        t.expect(OPEN, 2 + 4)
         t.cost += 5 + JSR + 2
         t.again()
         t.cost += 3
         argument, _ = self.name(arrays=False, integers=False)
         if argument & 0x80 and not t.error:
             t.fail(TYPE_MISMATCH)
-        t.cost += 1 + JSR + CHKNUM
-        argument_cost = t.take()
+        if t.error:
+            return self.finish([find_function])
+        t.cost += JSR + CHKNUM
+        find_argument = self.simple_address(argument)
         t.expect(CLOSE, 2 + 8)
         t.expect(EQUAL)
         if t.error:
-            return self.finish([self.simple_address(name, function_cost), self.simple_address(argument, argument_cost)])
+            return self.finish([find_function, find_argument])
+        formula, first = t.position, t.char
         t.cost += 3 + 12 + 12 + JSR
-        formula = t.position
-        first = t.char
         self.skip_statement(COLON)
-        t.cost += 3 + 2 + 5 * (4 + 6) + 4 * 2 + RTS
-        variable = m.variable
+        t.cost += JMP + 66
+        find = m.variables.find
 
         def define() -> None:
-            entry, cycles = variable(name)
-            m.cycles += function_cost + cycles
-            at, cycles = variable(argument)
-            m.cycles += argument_cost + cycles
-            entry = m.variables.find(name)[0]
-            m.ram[entry : entry + 5] = bytes((formula & 255, formula >> 8, at & 255, at >> 8, first))
+            find_function()
+            at = find_argument()
+            entry = find(name)[0]
+            ram[entry : entry + 5] = bytes((formula & 255, formula >> 8, at & 255, at >> 8, first))
 
         return self.finish([define])
 
     # memory
 
-    def _poke(self) -> Callable[[], int]:
-        t, m = self.t, self.m
+    def address_and_byte(self) -> tuple[Node, Node]:
+        """Compile an address, a comma and a byte (JSR GETNUM)."""
+        t = self.t
         t.cost += JSR
         t.depth += 2
         address = self.number()
         t.cost += JSR
         t.expect(COMMA)
-        t.cost += 3 - JSR
-        value, _ = self.byte()
-        t.depth -= 2
         if t.error:
-            return self.finish([address.run, value])
+            return address, self.failing(address)
+        before = t.take()
+        t.depth -= 2
+        value = self.byte(JMP)
+        return self._address(address, before), value
+
+    def _address(self, node: Node, cost: int) -> Node:
+        """Return a node that gives an address as an int (GETADR)."""
+        m, run, getadr = self.m, node.run, f40.getadr
+
+        def address() -> int:
+            fac = run()
+            value, cycles = getadr(fac)
+            m.cycles += cost + cycles
+            m.fac = fac
+            return value
+
+        return Node(address)
+
+    def _poke(self) -> Body:
+        t, m = self.t, self.m
+        address, value = self.address_and_byte()
+        if t.error:
+            return self.finish([self.both(address, value).run])
         t.cost += 2 + 2 + 6
-        run, getadr, poke = address.run, f40.getadr, m.memory.poke
-        t.cost += 0
-        store = t.take()
-        position = t.position
-        if address.constant is not None:
-            try:
-                constant, cycles = getadr(address.constant)
-            except f40.FloatError as error:
-                t.fail(error.code)
-                return self.finish([])
-            paid = cycles + store
+        store, position = t.take(), t.position
+        run_address, run_value, poke = address.run, value.run, m.memory.poke
 
-            def poke_constant() -> int:
-                byte = value()
-                m.cycles += paid
-                poke(constant, byte, m.cycles)
-                m.cycles += RTS + JMP
-                return position
-
-            return m.after_poke(poke_constant, constant)
-
-        def poke_computed() -> int:
-            at, cycles = getadr(run())
-            m.cycles += cycles
-            byte = value()
+        def body() -> int:
+            at = run_address()
+            byte = run_value()
             m.cycles += store
             poke(at, byte, m.cycles)
             m.cycles += RTS + JMP
             return position
 
-        return m.after_poke(poke_computed, None)
+        return body
 
-    def _wait(self) -> Callable[[], int]:
+    def _wait(self) -> Body:
         t, m = self.t, self.m
-        t.cost += JSR
-        address = self.number()
-        t.cost += JSR
-        t.expect(COMMA)
-        t.cost += 3 - JSR
-        mask, _ = self.byte()
+        address, mask = self.address_and_byte()
         t.cost += 3 + 2
         t.again()
         flip = None
-        if not t.at_end:
+        if t.at_end:
+            t.cost += 3
+        elif not t.error:
             t.cost += 2 + JSR
             t.expect(COMMA)
-            t.cost += 3 - JSR
-            flip, _ = self.byte()
-        else:
-            t.cost += 3
+            flip = self.failing() if t.error else self.byte(JMP)
         t.cost += 3 + 2
-        steps = [address.run, mask] + ([flip] if flip else [])
         if t.error:
-            return self.finish(steps)
-        cost = t.take()
-        run = address.run
-        position = t.position
+            return self.finish([address.run, mask.run, *([flip.run] if flip else [])])
+        cost, position = t.take(), t.position
 
         def wait() -> int:
-            at, cycles = f40.getadr(run())
-            m.cycles += cycles
-            bits = mask()
-            xor = flip() if flip else 0
+            at = address.run()
+            bits = mask.run()
+            xor = flip.run() if flip else 0
             m.cycles += cost
             m.wait(at, bits, xor)
-            m.cycles += 2 + RTS + JMP
+            m.cycles += RTS + JMP
             return position
 
         return wait
 
-    def _sys(self) -> Callable[[], int]:
+    def _sys(self) -> Body:
         t, m = self.t, self.m
-        address = self.number()
+        node = self.number()
         t.cost += JSR
         if t.error:
-            return self.finish([address.run])
-        cost = t.take() + 44
-        run = address.run
-        position = t.position
+            return self.finish([node.run])
+        address = self._address(node, t.take())
+        position, run = t.position, address.run
 
         def sys() -> int:
-            at, cycles = f40.getadr(run())
-            m.cycles += cost + cycles
-            return m.sys(at, position)
+            return m.sys(run(), position)
 
         return sys
 
-    # PRINT
-
-    def _print(self) -> Callable[[], int]:
-        return self.finish(self.print_steps(), 0)
-
-    def print_steps(self) -> list[Closure]:
-        """Compile PRINT from its entry."""
-        t, m = self.t, self.m
-        steps: list[Closure] = []
-        first = True
-        while True:
-            if t.error:
-                break
-            if first and t.at_end:
-                t.cost += 3
-                steps.append(self.pay())
-                steps.append(m.print_return)
-                t.cost += RTS + JMP
-                break
-            t.cost += 2 if first else 0
-            char = t.char
-            if t.at_end:
-                t.cost += 3 + RTS + JMP
-                break
-            t.cost += 2 + 2
-            if char in (TAB, SPC):
-                t.cost += 3 if char == TAB else 2 + 2 + 2 + 3
-                steps.append(self._print_tab(char))
-                first = False
-                continue
-            t.cost += 2 + 2 + 2 + 2 + 2
-            if char == COMMA:
-                t.cost += 3
-                steps.append(self.pay())
-                steps.append(m.print_comma)
-                t.get()
-                t.cost += 3
-                first = False
-                continue
-            t.cost += 2 + 2
-            if char == SEMICOLON:
-                t.cost += 3
-                t.get()
-                t.cost += 3
-                first = False
-                continue
-            t.cost += 2
-            node = self.evaluate()
-            t.cost += 3
-            cost = t.take()
-            if t.error:
-                steps.append(self.failing(node).run)
-                break
-            steps.append(self._print_string(node, cost) if node.string else self._print_number(node, cost))
-            t.again()
-            first = True
-        return steps
-
-    def _print_string(self, node: Node, cost: int) -> Closure:
-        m, run = self.m, node.run
-
-        def show() -> None:
-            descriptor = run()
-            m.cycles += cost + 3
-            m.print_string(descriptor)
-
-        return show
-
-    def _print_number(self, node: Node, cost: int) -> Closure:
-        m, run = self.m, node.run
-
-        def show() -> None:
-            value = run()
-            m.cycles += cost + 2
-            m.print_number(value)
-
-        return show
-
-    def _print_tab(self, char: int) -> Closure:
-        t, m = self.t, self.m
-        t.cost += 3 + JSR
-        t.get()
-        value, _ = self.byte()
-        t.cost += 2
-        if t.char != CLOSE:
-            t.fail()
-        t.cost += 2 + 4
-        cost = t.take()
-        if not t.error:
-            t.get()
-            t.cost += 3
-        tab = char == TAB
-
-        def move() -> None:
-            count = value()
-            m.cycles += cost
-            m.print_spaces(count, tab)
-
-        return move if not t.error else self._both(Node(value), self.failing()).run
-
     # files
 
-    def _print_file(self) -> Callable[[], int]:
+    def _print_file(self) -> Body:
         return self._command(close=True)
 
-    def _cmd(self) -> Callable[[], int]:
+    def _cmd(self) -> Body:
         return self._command(close=False)
 
-    def _command(self, close: bool) -> Callable[[], int]:
+    def _command(self, close: bool) -> Body:
         t, m = self.t, self.m
-        number, _ = self.byte()
+        number = self.byte()
         if t.char == COMMA:
             t.expect(COMMA)
-        steps = self.print_steps()
+        select = m.select_output
+        body = compile_print(self)
 
-        def open_output() -> None:
-            m.select_output(number())
+        def command() -> int:
+            select(number.run())
+            position = body()
+            if close:
+                select(0)
+            return position
 
-        def close_output() -> None:
-            m.select_output(0)
+        return command
 
-        return self.finish([open_output, *steps, *([close_output] if close else [])], 0)
-
-    def _device(self, action: str, least: int) -> Callable[[], int]:
+    def _device(self, action: str) -> Body:
         """Compile OPEN, CLOSE, LOAD, SAVE and VERIFY: up to four arguments, numbers and one string."""
         t, m = self.t, self.m
         nodes: list[Node] = []
@@ -1106,43 +864,25 @@ class Statements(Expressions):
                 t.expect(COMMA)
             nodes.append(self.evaluate())
             t.again()
-        if len(nodes) < least:
+        if not nodes and action in ("open", "close"):
             t.fail()
 
         def run() -> None:
-            values = [
-                bytes(m.take_string(node.run())) if node.string else f40.conint(node.run())[0] for node in nodes
+            values: list[Any] = [
+                m.take_string(node.run()) if node.string else f40.conint(node.run())[0] for node in nodes
             ]
             m.device(action, values)
 
         return self.finish([run])
 
-    def _open(self) -> Callable[[], int]:
-        return self._device("open", 1)
-
-    def _close(self) -> Callable[[], int]:
-        return self._device("close", 1)
-
-    def _load(self) -> Callable[[], int]:
-        return self._device("load", 0)
-
-    def _save(self) -> Callable[[], int]:
-        return self._device("save", 0)
-
-    def _verify(self) -> Callable[[], int]:
-        return self._device("verify", 0)
-
-    def _list(self) -> Callable[[], int]:
+    def _list(self) -> Body:
         t, m = self.t, self.m
         first, last = 0, 0xFFFF
         if t.at_digit:
-            t.cost += JSR
             first = last = self.line_number()
         if t.char == MINUS:
             t.get()
-            last = 0xFFFF
-            if t.at_digit:
-                last = self.line_number()
+            last = self.line_number() if t.at_digit else 0xFFFF
         if not t.at_end:
             t.fail()
             return self.finish([])
@@ -1153,43 +893,37 @@ class Statements(Expressions):
         return show
 
 
-def pack_limit(fac: f40.Fac) -> tuple[bytes, int]:
-    """Pack the limit of a FOR as the machine does: the sign goes in before the rounding."""
-    sign, exponent, mantissa, rounding = fac
-    mantissa = mantissa & 0x7FFFFFFF | (sign & 0x80) << 24
-    rounded, cycles = f40.round_fac((sign, exponent, mantissa, rounding))
-    return bytes((rounded[1],)) + rounded[2].to_bytes(4, "big"), cycles
+END = 2 + 6 + 3 + 2 + 2 + 6 + 12 + 8 + 4 + 3 + JMP  # STOPC to READY
+SETMSG = JMP + 8  # the KERNAL's switch of messages: estimate, it stores one byte
 
 
 def compile_statement(machine: Interpreter, position: int) -> Statement:
     """Compile the statement behind `position`, where a colon or the zero at the end of a line stands."""
     ram = machine.ram
     char = ram[position]
-    line = -1
     if char == COLON:
-        before = AFTER_COLON
-        start = position
+        before, line, start = AFTER_COLON, -1, position
     elif char:
-        return Statement(80, -1, machine.failing_statement(SYNTAX))
+        return Statement(_TO_CURRENT + 4 + 2 + 2 + JMP, -1, machine.failing_body(SYNTAX))
+    elif not ram[position + 2]:
+        before = _TO_CURRENT + 2 + 2 + 5 + 2 + 2 + JMP + 4 + 3 + JMP
+        return Statement(before, -1, lambda: machine.end_of_text(position))
     else:
-        low = position & 255
-        before = AFTER_LINE + (low > 253) + (low > 252) + (low > 251) + (4 if low + 4 > 255 else 0)
-        if not ram[position + 2]:
-            return Statement(70, -1, lambda: machine.end_of_text(position))
+        before = AFTER_LINE + crossings(position, 2, 4) + (0 if (position & 255) + 4 < 256 else 4)
         line = ram[position + 3] | ram[position + 4] << 8
         start = position + 4
     text = Text(ram, start)
-    text.depth = 0
-    return Statement(before, line, Statements(machine, text).compile())
+    body = Statements(machine, text, position, before).compile()
+    return Statement(before, line, body, text.deepest)
 
 
 # In the order of the tokens from END on.
-STATEMENTS = (
-    Statements._end, Statements._for, Statements._next, Statements._data, Statements._input_file, Statements._input,
-    Statements._dim, Statements._read, Statements._let, Statements._goto, Statements._run, Statements._if,
-    Statements._restore, Statements._gosub, Statements._return, Statements._rem, Statements._stop, Statements._on,
-    Statements._wait, Statements._load, Statements._save, Statements._verify, Statements._def, Statements._poke,
-    Statements._print_file, Statements._print, Statements._cont, Statements._list, Statements._clr, Statements._cmd,
-    Statements._sys, Statements._open, Statements._close, Statements._get, Statements._new,
+STATEMENTS: tuple[Callable[[Statements], Body], ...] = (
+    Statements._end, compile_for, compile_next, Statements._data, Statements._input_file, Statements._input,
+    Statements._dim, Statements._read, lambda c: c.finish(c.assignment()), Statements.goto, Statements._run,
+    Statements._if, Statements._restore, Statements._gosub, Statements._return, Statements._rem, Statements._stop,
+    Statements._on, Statements._wait, lambda c: c._device("load"), lambda c: c._device("save"),
+    lambda c: c._device("verify"), Statements._def, Statements._poke, Statements._print_file, compile_print,
+    Statements._cont, Statements._list, Statements._clr, Statements._cmd, Statements._sys,
+    lambda c: c._device("open"), lambda c: c._device("close"), Statements._get, Statements._new,
 )  # fmt: skip
-UNUSED = ENTRY, NEXT_WITHOUT_FOR, UNDEFD_STATEMENT, DATA_TOKEN, REM_TOKEN, ZERO_CONSTANT

@@ -2,6 +2,10 @@
 
 The compiler of statements walks over the text once with a `Text`; the cycles that the machine spends on the same walk every
 time the statement runs pile up in `cost` until the next piece of compiled code takes them over.
+
+Here and in the other modules of the interpreter, numbers added to a cost are cycles of the instructions of the routine
+that is named beside them: routines of BASIC-M6502 (MIT licence), cycles of the MOS 6500 hardware manual, branches across
+a page where the C64's memory map puts them. CHRGET is the C64's, which tests for ``:`` before it tests for a blank.
 """
 
 from __future__ import annotations
@@ -9,7 +13,33 @@ from __future__ import annotations
 from sidlearn.basic.messages import SYNTAX
 
 JSR = 6
+RTS = 6
+JMP = 3
 GETSTK_LIMIT = 62  # bytes of stack that GETSTK keeps free: BASIC-M6502, 2 * NUMLEV + 16
+
+BLANK, COLON, DIGIT_0, DIGIT_9 = 0x20, 0x3A, 0x30, 0x39
+
+
+def look(ram: bytearray, position: int) -> tuple[int, int]:
+    """CHRGOT: return the position of the first character from `position` on that is no blank, and the cycles."""
+    cycles = 0
+    while ram[position] == BLANK:
+        position = position + 1 & 0xFFFF
+        cycles += 21 if position & 255 else 25
+    return position, cycles + (15 if ram[position] >= COLON else 26)
+
+
+def step(ram: bytearray, position: int) -> tuple[int, int]:
+    """CHRGET: return the position of the next character that is no blank, and the cycles."""
+    position = position + 1 & 0xFFFF
+    found, cycles = look(ram, position)
+    return found, cycles + (8 if position & 255 else 12)
+
+
+def crossings(address: int, first: int, last: int) -> int:
+    """Return how many of the bytes `first` to `last` behind `address` lie in the next page: fetching them by (),Y
+    takes a cycle more each."""
+    return max(0, last - max(first, 256 - (address & 255)) + 1)
 
 
 class Text:
@@ -56,39 +86,25 @@ class Text:
         """Fetch the next character that is not a blank (JSR CHRGET)."""
         if self.error:
             return 0
-        ram, p, cost = self.ram, self.position, self.cost + JSR
-        while True:
-            p = p + 1 & 0xFFFF
-            char = ram[p]
-            if not p & 255:
-                cost += 4  # INC of the high byte
-            if char >= 0x3A:
-                cost += 23
-                break
-            if char != 0x20:
-                cost += 34
-                break
-            cost += 21
-        self.position, self.char, self.cost = p, char, cost
-        return char
+        self.position, cycles = step(self.ram, self.position)
+        self.char = self.ram[self.position]
+        self.cost += JSR + cycles
+        return self.char
 
     def again(self) -> int:
         """Fetch the current character once more (JSR CHRGOT)."""
         if self.error:
             return 0
-        char = self.ram[self.position]
-        if char == 0x20:
-            self.cost += 13
-            return self.get()
-        self.cost += JSR + (15 if char >= 0x3A else 26)
-        self.char = char
-        return char
+        self.position, cycles = look(self.ram, self.position)
+        self.char = self.ram[self.position]
+        self.cost += JSR + cycles
+        return self.char
 
-    def expect(self, char: int, entry: int = 2) -> None:
-        """Check for `char` and go past it (JSR SYNCHR); `entry` cycles load the character."""
+    def expect(self, char: int, load: int = 2) -> None:
+        """Check for `char` and go past it (JSR SYNCHR); it takes `load` cycles to have the character in A."""
         if self.error:
             return
-        self.cost += entry + 12
+        self.cost += load + 12
         if self.ram[self.position] != char:
             self.fail()
             return
@@ -97,14 +113,14 @@ class Text:
     @property
     def at_digit(self) -> bool:
         """Carry clear after CHRGET: the character is a digit."""
-        return 0x30 <= self.char <= 0x39
+        return DIGIT_0 <= self.char <= DIGIT_9
 
     @property
     def at_end(self) -> bool:
         """Zero set after CHRGET: the statement ends here."""
-        return self.char in (0, 0x3A)
+        return self.char in (0, COLON)
 
     def check_stack(self, words: int) -> None:
-        """GETSTK for `words` two-byte entries, JSR included."""
+        """GETSTK for `words` two-byte entries, with its JSR."""
         self.cost += JSR + 22
         self.deepest = max(self.deepest, self.depth + 2 + GETSTK_LIMIT + 2 * words)
