@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_uint8, c_uint16, c_uint32, c_void_p
 from functools import lru_cache
 from importlib.util import find_spec
@@ -21,7 +23,7 @@ from sidlearn.errors import DeviceError
 # Source: SDL 2 headers, SDL.h and SDL_audio.h.
 _INIT_AUDIO = 0x10
 _AUDIO_F32 = 0x8120 if sys.byteorder == "little" else 0x9120
-_ALLOW_FREQUENCY_CHANGE = 0
+_NO_CHANGES = 0  # SDL converts to whatever the device wants
 
 
 class _Spec(Structure):
@@ -61,11 +63,14 @@ class Speaker:
         self._sdl = _library()
         # Without this SDL turns SIGTERM and SIGINT into events of a loop that does not run here.
         os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
-        if self._sdl.SDL_InitSubSystem(_INIT_AUDIO):
+        with _quiet_libraries():
+            failed = self._sdl.SDL_InitSubSystem(_INIT_AUDIO)
+        if failed:
             raise DeviceError(f"no sound device: {self._error()}; write a file instead with -o out.wav")
         want = _Spec(sample_rate, _AUDIO_F32, 1, 0, block, 0, 0, None, None)
         have = _Spec()
-        self._device = self._sdl.SDL_OpenAudioDevice(None, 0, byref(want), byref(have), _ALLOW_FREQUENCY_CHANGE)
+        with _quiet_libraries():
+            self._device = self._sdl.SDL_OpenAudioDevice(None, 0, byref(want), byref(have), _NO_CHANGES)
         if not self._device:
             reason = self._error()
             self._sdl.SDL_QuitSubSystem(_INIT_AUDIO)
@@ -117,7 +122,9 @@ def devices() -> tuple[str, list[str]]:
         If there is none.
     """
     sdl = _library()
-    if sdl.SDL_InitSubSystem(_INIT_AUDIO):
+    with _quiet_libraries():
+        failed = sdl.SDL_InitSubSystem(_INIT_AUDIO)
+    if failed:
         raise DeviceError(f"no sound device: {sdl.SDL_GetError().decode()}")
     try:
         names = [sdl.SDL_GetAudioDeviceName(i, 0) for i in range(max(sdl.SDL_GetNumAudioDevices(0), 0))]
@@ -139,6 +146,20 @@ def library_path() -> Path | None:
         (package, "SDL2.dll"),
     )
     return next((path for folder, pattern in patterns for path in sorted(folder.glob(pattern))), None)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep what the sound libraries print about missing cards, a dozen lines of it, off the user's standard error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @lru_cache(maxsize=1)
