@@ -26,6 +26,8 @@ STOP_DB = 108
 """Attenuation the windows are made for, with room to the -100 dB that aliases must stay under."""
 PHASES = 128
 """Positions between two samples of the first stage; a straight line between two of them is 116 dB exact at 20 kHz."""
+MIN_TAPS = 64
+"""A shorter second stage cannot follow the first one's droop."""
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 192_000
 MIN_CLOCK_HZ, MAX_CLOCK_HZ = 500_000, 1_200_000
@@ -57,7 +59,7 @@ def design(sample_rate: int, clock_hz: int) -> Decimator:
     stage1, stage1_hz = _stage1(clock_hz), clock_hz / FRAME
     pass_hz = min(PASS_HZ, PASS_SHARE * sample_rate)
     stop_hz = min(sample_rate, stage1_hz) - pass_hz  # what folds back below pass_hz begins here
-    taps = 32 * int(np.ceil(_kaiser_length(stop_hz - pass_hz, stage1_hz) / 32))
+    taps = max(MIN_TAPS, 32 * int(np.ceil(_kaiser_length(stop_hz - pass_hz, stage1_hz) / 32)))
     prototype = _prototype(taps, (pass_hz + stop_hz) / 2, stage1, clock_hz)
     stage2 = np.empty((PHASES + 1, taps), np.float32)
     for phase in range(PHASES + 1):

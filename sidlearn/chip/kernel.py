@@ -80,6 +80,9 @@ class Levels(NamedTuple):
     filtered: np.ndarray
 
 
+FOREVER = 1 << 62
+"""A cycle that never comes."""
+
 OPEN_POT = 255
 """A paddle input with nothing on it never reaches its threshold. Source: MOS 6581 data sheet."""
 
@@ -153,8 +156,9 @@ def read_bus(chip, model):
     """The value left on the data bus, if it is still there."""
     if chip.cycle >= chip.bus_cycle:
         return 0
-    if model.bus_halves:  # measured on pyresidfp 0.17.0: such a read halves the time that is left
-        chip.bus_cycle = chip.cycle + (chip.bus_cycle - chip.cycle) // 2
+    if model.bus_halves:  # measured on pyresidfp 0.17.0: such a read halves the time left, and from 0 on nothing counts
+        left = (chip.bus_cycle - chip.cycle) // 2
+        chip.bus_cycle = chip.cycle + left if left else FOREVER
     return chip.bus_value
 
 

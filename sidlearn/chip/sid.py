@@ -146,7 +146,8 @@ class SID:
             self._write(registers.from_address(args[0]), registers.check_value(args[1]))
         elif len(args) == 3:
             number, value = registers.from_address(args[1]), registers.check_value(args[2])
-            self._queue.append((self._check_cycle(args[0]), number, value))
+            latest = self._queue[-1][0] if self._queue else self.cycle
+            self._queue.append((_not_before(latest, args[0]), number, value))
         else:
             raise TypeError(f"poke: expected (address, value) or (cycle, register, value), given {len(args)} arguments")
 
@@ -160,14 +161,14 @@ class SID:
         RegisterError
             If there is no such register.
         WritesError
-            If `cycle` lies before the chip's own or that of an earlier poke.
+            If `cycle` lies before the chip's own.
         """
         if len(args) == 1:
             return self._read(registers.from_address(args[0]))
         if len(args) != 2:
             raise TypeError(f"peek: expected (address) or (cycle, register), given {len(args)} arguments")
         number = registers.from_address(args[1])
-        self._advance(self._check_cycle(args[0]) - self.cycle)
+        self._advance(_not_before(self.cycle, args[0]) - self.cycle)
         return self._read(number)
 
     # --- Time ---
@@ -242,14 +243,6 @@ class SID:
         self.restore(snapshot)
 
     # --- Work ---
-
-    def _check_cycle(self, cycle: Any) -> int:
-        """Return the cycle of a timed access, which must not lie before what was there."""
-        cycle = _cycles("cycle", cycle)
-        latest = max(self.cycle, self._queue[-1][0] if self._queue else 0)
-        if cycle < latest:
-            raise WritesError(f"cycle {cycle}: the chip is at cycle {latest} already; time must not fall")
-        return cycle
 
     def _advance(self, cycles: int) -> None:
         """Clock the chip with the writes that are queued; keep the sound."""
@@ -387,7 +380,7 @@ def sounding_cycles(writes: RegisterWrites, model: str, limit: int) -> int:
 
     Examples
     --------
-    >>> log = RegisterWrites.from_rows([(0, 6, 0xF0), (0, 4, 1), (5000, 4, 0)], length=6000)
+    >>> log = RegisterWrites.from_rows([(0, 6, 0xF0), (0, 4, 1), (5000, 4, 0)], length=20_000)
     >>> sounding_cycles(log, "6581", limit=100_000)
     0
     """
@@ -422,6 +415,14 @@ def _cycles(name: str, value: Any) -> int:
     if not isinstance(number, int) or number < 0:
         raise WritesError(f"{name} {value!r}: expected a whole number of cycles from 0 up")
     return number
+
+
+def _not_before(latest: int, value: Any) -> int:
+    """Return the cycle of a timed access."""
+    cycle = _cycles("cycle", value)
+    if cycle < latest:
+        raise WritesError(f"cycle {cycle}: expected {latest} or later, time must not fall")
+    return cycle
 
 
 def _slice(part: slice) -> list[int]:
