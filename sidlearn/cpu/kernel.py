@@ -283,8 +283,7 @@ def and_rotate(p, a, value):
 def operate(operation, a, x, y, sp, p, value):
     """What an operation does inside the chip.
 
-    `value` is what was read; for stores it is the high byte of the address plus one; for operations on A and pushes it
-    is A. Gives the registers and the value to write back.
+    `value` is what was read; for operations on A and pushes it is A. Gives the registers and the value to write.
     """
     if operation == LDA:
         a = value
@@ -304,17 +303,14 @@ def operate(operation, a, x, y, sp, p, value):
         value = x
     elif operation == STY:
         value = y
-    elif operation == SAX:
+    elif operation in (SAX, SHA):
         value = a & x
-    elif operation == SHA:
-        value &= a & x
     elif operation == SHX:
-        value &= x
+        value = x
     elif operation == SHY:
-        value &= y
+        value = y
     elif operation == TAS:
-        sp = a & x
-        value &= sp
+        value = sp = a & x
     elif operation == ADC:
         p, a = add(p, a, value)
     elif operation == SBC:
@@ -635,8 +631,6 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
                     break
                 cpu.answered = 0
                 value = byte(memory.io, address - IO_BASE)
-        elif kind == WRITE:
-            value = (base >> 8) + 1 & 0xFF
         elif kind == PULL:
             sp = sp + 1 & 0xFF
             value = byte(ram, STACK + sp)
@@ -684,8 +678,10 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
         pc = following
         cycle += cycles
         if kind in (WRITE, MODIFY):
-            if row.high_byte_store and crossed:
-                address = address & 0xFF | value << 8
+            if row.high_byte_store:
+                value &= (base >> 8) + 1
+                if crossed:
+                    address = address & 0xFF | value << 8
             if memory.pages[bank + (address >> 8)] == IO:
                 cpu.access_cycle = cycle
                 cpu.address = address
@@ -842,8 +838,6 @@ def clock_cpu(cpu, opcodes, steps, data):
         kind = int(row.kind)
         if kind in (REGISTER, PUSH):
             value = cpu.a
-        elif kind == WRITE:
-            value = 0xFF if cpu.stalled else cpu.high  # a stall in the cycle before hides the high byte
         elif kind == MODIFY:
             value = cpu.value
         cpu.a, cpu.x, cpu.y, cpu.sp, cpu.p, cpu.value = operate(
@@ -851,8 +845,12 @@ def clock_cpu(cpu, opcodes, steps, data):
         )
         if row.mode == ACCUMULATOR:
             cpu.a = cpu.value
-        elif row.high_byte_store and cpu.effective >> 8 != cpu.high - 1 & 0xFF:
-            cpu.effective = cpu.effective & 0xFF | cpu.value << 8
+        elif row.high_byte_store:
+            masked = cpu.value & cpu.high
+            if cpu.effective >> 8 != cpu.high - 1 & 0xFF:
+                cpu.effective = cpu.effective & 0xFF | masked << 8
+            if not cpu.stalled:  # a stall in this cycle hides the high byte. Source: VICE test programs shxy, sha, shs
+                cpu.value = masked
     cpu.stalled = 0
 
     bus = int(steps[index].bus)
