@@ -175,8 +175,14 @@ LXA_CONSTANT = 0xEE
 are the values most often seen. Source: "No More Secrets"."""
 
 PORT_PULLED_UP = 0x17
-"""Port pins that read as 1 while they are inputs: the three banking lines and the cassette switch, all with pull-ups.
+"""Port pins that read as 1 while they are inputs: the three banking lines and the cassette switch.
 Source: C64 schematic 250407."""
+
+PORT_FLOATING = 0xC8
+"""Port pins that keep their last output for a while when they become inputs. Source: Lorenz test suite, cpuport."""
+
+PORT_FADE_CYCLES = 0x2A000
+"""For how long: $24000 to $30000 cycles on one C64. Source: VICE test program delaytime, CPU/cpuport/readme.txt."""
 
 
 # --- Status register ---------------------------------------------------------------------------------------------
@@ -449,7 +455,10 @@ def operate(operation, a, x, y, sp, p, value):
 @kernel
 def port_pins(cpu):
     """What $01 reads as."""
-    return cpu.port_data & cpu.port_direction | PORT_PULLED_UP & ~cpu.port_direction
+    inputs = PORT_PULLED_UP
+    if cpu.cycle < cpu.port_fade:
+        inputs |= cpu.port_charge
+    return cpu.port_data & cpu.port_direction | inputs & ~cpu.port_direction
 
 
 @kernel
@@ -459,12 +468,22 @@ def port_setting(cpu):
 
 
 @kernel
+def read_port(cpu, address):
+    """Read $00 or $01."""
+    return port_pins(cpu) if address else cpu.port_direction
+
+
+@kernel
 def write_port(cpu, ram, address, value):
     """Write $00 or $01. Where the RAM would show them, it holds what the CPU reads there."""
-    if address == 0:
-        cpu.port_direction = value
-    else:
+    outputs = cpu.port_direction & PORT_FLOATING
+    cpu.port_charge = cpu.port_charge & ~outputs | cpu.port_data & outputs
+    if address:
         cpu.port_data = value
+    else:
+        if outputs & ~value:
+            cpu.port_fade = cpu.cycle + PORT_FADE_CYCLES
+        cpu.port_direction = value
     ram[0] = cpu.port_direction
     ram[1] = port_pins(cpu)
 
@@ -517,7 +536,8 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
 
     `cpu.irq` and `cpu.nmi_latched` are looked at before every instruction; the caller ends a run two cycles after a
     line changes, when the instruction that could not see it any more is over. Dummy accesses are left out, except for
-    the double write of read-modify-write instructions to chips.
+    the double write of read-modify-write instructions to chips. Pins of the port that float lose their charge between
+    runs only.
 
     Parameters
     ----------
@@ -540,6 +560,9 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
     a, x, y, sp, p, pc = cpu.a, cpu.x, cpu.y, cpu.sp, cpu.p, cpu.pc
     cycle = cpu.cycle
     bank = port_setting(cpu) << 8
+    if cpu.port_fade and cycle >= cpu.port_fade:
+        ram[1] = port_pins(cpu)
+        cpu.port_fade = 0
     lines = cpu.irq | cpu.nmi_latched
     mask = p ^ cpu.flag_late  # the interrupt flag as the end of the last instruction saw it
     room = len(events) - 2
@@ -694,6 +717,7 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
             elif address > 1:
                 ram[address] = value
             else:
+                cpu.cycle = cycle
                 write_port(cpu, ram, address, value)
                 bank = port_setting(cpu) << 8
         elif kind == PUSH:

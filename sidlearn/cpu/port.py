@@ -182,7 +182,7 @@ class MachineCode:
         cpu.pc, cpu.cycle, cpu.flag_late, cpu.answered, cpu.filled = address, cycles, 0, 0, 0
         cpu.a, cpu.x, cpu.y, cpu.sp = registers.a, registers.x, registers.y, registers.sp
         cpu.p = registers.p & ~BREAK | UNUSED
-        cpu.port_direction, cpu.port_data = ram[0], ram[1]
+        cpu.port_direction, cpu.port_data, cpu.port_fade = ram[0], ram[1], 0
         while True:
             status = kernel.run_flat(cpu, view, memory, self._opcodes, self._events, self.max_cycles)
             for event in self._events[: cpu.filled].tolist():

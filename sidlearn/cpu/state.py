@@ -24,6 +24,8 @@ _LINES = [
     ("nmi_latched", "i8"),  # it went on, and the interrupt has not been taken yet
     ("port_direction", "i8"),  # $00, 1: output
     ("port_data", "i8"),  # $01 as written
+    ("port_charge", "i8"),  # what the pins without a connection keep when they become inputs,
+    ("port_fade", "i8"),  # and the cycle at which they have lost it
 ]
 _FLAT = [
     ("filled", "i8"),  # events in the buffer

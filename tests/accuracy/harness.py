@@ -26,7 +26,7 @@ from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.chip import models
 from sidlearn.chip.kernel import clock_digital, read_register, write_register
 from sidlearn.chip.state import power_on
-from sidlearn.cpu.kernel import STACK, begin_at, byte, clock_cpu, port_setting, write_port
+from sidlearn.cpu.kernel import STACK, begin_at, byte, clock_cpu, port_setting, read_port, write_port
 from sidlearn.cpu.microcode import FETCH, step_records
 from sidlearn.cpu.opcodes import UNUSED, opcode_records
 from sidlearn.cpu.state import IO, RAM, c64_pages, cpu_state
@@ -313,6 +313,8 @@ def write_io(machine, address, value):
 
 @inline_kernel
 def read(machine, address):
+    if address < 2:
+        return read_port(machine.cpu[0], address)
     page = machine.pages[port_setting(machine.cpu[0]) << 8 | address >> 8]
     if page == RAM:
         return byte(machine.ram, address)
@@ -384,6 +386,7 @@ _KERNAL = (
     (0xFEBC, "68 A8 68 AA 68 40"),  # restore, RTI
     (0xFE66, "4C 66 FE"),  # BRK ends in the monitor: stay
     (0xFFFA, "43 FE E2 FC 48 FF"),
+    (0xA000, "94"), (0xD000, "3C"), (0xE000, "85"),  # first bytes of the ROMs, by which the Lorenz test mmu knows them
 )  # fmt: skip
 # RAM as the KERNAL leaves it, as far as programs look: address, bytes.
 _RAM = (

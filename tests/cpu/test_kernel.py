@@ -376,6 +376,18 @@ def test_port_pins_that_are_inputs_read_their_pull_ups():
     assert kernel.port_setting(flat.cpu) == 7
 
 
+def test_unconnected_port_pins_keep_their_charge_for_a_while():
+    flat = c64("LDA #$FF\n STA 0\n STA 1\n LDA #0\n STA 0\n STA 1\n LDA 1\n LDA 1")
+    for _ in range(7):
+        flat.step()
+    assert flat.cpu.a == 0x17 | kernel.PORT_FLOATING
+    assert kernel.read_port(flat.cpu, 1) == 0x17 | kernel.PORT_FLOATING
+    flat.cpu.cycle += kernel.PORT_FADE_CYCLES
+    flat.step()
+    assert flat.cpu.a == 0x17
+    assert kernel.read_port(flat.cpu, 1) == 0x17
+
+
 def test_traps_stop_before_the_instruction_only_while_the_rom_is_in():
     flat = c64("JMP $FFD2")
     flat.maps[0].traps[0xFFD2] = state.TRAP_ROM
