@@ -313,9 +313,9 @@ def test_the_8580_shows_triangle_and_sawtooth_one_cycle_late_and_pulse_and_noise
         for model in CHIPS:
             bench = Bench(model)
             bench.voice(2, 0x7654, 0x345, control)
-            seen[model] = bench.clock(2_000)[0]
+            seen[model] = bench.clock(600)[0]
         late = 1 if control in (TRIANGLE, SAWTOOTH) else 0
-        assert np.array_equal(seen["8580"][late:], seen["6581"][: 2_000 - late])
+        assert np.array_equal(seen["8580"][late:], seen["6581"][: 600 - late])
 
 
 def test_the_real_8580_latches_whatever_is_selected_and_residfp_only_triangle_and_sawtooth():
@@ -414,7 +414,7 @@ def test_a_long_test_fills_the_register_with_ones_and_noise_comes_back():
 # --- Envelope ---
 
 
-@pytest.mark.parametrize("rate", range(16 if JIT else 3))
+@pytest.mark.parametrize("rate", range(16 if JIT else 1))
 def test_attack_decay_and_release_take_their_time(bench, rate):
     bench.voice(2, control=0, ad=0, sr=0)
     bench.clock(7_000 if JIT else 6_100)  # from power-on down to zero

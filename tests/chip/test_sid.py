@@ -35,7 +35,7 @@ from sidlearn.writes import RegisterWrites, SidPort
 from tests.chip.traffic import traffic
 
 JIT = not numba.config.DISABLE_JIT
-LENGTH = 30_000 if JIT else 1_500
+LENGTH = 30_000 if JIT else 600
 needs_jit = pytest.mark.skipif(not JIT, reason="many cycles")
 
 
