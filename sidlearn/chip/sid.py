@@ -327,7 +327,7 @@ def render(
     _check_writes(writes)
     parts = [writes] if writes.sids == 1 else [writes.sid(n) for n in range(writes.sids)]
     sounds = [SID(model, sample_rate, writes.clock_hz, mode).play(part) for part in parts]
-    return sounds[0] if len(sounds) == 1 else np.mean(sounds, axis=0, dtype=np.float32)
+    return sounds[0] if len(sounds) == 1 else np.asarray(np.mean(sounds, axis=0, dtype=np.float32))
 
 
 def readback(writes: RegisterWrites, model: str = "6581") -> tuple[np.ndarray, np.ndarray]:
