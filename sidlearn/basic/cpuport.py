@@ -1,4 +1,4 @@
-"""Machine code called from BASIC: the port to a 6510, and stand-ins for the ROM routines that listings call.
+"""Machine code called from BASIC by SYS and USR, and what stands for the ROM routines that listings call.
 
 Source of the addresses: Commodore 64 Programmer's Reference Guide, chapter 5.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from sidlearn.basic.functions import PLOT
 from sidlearn.basic.memory import PNTR, TBLX
 from sidlearn.errors import SidlearnError
 
@@ -17,98 +18,177 @@ if TYPE_CHECKING:
 REGISTERS = 780
 """SYS takes A, X, Y and the flags from here, and leaves them here."""
 
+CARRY = 1
+
+
+class CpuRegisters(Protocol):
+    """A, X, Y, the flags and the stack pointer of a 6510."""
+
+    a: int
+    x: int
+    y: int
+    p: int
+    sp: int
+
+
+class CpuStop(Protocol):
+    """Why machine code has stopped: "returned", "trap" (it wants a ROM), "jam" or "limit"; where, and when."""
+
+    reason: str
+    address: int
+    cycles: int
+
+
+Poke = Callable[[int, int, int], None]
+Peek = Callable[[int, int], int]
+
 
 class CpuPort(Protocol):
-    """Runs machine code for SYS and USR."""
+    """Runs machine code on BASIC's memory; `sidlearn.cpu.port.MachineCode` is one.
 
-    def call(
-        self,
-        address: int,
-        ram: bytearray,
-        registers: tuple[int, int, int, int],
-        peek: Callable[[int, int], int],
-        poke: Callable[[int, int, int], None],
-        max_cycles: int,
-    ) -> tuple[tuple[int, int, int, int], int]:
-        """Run from `address` until the RTS that matches the call.
+    ``poke(address, value, cycles)`` and ``peek(address, cycles)`` are for 53248 to 57343; cycles count from the call.
+    """
 
-        Parameters
-        ----------
-        address : int
-            Where the code begins.
-        ram : bytearray
-            The 64 KB of RAM, to be changed in place.
-        registers : tuple of int
-            A, X, Y and the flags.
-        peek, poke : callable
-            ``peek(address, cycles)`` and ``poke(address, value, cycles)`` for 53248 to 57343; `cycles` counts from the
-            call to the end of the bus access.
-        max_cycles : int
-            Give up then.
+    max_cycles: int
 
-        Returns
-        -------
-        registers, cycles
-        """
+    def start(self, address: int, ram: bytearray, registers: CpuRegisters, poke: Poke, peek: Peek) -> CpuStop:
+        """Call `address` and run."""
+        ...
+
+    def go_on(
+        self, address: int, ram: bytearray, registers: CpuRegisters, poke: Poke, peek: Peek, cycles: int
+    ) -> CpuStop:
+        """Run on from `address`, `cycles` after the call."""
+        ...
+
+    def leave(self, ram: bytearray, registers: CpuRegisters, poke: Poke, peek: Peek, cycles: int) -> CpuStop:
+        """Return from a routine in ROM, `cycles` after the call, and run on."""
         ...
 
 
-def call_machine_code(machine: Interpreter, address: int) -> None:
-    """Call `address` with the registers in 780 to 783."""
-    stand_in = STAND_INS.get(address)
-    if stand_in is not None:
-        stand_in(machine)
-        return
-    if machine.cpu is None:
-        raise SidlearnError(f"SYS {address}: machine code needs a 6510, given a program that runs in BASIC alone")
-    ram, memory, start = machine.ram, machine.memory, machine.cycles
-    registers, cycles = machine.cpu.call(
-        address,
-        ram,
-        (ram[780], ram[781], ram[782], ram[783]),
-        lambda at, cycles: memory.peek(at, start + cycles),
-        lambda at, value, cycles: memory.poke(at, value, start + cycles),
-        machine.check_at - start,
-    )
-    ram[REGISTERS : REGISTERS + 4] = bytes(registers)
-    machine.cycles += cycles
-    machine.forget()
+class MachineCall:
+    """One call of machine code, which may outlast a slice of the program's time.
+
+    Attributes
+    ----------
+    returned : bool
+        Whether it has come back.
+    """
+
+    def __init__(self, machine: Interpreter, address: int):
+        self.machine = machine
+        self.address = address
+        self.returned = False
+        self._base = machine.cycles
+        self._stop: CpuStop | None = None
+        ram = machine.ram
+        self._registers = _registers(*ram[REGISTERS : REGISTERS + 4], machine.frames.free - 2)
+
+    def run(self) -> bool:
+        """Run until it returns or the machine's clock passes `check_at`. Returns whether it has returned."""
+        machine, ram, registers = self.machine, self.machine.ram, self._registers
+        if self._stop is None and self.address in ROUTINES:
+            machine.cycles += ROUTINES[self.address](machine, registers)
+            self._finish()
+            return True
+        cpu = machine.cpu
+        if cpu is None:
+            cpu = machine.cpu = _cpu()
+        cpu.max_cycles = machine.check_at - self._base
+        ports = self._poke, self._peek
+        if self._stop is None:
+            stop = cpu.start(self.address, ram, registers, *ports)
+        else:
+            stop = cpu.go_on(self._stop.address, ram, registers, *ports, self._stop.cycles)
+        while stop.reason == "trap" and stop.address in ROUTINES:
+            machine.cycles = self._base + stop.cycles
+            cycles = ROUTINES[stop.address](machine, registers)
+            stop = cpu.leave(ram, registers, *ports, stop.cycles + cycles)
+        machine.cycles = self._base + stop.cycles
+        machine.forget()
+        if stop.reason == "trap":
+            raise SidlearnError(
+                f"SYS {self.address}: needs the ROM at {stop.address} (${stop.address:04X}), expected code in RAM alone"
+            )
+        if stop.reason == "jam":
+            raise SidlearnError(f"SYS {self.address}: the opcode at {stop.address} stops the 6510 for good")
+        self._stop = stop
+        if stop.reason == "returned":
+            self._finish()
+        return self.returned
+
+    def _finish(self) -> None:
+        registers = self._registers
+        self.machine.ram[REGISTERS : REGISTERS + 4] = bytes((registers.a, registers.x, registers.y, registers.p))
+        self.returned = True
+
+    def _poke(self, address: int, value: int, cycles: int) -> None:
+        self.machine.memory.poke(address, value, self._base + cycles)
+
+    def _peek(self, address: int, cycles: int) -> int:
+        return self.machine.memory.peek(address, self._base + cycles)
 
 
-def _clear_screen(machine: Interpreter) -> None:
+def _cpu() -> CpuPort:
+    from sidlearn.cpu.port import MachineCode
+
+    return MachineCode()  # type: ignore[return-value]
+
+
+def _registers(a: int, x: int, y: int, p: int, sp: int) -> CpuRegisters:
+    from sidlearn.cpu.port import Registers
+
+    return Registers(a, x, y, p, sp)
+
+
+def _clear_screen(machine: Interpreter, registers: CpuRegisters) -> int:
     """58692: clear the screen."""
-    machine.cycles += machine.screen.put(147)
+    cycles = machine.screen.put(147)
     del machine.screen.output[-1]
+    return cycles
 
 
-def _chrout(machine: Interpreter) -> None:
+def _chrout(machine: Interpreter, registers: CpuRegisters) -> int:
     """65490: print the character in A."""
-    machine.cycles += machine.screen.put(machine.ram[780])
+    cycles = machine.screen.put(registers.a)
+    registers.p &= ~CARRY
+    return cycles
 
 
-def _plot(machine: Interpreter) -> None:
+def _getin(machine: Interpreter, registers: CpuRegisters) -> int:
+    """65508: the next key, or 0."""
+    registers.a = machine.next_key()
+    registers.p &= ~CARRY
+    return 30
+
+
+def _plot(machine: Interpreter, registers: CpuRegisters) -> int:
     """65520: move the cursor, or tell where it is if the carry is set."""
     ram = machine.ram
-    machine.cycles += 18
-    if ram[783] & 1:
-        ram[781], ram[782] = ram[TBLX], ram[PNTR]
+    if registers.p & CARRY:
+        registers.x, registers.y = ram[TBLX], ram[PNTR]
     else:
-        ram[TBLX], ram[PNTR] = ram[781], ram[782]
+        ram[TBLX], ram[PNTR] = registers.x, registers.y
+    return PLOT
 
 
-def _next_statement(machine: Interpreter) -> None:
+def _next_statement(machine: Interpreter, registers: CpuRegisters) -> int:
     """42926: NEWSTT itself. BASIC goes on behind the SYS, one return address deeper in the stack."""
+    return 0
 
 
-def _reset(machine: Interpreter) -> None:
+def _reset(machine: Interpreter, registers: CpuRegisters) -> int:
     """64738: reset the machine."""
     machine.end(machine.statement_position)
+    return 0
 
 
-STAND_INS: dict[int, Callable[[Interpreter], None]] = {
+ROUTINES: dict[int, Callable[[Interpreter, CpuRegisters], int]] = {
     42926: _next_statement,
     58692: _clear_screen,
     64738: _reset,
     65490: _chrout,
+    65508: _getin,
     65520: _plot,
 }
+"""Address -> stand-in for a routine of the ROM: changes memory and registers, gives its cycles with its RTS."""

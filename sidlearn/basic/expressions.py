@@ -261,8 +261,9 @@ class Expressions:
         if right.looks_back:
 
             def looking_back() -> f40.Fac:
-                arg, rounded = round_fac(run_left())
-                m.fac = arg
+                value = run_left()
+                arg, rounded = round_fac(value)
+                m.fac = half_rounded(value, arg)
                 result, cycles = operation(arg, run_right())
                 m.cycles += cost + rounded + cycles
                 return result
@@ -292,9 +293,11 @@ class Expressions:
         }
 
         def compare() -> f40.Fac:
-            arg, rounded = round_fac(run_left())
+            value = run_left()
+            arg, rounded = round_fac(value)
             m.cycles += before + rounded
-            m.fac = arg
+            if right.looks_back:
+                m.fac = half_rounded(value, arg)
             order, cycles = fcomp(run_right(), arg)
             result, more = results[order]
             m.cycles += cost + cycles + more
@@ -342,7 +345,7 @@ class Expressions:
             m.cycles += cost + cycles + more + DOCMP + (TRUTH_CYCLES if true else FALSE_CYCLES)
             return TRUTH if true else FALSEHOOD
 
-        return Node(compare, looks_back=left.looks_back)
+        return Node(compare, looks_back=True)
 
     def _next_operator(self, node: Node) -> tuple[Node, Operator | None]:
         """Compile from TSTOP to QPREC: find the operator that follows, joining strings on the way."""
@@ -414,7 +417,7 @@ class Expressions:
             if length > 255:
                 raise BasicError(STRING_TOO_LONG)
             target, cycles = strings.allocate(length)
-            cycles += strings.copy(strings.where(first), ram[first], target)
+            cycles += strings.copy(strings.where(first), ram[first], target) + crossings(first, 1, 2)
             rest = target + ram[first]
             size, source, more = strings.free(second)
             cycles += more + strings.copy(source, size, rest)
@@ -507,7 +510,8 @@ class Expressions:
         run, round_fac = node.run, f40.round_fac
 
         def unary() -> f40.Fac:
-            cycles = round_fac(m.fac)[1]
+            rounded, cycles = round_fac(m.fac)
+            m.fac = half_rounded(m.fac, rounded)
             value, more = operation(run())
             m.cycles += cost + cycles + more
             return value
@@ -858,7 +862,7 @@ class Expressions:
                 return self.failing()
             t.cost += cycles
             cost = t.take()
-            fac = node.constant
+            fac = made_integer(node.constant)
 
             def constant_byte() -> int:
                 m.cycles += cost
@@ -873,7 +877,7 @@ class Expressions:
             fac = run()
             value, cycles = conint(fac)
             m.cycles += cost + cycles
-            m.fac = fac
+            m.fac = fac if not fac[2] & FRACTION[fac[1]] else made_integer(fac)
             return value
 
         return Node(byte, looks_back=node.looks_back)
@@ -914,6 +918,25 @@ class Expressions:
         if name & 0x80 and not t.error:
             t.fail(TYPE_MISMATCH)
         return name
+
+
+def half_rounded(fac: f40.Fac, rounded: f40.Fac) -> f40.Fac:
+    """Return what ROUND leaves behind: it shifts the rounding byte left, and does not clear it."""
+    return rounded[0], rounded[1], rounded[2], fac[3] << 1 & 255
+
+
+# Exponent -> the bits of the mantissa that stand behind the binary point.
+FRACTION = tuple(0xFFFFFFFF >> min(max(exponent - 128, 0), 32) for exponent in range(256))
+
+
+def made_integer(fac: f40.Fac) -> f40.Fac:
+    """Return what QINT leaves behind, as far as ROUND looks at it: bytes shifted out pass through the rounding byte."""
+    sign, exponent, mantissa, rounding = fac
+    size = (160 - exponent) >> 3
+    if not exponent or size < 1:
+        return fac
+    bits = mantissa << 8 | rounding
+    return sign, exponent, mantissa, (-bits if sign else bits) >> 8 * min(size, 5) & 255
 
 
 def and_floats(arg: f40.Fac, fac: f40.Fac) -> tuple[f40.Fac, int]:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
 from sidlearn.basic.expressions import (
-    CHKSTR, CLOSE, COMMA, FINGO, LEFT, LENGTH_FAC, MID, OPEN, RIGHT, Expressions, Node,
+    CHKSTR,
+    CLOSE,
+    COMMA,
+    FINGO,
+    LEFT,
+    LENGTH_FAC,
+    MID,
+    OPEN,
+    RIGHT,
+    Expressions,
+    Node,
 )  # fmt: skip
 from sidlearn.basic.float40_text import chrgot
 from sidlearn.basic.memory import FRETOP, LOFBUF, PNTR, STREND

@@ -12,7 +12,7 @@ from sidlearn.basic import float40 as f40
 from sidlearn.basic.expressions import LENGTH_FAC
 from sidlearn.basic.memory import BUFFER, DATLIN, DATPTR
 from sidlearn.basic.messages import FILE_NOT_OPEN, OUT_OF_DATA, SYNTAX, BasicError
-from sidlearn.basic.statements import DATAN, add_on, skip_text
+from sidlearn.basic.statements import DATAN, add_on, round_to_integer, skip_text
 from sidlearn.basic.text import COLON, JMP, JSR, RTS, crossings, look, step
 from sidlearn.basic.tokens import TOKEN
 from sidlearn.basic.variables import is_integer, is_string
@@ -94,9 +94,8 @@ class Source:
         value, self.position, cycles = f40.fin(ram, self.position)
         m.cycles += JSR + cycles + 3 + JSR
         if is_integer(name):
-            value, cycles = f40.round_fac(value)
-            number, more = f40.ayint(value)
-            m.cycles += 2 + JSR + cycles + JSR + more + 2 + 3 + 6 + 2 + 3 + 6 + RTS
+            number, value, cycles = round_to_integer(value)
+            m.cycles += 2 + JSR + JSR + cycles + 2 + 3 + 6 + 2 + 3 + 6 + RTS
             ram[at], ram[at + 1] = number >> 8 & 255, number & 255
         else:
             value, cycles = f40.movmf(value)

@@ -8,24 +8,47 @@ from typing import Any, TextIO
 import numpy as np
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.cpuport import CpuPort, call_machine_code
-from sidlearn.basic.expressions import LENGTH_FAC, Expressions
+from sidlearn.basic.cpuport import CpuPort, MachineCall
+from sidlearn.basic.expressions import FRACTION, LENGTH_FAC, Expressions, made_integer
 from sidlearn.basic.frames import Frames
 from sidlearn.basic.inputs import DataSource, FileSource, KeySource, LineSource, Redo
 from sidlearn.basic.memory import (
-    ARYTAB, CURLIN, DATPTR, FRETOP, KEYD, LOFBUF, MEMSIZ, NDX, OLDTXT, RNDX, STREND, TEXT_START, TXTTAB, USRADD,
-    VARTAB, ZERO_CONSTANT, Memory,
+    ARYTAB,
+    CURLIN,
+    DATPTR,
+    FRETOP,
+    KEYD,
+    LOFBUF,
+    MEMSIZ,
+    NDX,
+    OLDTXT,
+    RNDX,
+    STREND,
+    TEXT_START,
+    TXTTAB,
+    USRADD,
+    VARTAB,
+    ZERO_CONSTANT,
+    Memory,
 )  # fmt: skip
 from sidlearn.basic.messages import (
-    BREAK, DEVICE_NOT_PRESENT, FILE_NOT_OPEN, FILE_OPEN, ILLEGAL_QUANTITY, SYNTAX, TEXTS, UNDEFD_FUNCTION,
-    UNDEFD_STATEMENT, BasicError, error_line,
+    BREAK,
+    DEVICE_NOT_PRESENT,
+    FILE_NOT_OPEN,
+    FILE_OPEN,
+    ILLEGAL_QUANTITY,
+    TEXTS,
+    UNDEFD_FUNCTION,
+    UNDEFD_STATEMENT,
+    BasicError,
+    error_line,
 )  # fmt: skip
 from sidlearn.basic.printing import Printer
 from sidlearn.basic.screen import Screen
 from sidlearn.basic.statements import Statement, compile_statement
 from sidlearn.basic.strings import Strings
 from sidlearn.basic.text import JMP, JSR, RTS, Text, crossings
-from sidlearn.basic.timing import wall_clock
+from sidlearn.basic.timing import LOG_CYCLES, wall_clock
 from sidlearn.basic.variables import Variables
 from sidlearn.writes import LogPort, SidPort
 
@@ -35,6 +58,7 @@ TRACE_DTYPE = np.dtype([("cycle", "i8"), ("line", "u2")])
 _NEVER = 1 << 62
 _CLALL = JSR + 5 + 38  # the KERNAL's closing of all files: estimate from its few stores
 _FOUTIM = 300  # guess
+PROMPT_CYCLES = 3_821  # from READY until BASIC waits for a line again: measured on the original code
 _UNDEFINED_USR = 0xB248  # ILLEGAL QUANTITY: where USR points before it is set
 
 
@@ -110,6 +134,7 @@ class Interpreter:
         self.statement_position = 0
         self.check_at = _NEVER
         self._started = False
+        self._call: MachineCall | None = None
         self._limit = _NEVER
         self._statements: dict[int, Statement] = {}
         self._formulas: dict[int, tuple[Callable[[], f40.Fac], int, int]] = {}
@@ -158,7 +183,7 @@ class Interpreter:
         wall = self.wall
         try:
             while not self.ended and wall.cycle(self.cycles) < limit:
-                self.check_at = _NEVER if until_cycle is None else wall.pure(limit)
+                self.check_at = _NEVER if until_cycle is None else wall.pure(limit, self.cycles)
                 self._run()
         except Ended:
             self.ended = True
@@ -174,8 +199,10 @@ class Interpreter:
         """Run statements until the clock passes `check_at`."""
         statements, frames, trace = self._statements, self.frames, self._trace
         position = self.position
+        if self._call is not None:
+            position = self._go_on_with_code(position)
         try:
-            while True:
+            while self.cycles < self.check_at:
                 statement = statements.get(position)
                 if statement is None:
                     statement = statements[position] = compile_statement(self, position)
@@ -186,7 +213,7 @@ class Interpreter:
                 if statement.line >= 0:
                     self.line = statement.line
                 if trace is not None:
-                    trace.append((self.wall.cycle(self.cycles), self.line))
+                    trace.append((self.wall.cycle(self.cycles) - LOG_CYCLES, self.line))
                 self.statement_position = position
                 if frames.free < statement.need:
                     frames.check(statement.need)
@@ -194,8 +221,6 @@ class Interpreter:
                     position = statement.body()
                 except Redo:
                     continue
-                if self.cycles >= self.check_at:
-                    return
         finally:
             self.position = position
 
@@ -256,7 +281,7 @@ class Interpreter:
             raise BasicError(ILLEGAL_QUANTITY)
         value, cycles = f40.ayint(fac)
         self.cycles += cycles
-        self.fac = fac
+        self.fac = fac if not fac[2] & FRACTION[fac[1]] else made_integer(fac)
         return value
 
     def time_string(self) -> int:
@@ -409,12 +434,9 @@ class Interpreter:
         return at - 1
 
     def end(self, position: int) -> int:
-        """END."""
+        """END, and the end of the text."""
         self.position = position
-        raise Ended
-
-    def end_of_text(self, position: int) -> int:
-        """The program has run off its end."""
+        self.cycles += PROMPT_CYCLES
         raise Ended
 
     def stop(self, position: int) -> int:
@@ -462,10 +484,17 @@ class Interpreter:
     # machine code
 
     def sys(self, address: int, position: int) -> int:
-        """SYS: machine code, or a stand-in for a routine of the ROM. Returns where BASIC goes on."""
+        """SYS. Returns where BASIC goes on; code that outlasts its time goes on first when the program is run again."""
         self.cycles += 10 + 4 + 3 + 12 + 4 + 5
-        call_machine_code(self, address)
-        self.cycles += 3 + 12 + 4 + 4 + RTS + JMP
+        self._call = MachineCall(self, address)
+        return self._go_on_with_code(position)
+
+    def _go_on_with_code(self, position: int) -> int:
+        """Run machine code until it returns or its time is over. Returns where BASIC stands."""
+        assert self._call is not None
+        if self._call.run():
+            self._call = None
+            self.cycles += 3 + 12 + 4 + 4 + RTS + JMP
         return position
 
     def call_usr(self, value: f40.Fac) -> f40.Fac:
@@ -476,7 +505,8 @@ class Interpreter:
         ram = self.ram
         ram[0x61:0x67] = bytes((value[1],)) + value[2].to_bytes(4, "big") + bytes((value[0],))
         ram[0x70] = value[3]
-        call_machine_code(self, address)
+        if not MachineCall(self, address).run():
+            raise Waiting
         return ram[0x66], ram[0x61], int.from_bytes(ram[0x62:0x66], "big"), ram[0x70]
 
     # keyboard
@@ -528,4 +558,3 @@ class Interpreter:
         raise Ended
 
 
-SYNTAX_ERROR = SYNTAX

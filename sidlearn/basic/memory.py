@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sidlearn import registers
 
 if TYPE_CHECKING:
-    from sidlearn.basic.timing import WallClock
+    from sidlearn.basic.timing import PureClock
     from sidlearn.writes import SidPort
 
 # Zero page: where BASIC keeps its pointers (low byte first).
@@ -83,11 +83,11 @@ class Memory:
         Takes the writes to the SID.
     reader : SidPort
         Answers PEEKs of registers 25 to 28.
-    wall : WallClock
+    wall : PureClock
         Tells the time on the machine's own clock, for the raster, the timers and the log.
     """
 
-    def __init__(self, port: SidPort, reader: SidPort, wall: WallClock):
+    def __init__(self, port: SidPort, reader: SidPort, wall: PureClock):
         self.ram = bytearray(0x10000)
         self.port = port
         self.reader = reader
@@ -188,7 +188,7 @@ class Memory:
 
     def set_jiffies(self, value: int, cycles: int) -> None:
         """Set TI."""
-        self.wall.set_jiffies(cycles, value)
+        self.wall.set_jiffies(value, cycles)
 
     @staticmethod
     def changes_by_itself(address: int) -> bool:
@@ -203,11 +203,11 @@ class Memory:
         elif address < 0xD400:
             self.vic[address & 63] = value
             if address & 63 == D011:
-                self.wall.set_screen(cycles, bool(value & 16))
+                self.wall.set_screen(value, cycles)
         elif address < 0xDC00:
             self.color[address & 0x3FF] = value & 15
         elif address < 0xDD00:
             self.cia1[address & 15] = value
-            self.wall.set_cia(cycles, address & 15, value)
+            self.wall.set_timer(address & 15, value, cycles)
         elif address < 0xDE00:
             self.cia2[address & 15] = value

@@ -12,7 +12,6 @@ from sidlearn.basic import float40 as f40
 from sidlearn.basic.expressions import CLOSE, COMMA, LENGTH_FAC, Closure, Node
 from sidlearn.basic.functions import PLOT
 from sidlearn.basic.screen import CURSOR_RIGHT, RETURN
-from sidlearn.basic.strings import PUTNEW
 from sidlearn.basic.text import JMP, JSR, RTS, crossings
 from sidlearn.basic.tokens import TOKEN
 

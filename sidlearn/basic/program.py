@@ -101,15 +101,18 @@ def run(
     array([15], dtype=uint8)
     """
     if isinstance(program, str):
-        from sidlearn.basic.listing import tokenize
+        from sidlearn.basic.listing import type_in
 
-        program = tokenize(program)
+        # The screen editor gives BASIC no blanks at the end of a line.
+        program = type_in("\n".join(line.rstrip(" ") for line in program.splitlines()))
     if lines is not None and not hasattr(lines, "readline"):
         lines = StringIO("".join(f"{line}\n" for line in lines))
     port = _Tee(sid)
     machine = Interpreter(program, port, video, sid, trace, keys, lines, cpu)  # type: ignore[arg-type]
     machine.run(max_cycles)
+    clock_hz = (clock.video(video) if video else clock.PAL).clock_hz
     cycles = machine.now
-    length = max(cycles, port.cycles[-1] if port.cycles else 0)
-    writes = port.writes(length, (clock.video(video) if video else clock.PAL).clock_hz)
+    writes = port.writes(max(cycles, port.cycles[-1] if port.cycles else 0), clock_hz)
+    if max_cycles is not None and cycles > max_cycles:
+        cycles, writes = max_cycles, writes.cut(max_cycles)
     return Run(bytes(machine.screen.output), machine.error, writes, cycles, machine.trace, machine.waiting)

@@ -11,7 +11,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import CHKNUM, CLOSE, COMMA, EQUAL, OPEN, QUOTE, TO, Closure, Expressions, Node
+from sidlearn.basic.expressions import (
+    CHKNUM,
+    CLOSE,
+    COMMA,
+    EQUAL,
+    FRACTION,
+    OPEN,
+    QUOTE,
+    TO,
+    Closure,
+    Expressions,
+    Node,
+    half_rounded,
+    made_integer,
+)  # fmt: skip
 from sidlearn.basic.frames import GosubFrame
 from sidlearn.basic.loops import compile_for, compile_next, skip_loops_cycles
 from sidlearn.basic.messages import RETURN_WITHOUT_GOSUB, SYNTAX, TYPE_MISMATCH, BasicError
@@ -100,6 +114,14 @@ def skip_data(ram: bytearray, position: int) -> tuple[int, int]:
     """Go to the end of the statement (DATA). Returns the address there and the cycles."""
     count, cycles = skip_text(ram, position, COLON)
     return position + count, JSR + DATAN + cycles + add_on(position, count)
+
+
+def round_to_integer(fac: f40.Fac) -> tuple[int, f40.Fac, int]:
+    """Return a 16-bit integer as assignments make it (ROUND, AYINT), what that leaves in FAC, and the cycles of both."""
+    rounded, cycles = f40.round_fac(fac)
+    fac = half_rounded(fac, rounded)
+    number, more = f40.ayint(fac)
+    return number, made_integer(fac), cycles + more
 
 
 class Statements(Expressions):
@@ -302,16 +324,15 @@ class Statements(Expressions):
         """Return the closure that stores a 16-bit integer (CHKVAL to QINTGR)."""
         m, ram = self.m, self.m.ram
         cost = self.t.take() + 13 + 2 + 4 + 2 + JSR + JSR + 2 + 3 + 6 + 2 + 3 + 6 + RTS
-        run, round_fac, ayint = node.run, f40.round_fac, f40.ayint
+        run = node.run
 
         def assign() -> None:
             at = address()
-            value, cycles = round_fac(run())
-            number, more = ayint(value)
-            m.cycles += cost + cycles + more
+            value = run()
+            number, m.fac, cycles = round_to_integer(value)
+            m.cycles += cost + cycles
             ram[at] = number >> 8 & 255
             ram[at + 1] = number & 255
-            m.fac = value
 
         return assign
 
@@ -764,7 +785,7 @@ class Statements(Expressions):
             fac = run()
             value, cycles = getadr(fac)
             m.cycles += cost + cycles
-            m.fac = fac
+            m.fac = fac if not fac[2] & FRACTION[fac[1]] else made_integer(fac)
             return value
 
         return Node(address)
@@ -907,7 +928,7 @@ def compile_statement(machine: Interpreter, position: int) -> Statement:
         return Statement(_TO_CURRENT + 4 + 2 + 2 + JMP, -1, machine.failing_body(SYNTAX))
     elif not ram[position + 2]:
         before = _TO_CURRENT + 2 + 2 + 5 + 2 + 2 + JMP + 4 + 3 + JMP
-        return Statement(before, -1, lambda: machine.end_of_text(position))
+        return Statement(before, -1, lambda: machine.end(position))
     else:
         before = AFTER_LINE + crossings(position, 2, 4) + (0 if (position & 255) + 4 < 256 else 4)
         line = ram[position + 3] | ram[position + 4] << 8

@@ -8,7 +8,17 @@ GETSPA, GARBA2, FRETMP, PUTNEW), MIT licence.
 from __future__ import annotations
 
 from sidlearn.basic.memory import (
-    ARYTAB, DSCTMP, FRESPC, FRETOP, LASTPT, MEMSIZ, STREND, TEMPPT, TEMPST, VARTAB, Memory,
+    ARYTAB,
+    DSCTMP,
+    FRESPC,
+    FRETOP,
+    LASTPT,
+    MEMSIZ,
+    STREND,
+    TEMPPT,
+    TEMPST,
+    VARTAB,
+    Memory,
 )  # fmt: skip
 from sidlearn.basic.messages import FORMULA_TOO_COMPLEX, OUT_OF_MEMORY, BasicError
 from sidlearn.basic.text import JSR, RTS, crossings
@@ -161,17 +171,15 @@ class Strings:
         memory, ram = self.memory, self.ram
         end, top = memory.word(STREND), memory.word(MEMSIZ)
         table = self._descriptors()
-        fixed = self._fixed_pass_cycles()
+        fixed = self._fixed_pass_cycles() + sum(empty for descriptor, _, empty, _ in table if not ram[descriptor])
+        table = [row for row in table if ram[row[0]]]
         cycles = 6
         while True:
             cycles += fixed
             best, owner, size = end, 0, 0
-            for descriptor, stride, visit in table:
-                cycles += visit
-                if not ram[descriptor]:
-                    continue
+            for descriptor, stride, _, visit in table:
                 at = ram[descriptor + 1] | ram[descriptor + 2] << 8
-                cycles += _COMPARE
+                cycles += visit
                 if at >> 8 < top >> 8:
                     cycles += 3
                 elif at >> 8 > top >> 8:
@@ -214,26 +222,27 @@ class Strings:
             cycles += crossings(owner - offset, offset, offset)
             cycles += 3 + 2 + 3 + 6 + 2 + 5 + 3 + 2 + 6 + 3
 
-    def _descriptors(self) -> list[tuple[int, int, int]]:
-        """Return ``(descriptor, stride, cycles)`` of all strings in the order of the search.
+    def _descriptors(self) -> list[tuple[int, int, int, int]]:
+        """Return all strings in the order of the search.
 
-        The cycles are those of one look at it up to the test of its length, and of stepping to the next.
+        Each row holds the descriptor, the step to the next one, and the cycles of a look at it with the step: if it is
+        empty, and if it is not, up to the compare with the bottom of the heap.
         """
         memory, ram = self.memory, self.ram
         table = []
         for at in range(TEMPST, ram[TEMPPT], 3):
-            table.append((at, _ARRAY_STEP, _visit(at, at + 3, 0)))
+            table.append(_visit(at, at, _ARRAY_STEP))
         for at in range(memory.word(VARTAB), memory.word(ARYTAB), 7):
             if not ram[at] & 0x80 and ram[at + 1] & 0x80:
-                table.append((at + 2, _SIMPLE_STEP, _visit(at, at + 7, 2)))
+                table.append(_visit(at, at + 2, _SIMPLE_STEP))
         at, end = memory.word(ARYTAB), memory.word(STREND)
         while at < end:
             following = at + (ram[at + 2] | ram[at + 3] << 8)
             if not ram[at] & 0x80 and ram[at + 1] & 0x80:
                 for element in range(at + 5 + 2 * ram[at + 4], following, 3):
-                    table.append((element, _ARRAY_STEP, _visit(element, element + 3, 0)))
+                    table.append(_visit(element, element, _ARRAY_STEP))
             at = following
-        return [(d, s, v + (0 if ram[d] else 1)) for d, s, v in table]
+        return table
 
     def _fixed_pass_cycles(self) -> int:
         """Return the cycles of one pass over all descriptors that do not depend on the strings."""
@@ -280,20 +289,18 @@ class Strings:
             at = following
 
 
-_COMPARE = 2 + 5 + 2 + 2 + 5 + 3  # DVAR from the length to the compare with FRETOP
-
-
 def _step(at: int, following: int) -> int:
     """DVARTS: step to the next descriptor."""
     return 3 + 2 + 3 + 3 + (4 if at >> 8 == following >> 8 else 2 + 5) + 3 + 2 + RTS
 
 
-def _visit(at: int, following: int, offset: int) -> int:
-    """DVAR or DVARS up to the test of the length, and DVARTS. Strings that are not empty add `_COMPARE`."""
-    cycles = 5 + 2 + _step(at, following) + crossings(at, offset, offset)
+def _visit(at: int, descriptor: int, step: int) -> tuple[int, int, int, int]:
+    """DVARS, or DVAR where the descriptor is what INDEX1 (`at`) points to; see `Strings._descriptors`."""
+    offset = descriptor - at
+    cycles = 5 + _step(at, at + step) + crossings(at, offset, offset)
     if offset:
         cycles += 5 + 2 + 2 + 5 + 2 + 2 + crossings(at, 1, 1)
-    return cycles
+    return descriptor, step, cycles + 3, cycles + 2 + 2 + 5 + 2 + 2 + 5 + 3 + crossings(at, offset + 1, offset + 2)
 
 
 def block_move_cycles(source_end: int, target_end: int, size: int) -> int:

@@ -1,11 +1,12 @@
 """Reading program text as the machine does: character by character through CHRGET, with what each step costs.
 
-The compiler of statements walks over the text once with a `Text`; the cycles that the machine spends on the same walk every
-time the statement runs pile up in `cost` until the next piece of compiled code takes them over.
+The compiler of statements walks over the text once with a `Text`; the cycles that the machine spends on the same walk
+every time the statement runs pile up in `cost` until the next piece of compiled code takes them over.
 
 Here and in the other modules of the interpreter, numbers added to a cost are cycles of the instructions of the routine
-that is named beside them: routines of BASIC-M6502 (MIT licence), cycles of the MOS 6500 hardware manual, branches across
-a page where the C64's memory map puts them. CHRGET is the C64's, which tests for ``:`` before it tests for a blank.
+that is named beside them: routines of BASIC-M6502 (MIT licence), cycles of the MOS 6500 hardware manual, branches
+across a page where the C64's memory map puts them. CHRGET is the C64's, which tests for ``:`` before it tests for a
+blank.
 """
 
 from __future__ import annotations

@@ -2,70 +2,201 @@
 
 The interpreter counts the cycles that the 6510 spends on the program. On a running machine the VIC stops the CPU for
 40 to 43 cycles in 25 lines of every picture, and the timer interrupt takes 219 cycles away some 60 times a second.
+Sources: Christian Bauer, "The MOS 6567/6569 video controller" (1996); 6526 CIA data sheet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sidlearn import clock
 
-IRQ_CYCLES = 219  # entry, jiffy handler without a key and return: measured on the original code
-BADLINE_CYCLES = 42.8  # mean cycles that one badline takes away: measured on the original code
-BADLINES = 25
+LOG_CYCLES = 4
+"""How much later than the instructions' cycles tell the measured logs show a bus access: part of what they call the
+dispatch of the first statement."""
+
+IRQ_CYCLES = 219  # entry, jiffy handler without a key, and return: measured on the original code
+BADLINE_TENTHS = 428  # tenths of a cycle that one badline takes on average: measured on the original code
+FIRST_LINE, LAST_LINE = 0x30, 0xF7  # where badlines can be
+BA_CYCLE = 11  # cycles into a line when the CPU is told to wait
 JIFFIES_A_DAY = 5_184_000
+START_LINE = 147  # raster line in which programs start here: half of the badlines of that picture are over
+PICTURE_ON, SCROLL = 16, 7  # bits of VIC register 17
+TIMER_LOW, TIMER_HIGH, INTERRUPT_CONTROL, TIMER_CONTROL = 4, 5, 13, 14  # registers of CIA 1
+TIMER_ON, FORCE_LOAD = 1, 16  # bits of the timer's control register
+SET_MASK, TIMER_A = 128, 1  # bits of the interrupt control register
+_NEVER = 1 << 62
 
 
-class WallClock:
+class PureClock:
     """The clock of a machine without badlines and interrupts: wall cycles are pure cycles.
 
-    TI counts on as if it were a PAL machine, so that programs that wait for it go on.
+    TI counts on as on a PAL machine, so that programs that wait for it go on.
     """
 
-    clock_hz = clock.PAL.clock_hz
+    video = clock.PAL
 
-    def __init__(self, video: clock.Video = clock.PAL):
-        self.video = video
-        self.clock_hz = video.clock_hz
-        self.latch = video.jiffy_cycles - 1
-        self.irq_on = True
-        self._jiffies_base = 0
-        self._jiffies_from = 0
+    def __init__(self) -> None:
+        self._jiffies = 0
+        self._from = 0
 
     def cycle(self, cycles: int) -> int:
-        """Return the log cycle of a bus access that ends at pure cycle `cycles`."""
-        return cycles
+        """Return the log cycle of what happens at pure cycle `cycles`."""
+        return cycles + LOG_CYCLES
 
-    def pure(self, wall: int) -> int:
-        """Return a pure cycle at or before which the wall clock has not passed `wall`."""
-        return wall
+    def pure(self, wall: int, cycles: int) -> int:
+        """Return a pure cycle after `cycles` before which the log does not pass `wall`."""
+        return max(wall - LOG_CYCLES, cycles + 1)
 
     def raster(self, cycles: int) -> int:
         """Return the raster line at pure cycle `cycles`."""
-        return self.cycle(cycles) // self.video.line_cycles % self.video.lines
+        return (cycles // self.video.line_cycles + START_LINE) % self.video.lines
 
     def timer(self, cycles: int) -> int:
         """Return CIA 1 timer A."""
-        return self.latch - self.cycle(cycles) % (self.latch + 1)
+        return self.video.jiffy_cycles - 1 - cycles % self.video.jiffy_cycles
 
     def jiffies(self, cycles: int) -> int:
         """Return TI."""
-        if not self.irq_on:
-            return self._jiffies_base
-        passed = (self.cycle(cycles) - self._jiffies_from) // (self.latch + 1)
-        return (self._jiffies_base + passed) % JIFFIES_A_DAY
+        return (self._jiffies + cycles // self.video.jiffy_cycles - self._from) % JIFFIES_A_DAY
 
-    def set_jiffies(self, cycles: int, value: int) -> None:
+    def set_jiffies(self, value: int, cycles: int) -> None:
         """Set TI."""
-        now = self.cycle(cycles)
-        self._jiffies_base = value
-        self._jiffies_from = now - now % (self.latch + 1)
+        self._jiffies, self._from = value, cycles // self.video.jiffy_cycles
 
-    def set_screen(self, cycles: int, shown: bool) -> None:
+    def set_screen(self, value: int, cycles: int) -> None:
         """The program has written VIC register 17: without a picture there are no badlines."""
 
-    def set_cia(self, cycles: int, register: int, value: int) -> None:
+    def set_timer(self, register: int, value: int, cycles: int) -> None:
         """The program has written a register of CIA 1."""
 
 
-def wall_clock(video: str | None) -> WallClock:
+class WallClock(PureClock):
+    """The clock of a PAL or NTSC machine.
+
+    Between two events (a badline, an interrupt) wall time passes as pure time does; `cycle` goes from event to event,
+    so it has to be asked with rising cycles.
+
+    Parameters
+    ----------
+    video : clock.Video
+
+    Attributes
+    ----------
+    interrupt : callable
+        What happens at every timer interrupt: takes the wall cycle, gives the cycles that the handler takes and whether
+        TI counts.
+    """
+
+    def __init__(self, video: clock.Video):
+        super().__init__()
+        self.video = video
+        self.interrupt: Callable[[int], tuple[int, bool]] = lambda wall: (IRQ_CYCLES, True)
+        self._pure = 0
+        self._wall = 0
+        self._stolen = 0  # tenths of a cycle left over from the last badline
+        self._scroll = 3
+        self._shown = True
+        self._latch = video.jiffy_cycles - 1
+        self._underflow = video.jiffy_cycles // 2
+        self._left = 0  # of the timer, while it stands
+        self._running = True
+        self._enabled = True
+        self._pending = False
+        self._phase = START_LINE * video.line_cycles  # of the raster at wall cycle 0
+        self._badline = self._next_badline()
+        self._next = min(self._badline, self._underflow)
+
+    def cycle(self, cycles: int) -> int:
+        if self._wall + cycles - self._pure > self._next:
+            self._advance(cycles)
+        return self._wall + cycles - self._pure + LOG_CYCLES
+
+    def pure(self, wall: int, cycles: int) -> int:
+        return cycles + max(1, int(0.85 * (wall - self.cycle(cycles))))
+
+    def raster(self, cycles: int) -> int:
+        return (self.cycle(cycles) - LOG_CYCLES + self._phase) // self.video.line_cycles % self.video.lines
+
+    def timer(self, cycles: int) -> int:
+        if not self._running:
+            return self._left
+        return max(0, self._underflow - (self.cycle(cycles) - LOG_CYCLES))
+
+    def jiffies(self, cycles: int) -> int:
+        self.cycle(cycles)
+        return self._jiffies % JIFFIES_A_DAY
+
+    def set_jiffies(self, value: int, cycles: int) -> None:
+        self.cycle(cycles)
+        self._jiffies = value
+
+    def set_screen(self, value: int, cycles: int) -> None:
+        self.cycle(cycles)
+        self._shown, self._scroll = bool(value & PICTURE_ON), value & SCROLL
+        self._badline = self._next_badline()
+        self._next = min(self._badline, self._underflow)
+
+    def set_timer(self, register: int, value: int, cycles: int) -> None:
+        now = self.cycle(cycles) - LOG_CYCLES
+        if register == TIMER_LOW:
+            self._latch = self._latch & 0xFF00 | value
+        elif register == TIMER_HIGH:
+            self._latch = self._latch & 0x00FF | value << 8
+            if not self._running:
+                self._left = self._latch
+        elif register == INTERRUPT_CONTROL:
+            if value & TIMER_A:
+                self._enabled = bool(value & SET_MASK)
+            if self._enabled and self._pending:
+                self._take_interrupt()
+        elif register == TIMER_CONTROL:
+            if self._running:
+                self._left = max(0, self._underflow - now)
+            if value & FORCE_LOAD:
+                self._left = self._latch
+            self._running = bool(value & TIMER_ON)
+            self._underflow = now + self._left if self._running else _NEVER
+        self._next = min(self._badline, self._underflow)
+
+    def _advance(self, cycles: int) -> None:
+        """Take all events up to pure cycle `cycles`."""
+        while self._wall + cycles - self._pure > self._next:
+            self._pure += self._next - self._wall
+            self._wall = self._next
+            if self._next == self._badline:
+                self._stolen += BADLINE_TENTHS
+                self._wall += self._stolen // 10
+                self._stolen %= 10
+                self._badline = self._next_badline()
+            else:
+                self._underflow += self._latch + 1
+                self._pending = True
+                if self._enabled:
+                    self._take_interrupt()
+            self._next = max(self._wall, min(self._badline, self._underflow))
+
+    def _take_interrupt(self) -> None:
+        """The CPU leaves the program for the handler, which runs on the same clock as the program."""
+        self._pending = False
+        cycles, counts = self.interrupt(self._wall)
+        self._pure -= cycles
+        self._jiffies += counts
+
+    def _next_badline(self) -> int:
+        """Return the wall cycle at which the next badline stops the CPU."""
+        if not self._shown:
+            return _NEVER
+        line_cycles, lines = self.video.line_cycles, self.video.lines
+        frame, position = divmod(self._wall + self._phase, line_cycles * lines)
+        line = max((position - BA_CYCLE) // line_cycles + 1, FIRST_LINE)
+        line += (self._scroll - line) & SCROLL
+        if line > LAST_LINE:
+            frame += 1
+            line = FIRST_LINE + (self._scroll - FIRST_LINE & SCROLL)
+        return (frame * lines + line) * line_cycles + BA_CYCLE - self._phase
+
+
+def wall_clock(video: str | None) -> PureClock:
     """Return the clock for ``video`` None, "pal" or "ntsc"."""
-    return WallClock(clock.video(video) if video else clock.PAL)
+    return WallClock(clock.video(video)) if video else PureClock()
