@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sidlearn import __version__
+from sidlearn.bench import BENCHES
 from sidlearn.errors import SidlearnError, nearest, one_of
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ def build_parser() -> Parser:
     score.add_argument("candidate", metavar="CANDIDATE.wav")
     score.add_argument("--json", action="store_true", help="print one JSON object")
     score.set_defaults(do=_score)
+
+    bench = verbs.add_parser("bench", help="measure speed, memory and accuracy beside the peers")
+    bench.add_argument("what", choices=BENCHES)
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.set_defaults(do=_bench)
 
     config = verbs.add_parser("config", help="print the settings in force, as a sidlearn.toml")
     config.set_defaults(do=_config)
@@ -328,6 +334,17 @@ def _score(options: argparse.Namespace) -> int:
         print(json.dumps(scores))
     else:
         print("\n".join(f"{name.upper()}  {value:.2f} dB" for name, value in scores.items()))
+    return DONE
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from importlib import import_module
+
+    from sidlearn.terminal import Progress
+
+    with Progress() as progress:
+        report = import_module(f"sidlearn.bench.{options.what}").bench(progress.show)
+    print(report.json() if options.json else report.text())
     return DONE
 
 
