@@ -1,8 +1,9 @@
-"""The engine of the SID, one cycle at a time: a small function for each unit of the chip, named after it.
+"""The engine of the SID: a small function for each unit of the chip, named after it.
 
 Everything the compiled code calls stands in this file. State comes in as records of `sidlearn.chip.state`, tables as
 one record of `sidlearn.chip.models`; nothing is checked here. `clock_digital` is exact to the last bit: the models
-named after residfp follow that emulator, the others follow real chips where those overrule it.
+named after residfp follow that emulator, the others follow real chips where those overrule it. Between writes most of
+what it does is known ahead; `clock_voices` leaps over such cycles and comes out in the same state with the same levels.
 
 Sources: VICE test programs with readings of real chips; the public transistor netlist of the SID, as simulated for OSC3
 and ENV3; pyresidfp 0.17.0, measured from outside. Where one of them rules alone, the place says so.
@@ -78,6 +79,14 @@ class Levels(NamedTuple):
     routed: np.ndarray
     mixed: np.ndarray
     filtered: np.ndarray
+    wave: np.ndarray
+    """12-bit waveform of the voice under way, uint16 (cycles,)."""
+
+
+SHORT_LEAP = 8
+"""Fewer cycles than this are clocked one by one: the price of a leap."""
+HARD_CYCLES = 32
+"""Cycles clocked one by one before the next look whether the state allows a leap."""
 
 
 FOREVER = 1 << 62
@@ -236,8 +245,7 @@ def clock_oscillator(voice, chip, model):
     elif voice.noise_pipeline:
         voice.noise_pipeline -= 1
         if voice.noise_pipeline:
-            voice.noise_test = 0
-            voice.noise_latch = voice.noise_register
+            latch_noise(voice)
         else:
             shift_noise(voice, model, voice.waveform)
 
@@ -296,6 +304,13 @@ def noise_taps(output):
         | (output & 1 << 5) >> 3
         | (output & 1 << 4) >> 4
     )
+
+
+@kernel
+def latch_noise(voice):
+    """First phase of a shift: the cells are latched, and so is the end of TEST."""
+    voice.noise_test = 0
+    voice.noise_latch = voice.noise_register
 
 
 @kernel
@@ -404,18 +419,22 @@ def pull_top_bit(voice):
 @kernel
 def osc3_8580(voice, model, triangle_saw, gates):
     """OSC3 of the 8580: triangle and sawtooth come one cycle late."""
-    if not model.latch_always:  # residfp: the latch is loaded only while one of the two is selected
-        if not voice.waveform & (WAVE_TRIANGLE | WAVE_SAWTOOTH):
-            return voice.output
-        value = voice.latch
-        voice.latch = triangle_saw
-    elif voice.waveform & WAVE_SAWTOOTH:
-        value = voice.latch & (voice.latch << 1 if voice.waveform & WAVE_TRIANGLE else 0xFFF)
-    elif voice.waveform & WAVE_TRIANGLE:
-        value = voice.latch << 1 & 0xFFF
-    else:
-        value = 0xFFF
+    value = latched_triangle_sawtooth(voice, model)
+    if not model.latch_always and voice.waveform & (WAVE_TRIANGLE | WAVE_SAWTOOTH):
+        voice.latch = triangle_saw  # residfp: the latch is loaded only while one of the two is selected
     return pull_down(voice, model, value & gates)
+
+
+@kernel
+def latched_triangle_sawtooth(voice, model):
+    """Triangle and sawtooth of the cycle before, for OSC3 of the 8580; all ones if neither is selected."""
+    if not voice.waveform & (WAVE_TRIANGLE | WAVE_SAWTOOTH):
+        return 0xFFF
+    if not model.latch_always:
+        return voice.latch
+    if voice.waveform & WAVE_SAWTOOTH:
+        return voice.latch & (voice.latch << 1 if voice.waveform & WAVE_TRIANGLE else 0xFFF)
+    return voice.latch << 1 & 0xFFF
 
 
 @kernel
@@ -624,36 +643,358 @@ def between(table, position):
 
 
 @kernel
-def voice_output(wave, envelope, model):
-    """Voltage of one voice: 12-bit waveform times 8-bit envelope."""
-    level = model.dac_env[envelope]
-    return model.voice_dc + model.voice_drift * level + model.voice_range * (model.dac_wave[wave] * level)
+def voice_range(envelope, model):
+    """Voltage of one voice at wave level 0, and per unit of wave level, for an 8-bit envelope."""
+    level = float(model.dac_env[envelope])
+    return model.voice_dc + model.voice_drift * level, model.voice_range * level
+
+
+@kernel
+def external_levels(chip, model):
+    """Voltage of EXT IN into the filter, and past it."""
+    level = model.voice_dc + model.voice_range * model.ext_in
+    return (level, 0.0) if chip.routing & FILTEX else (0.0, level)
+
+
+@kernel
+def is_mixed(n, chip):
+    """Whether voice `n` goes past the filter into the mixer."""
+    return not chip.routing >> n & 1 and (n != LAST_VOICE or not chip.mode & VOICE_3_OFF)
 
 
 @kernel
 def new_levels():
     """Room for the sums of a stretch."""
-    return Levels(np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK))
+    return Levels(np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.uint16))
 
 
 @kernel
 def add_voices(voices, chip, model, levels, i):
-    """Add the outputs of voices and EXT IN up, those through the filter and those past it."""
-    routed = 0.0
-    mixed = 0.0
+    """Add EXT IN and the outputs of the voices up, those through the filter and those past it."""
+    routed, mixed = external_levels(chip, model)
     for n in range(VOICES):
-        level = voice_output(voices[n].output, voices[n].envelope_counter, model)
+        zero, per_wave = voice_range(voices[n].envelope_counter, model)
+        level = zero + per_wave * model.dac_wave[voices[n].output]
         if chip.routing >> n & 1:
             routed += level
-        elif n != LAST_VOICE or not chip.mode & VOICE_3_OFF:
+        elif is_mixed(n, chip):
             mixed += level
-    level = model.voice_dc + model.voice_range * model.ext_in
-    if chip.routing & FILTEX:
-        routed += level
-    else:
-        mixed += level
     levels.routed[i] = routed
     levels.mixed[i] = mixed
+
+
+# --- Many cycles at a time ---------------------------------------------------------------------------------------
+# What comes is known ahead but for rare events: a sync, cells that fade, the 6581's top bit pulled down. A leap goes up
+# to the next one, whose cycle is then clocked by `clock_digital`, as is every cycle of a hard state.
+
+
+@kernel
+def clock_voices(voices, chip, model, levels, size):
+    """Clock the digital half for `size` cycles without writes; the sums of voices and EXT IN go to `levels`."""
+    done = 0
+    while done < size:
+        leap, single = plan_leap(voices, chip, model, size - done)
+        if leap:
+            leap_voices(voices, chip, model, levels, done, leap)
+            done += leap
+        for i in range(done, done + single):
+            clock_digital(voices, chip, model)
+            add_voices(voices, chip, model, levels, i)
+        done += single
+
+
+@kernel
+def plan_leap(voices, chip, model, limit):
+    """How many cycles to leap, and how many to clock one by one then, no more than `limit` in all."""
+    for v in range(VOICES):
+        if is_hard(voices[v], model):
+            return 0, min(limit, HARD_CYCLES)
+        limit = min(limit, cycles_to_event(voices[v], voices[(v + 1) % VOICES], chip, model))
+    return (limit - 1, 1) if limit > SHORT_LEAP else (0, limit)
+
+
+@kernel
+def is_hard(voice, model):
+    """Whether each output may change what comes: noise writes back, or the top bit is high and may be pulled down."""
+    return voice.waveform > WAVE_NOISE or (pulls_top_bit(voice, model) and voice.accumulator >= 0x800000)
+
+
+@kernel
+def pulls_top_bit(voice, model):
+    """Whether bit 11 of the output can be low while the accumulator's top bit is high, see `pull_top_bit`."""
+    return not model.is_8580 and voice.waveform & WAVE_SAWTOOTH and voice.waveform != WAVE_SAWTOOTH
+
+
+@kernel
+def cycles_to_event(voice, destination, chip, model):
+    """Cycles up to and with the next one in which an event of this voice may come; it syncs `destination`."""
+    cycles = FOREVER
+    if voice.test:
+        cycles = cycles_to(voice.creep_cycle, chip)
+    elif destination.sync or pulls_top_bit(voice, model):
+        cycles = cycles_for(way_to_rise(voice, 0x800000), voice.frequency)
+    if voice.waveform == 0:
+        cycles = min(cycles, cycles_to(voice.fade_cycle, chip))
+    return cycles
+
+
+@kernel
+def cycles_to(deadline, chip):
+    """Cycles up to and with the one of a deadline."""
+    return deadline - chip.cycle + 1 if deadline >= chip.cycle else FOREVER
+
+
+@kernel
+def cycles_for(way, frequency):
+    """Cycles in which an accumulator goes that way or more."""
+    return (way + frequency - 1) // frequency if frequency else FOREVER
+
+
+@kernel
+def way_to_rise(voice, bit):
+    """What has to be added to the accumulator until a bit of it goes up: 1 to twice the bit."""
+    return ((bit - 1 - voice.accumulator) & (2 * bit - 1)) + 1
+
+
+@kernel
+def leap_voices(voices, chip, model, levels, first, size):
+    """Clock the digital half for `size` cycles that are known ahead, into `levels` from `first` on.
+
+    What no later cycle depends on (`output`, `osc3`, `env3`, `msb_rising`) is left to the cycle clocked after these.
+    """
+    routed, mixed = external_levels(chip, model)
+    levels.routed[first : first + size] = routed
+    levels.mixed[first : first + size] = mixed
+    for v in range(VOICES):
+        leap_noise(voices[v], model, levels.wave, size)
+        if chip.routing >> v & 1 or is_mixed(v, chip):
+            sums = levels.routed if chip.routing >> v & 1 else levels.mixed
+            make_wave(voices[v], voices[(v + LAST_VOICE) % VOICES], model, levels.wave[:size])
+            add_voice(voices[v], model, levels.wave[:size], sums[first : first + size])
+        else:
+            leap_envelope(voices[v], size)
+    leap_oscillators(voices, model, size)
+    chip.cycle += size
+
+
+@kernel
+def leap_oscillators(voices, model, size):
+    """Clock the accumulators for `size` cycles, and what follows them a cycle later."""
+    for v in range(VOICES):
+        voices[v].accumulator = (voices[v].accumulator + size * phase_step(voices[v])) & 0xFFFFFF
+    for v in range(VOICES):
+        source = voices[(v + LAST_VOICE) % VOICES]
+        compare_pulse_width(voices[v])
+        if model.latch_always:
+            latch_triangle_sawtooth(voices[v], source)
+        elif model.is_8580 and voices[v].waveform & (WAVE_TRIANGLE | WAVE_SAWTOOTH):
+            voices[v].latch = triangle_sawtooth(voices[v], source)
+
+
+@kernel
+def phase_step(voice):
+    """What is added to the accumulator in each cycle."""
+    return 0 if voice.test else voice.frequency
+
+
+@kernel
+def leap_noise(voice, model, wave, size):
+    """Clock the noise register for `size` cycles, ahead of the accumulator; noise, if selected, goes to `wave`."""
+    done = 0
+    if voice.test:
+        voice.noise_test = 1
+    else:
+        way = way_to_rise(voice, 0x080000)
+        rise = voice.noise_pipeline - 3  # the cycle in which bit 19 rose; the register moves two cycles later
+        if voice.noise_pipeline == 0:
+            rise = cycles_for(way, voice.frequency) - 1
+            way += 0x100000
+        while rise + 2 < size:
+            hold_noise(voice, wave, done, rise + 2)
+            done = rise + 2
+            if rise + 1 >= 0:
+                latch_noise(voice)
+            shift_noise(voice, model, voice.waveform)
+            rise = cycles_for(way, voice.frequency) - 1
+            way += 0x100000
+        if rise + 2 == size and size > 1:
+            latch_noise(voice)
+        voice.noise_pipeline = max(rise + 3 - size, 0) if rise < size else 0
+    hold_noise(voice, wave, done, size)
+
+
+@kernel
+def hold_noise(voice, wave, first, end):
+    """The noise register keeps still in these cycles."""
+    if voice.waveform == WAVE_NOISE:
+        wave[first:end] = voice.noise
+
+
+@kernel
+def leap_envelope(voice, size):
+    """Clock an envelope generator for `size` cycles."""
+    while size:
+        size -= hold_envelope(voice, size)
+
+
+@kernel
+def hold_envelope(voice, limit):
+    """Clock an envelope generator for 1 to `limit` cycles that all have the level of the first; return how many."""
+    clock_envelope(voice)
+    held = 1
+    while held < limit and voice.step_pipeline != 1:
+        cycles = skip_envelope(voice, limit - held)
+        if cycles == 0:
+            clock_envelope(voice)
+            cycles = 1
+        held += cycles
+    return held
+
+
+@kernel
+def skip_envelope(voice, limit):
+    """Clock an envelope generator for up to `limit` cycles, up to the next step; return how many.
+
+    None if anything is under way in it; it stops short of what `limit` does not reach the end of.
+    """
+    if voice.state_pipeline or voice.step_pipeline or voice.exponential_pipeline or voice.rate_match:
+        return 0
+    if voice.exponential_next:
+        voice.exponential_period = voice.exponential_next
+        voice.exponential_next = 0
+    to_match = voice.rate_last - voice.rate_counter
+    if to_match < 0:
+        to_match += RATE_STATES
+    to_action = cycles_to_action(voice, to_match)
+    tail = 2 if voice.envelope_state == ATTACK or voice.exponential_period == 1 else 3  # from there up to the step
+    sustained = voice.envelope_state == DECAY and voice.envelope_counter == voice.sustain
+    turn = (voice.rate_last + 1) * voice.exponential_period
+    if sustained and tail <= voice.rate_counter <= voice.rate_last and to_action <= turn <= limit:
+        return limit - limit % turn  # all is as it was after every turn of the exponential counter
+    if to_action + tail <= limit:
+        voice.rate_counter = tail
+        voice.exponential_counter = 0
+        voice.step_pipeline = 0 if sustained else 1
+        return to_action + tail
+    limit = min(limit, to_action)
+    count_rate(voice, to_match, limit)
+    return limit
+
+
+@kernel
+def cycles_to_action(voice, to_match):
+    """Cycles up to a rate event that is not but counted, if the rate counter meets its period after `to_match`."""
+    if voice.envelope_state == ATTACK:
+        return to_match + 1
+    counted = voice.exponential_period - 1 - voice.exponential_counter
+    if counted < 0 or not voice.envelope_enabled:
+        return FOREVER
+    return to_match + 1 + counted * (voice.rate_last + 1)
+
+
+@kernel
+def count_rate(voice, to_match, cycles):
+    """Clock the rate counter for `cycles`; rate events among them are but counted."""
+    beyond = cycles - to_match - 1
+    if beyond < 0:
+        voice.rate_counter = (voice.rate_counter + cycles) % RATE_STATES
+        return
+    period = voice.rate_last + 1
+    if voice.envelope_enabled:
+        voice.exponential_counter += (beyond + voice.rate_last) // period
+    voice.rate_counter = beyond % period
+    if voice.rate_counter == 0:  # this cycle meets the period, the next one is the event
+        voice.rate_counter = voice.rate_last
+        voice.rate_match = 1
+
+
+@kernel
+def make_wave(voice, source, model, wave):
+    """Fill `wave` with a voice's outputs to come, ahead of the accumulators; noise alone stands there already."""
+    if voice.waveform == 0:
+        wave[:] = voice.output
+    elif voice.waveform != WAVE_NOISE:
+        fill_triangle_sawtooth(
+            voice, wave, voice.accumulator + phase_step(voice), source.accumulator + phase_step(source), source
+        )
+        combine_wave(voice, model, wave)
+
+
+@kernel
+def make_osc3(voice, source, model, wave):
+    """The same for OSC3, where the 8580's triangle and sawtooth come one cycle late."""
+    if voice.waveform == 0:
+        wave[:] = voice.osc3
+    elif not model.is_8580:
+        make_wave(voice, source, model, wave)
+    elif voice.waveform != WAVE_NOISE:
+        fill_triangle_sawtooth(voice, wave, voice.accumulator, source.accumulator, source)
+        wave[0] = latched_triangle_sawtooth(voice, model)
+        combine_wave(voice, model, wave)
+
+
+@kernel
+def fill_triangle_sawtooth(voice, wave, phase, source_phase, source):
+    """Fill `wave` as `triangle_sawtooth` does, from phases on that it begins with."""
+    step, source_step = phase_step(voice), phase_step(source)
+    if voice.waveform & WAVE_SAWTOOTH:
+        for i in range(wave.size):
+            wave[i] = (phase + step * i) >> 12 & 0xFFF
+        if voice.waveform & WAVE_TRIANGLE:
+            for i in range(wave.size):
+                wave[i] &= wave[i] << 1
+    elif voice.waveform & WAVE_TRIANGLE:
+        for i in range(wave.size):
+            here = phase + step * i
+            fold = (here ^ (~(source_phase + source_step * i) & voice.ring_mask)) >> 23 & 1
+            wave[i] = (here >> 11 ^ -fold) & 0xFFE
+    else:
+        wave[:] = 0xFFF
+
+
+@kernel
+def combine_wave(voice, model, wave):
+    """Pull triangle and sawtooth in `wave` down by the pulse, and neighbours by each other, as far as selected."""
+    if voice.waveform & WAVE_PULSE and not voice.test:
+        first = wave[0] & pulse_output(voice, model)
+        phase, step, width = voice.accumulator, voice.frequency, voice.pulse_width << 12
+        for i in range(wave.size):  # what is compared is the phase of the cycle before
+            wave[i] = wave[i] if (phase + step * i & 0xFFFFFF) >= width else 0
+        wave[0] = first
+    if voice.combined >= 0:
+        table = model.combined[voice.combined]
+        for i in range(wave.size):
+            wave[i] = table[wave[i]]
+
+
+@kernel
+def add_voice(voice, model, wave, sums):
+    """Add a voice to `sums`: its `wave` by its envelope, which is clocked on the way."""
+    low, high = (voice.output, voice.output) if voice.waveform == 0 else (0, 0xFFF)
+    done = 0
+    while done < wave.size:
+        end = done + hold_envelope(voice, wave.size - done)
+        zero, per_wave = voice_range(voice.envelope_counter, model)
+        if voice.waveform in (0, WAVE_PULSE):
+            low_level, high_level = zero + per_wave * model.dac_wave[low], zero + per_wave * model.dac_wave[high]
+            add_two_levels(wave[done:end], sums[done:end], low_level, high_level)
+        else:
+            add_wave(wave[done:end], sums[done:end], model.dac_wave, zero, per_wave)
+        done = end
+
+
+@kernel
+def add_wave(wave, sums, dac_wave, zero, per_wave):
+    """Add a voice while its envelope holds."""
+    for i in range(wave.size):
+        sums[i] += zero + per_wave * dac_wave[wave[i]]
+
+
+@kernel
+def add_two_levels(wave, sums, low, high):
+    """The same for a waveform of two levels, the lower one where it is 0."""
+    for i in range(wave.size):
+        sums[i] += high if wave[i] else low
 
 
 @kernel
@@ -898,9 +1239,7 @@ def clock_block(voices, chip, model, events, next_event, levels, block, first, s
         stretch = first + size - done
         if next_event < len(events):
             stretch = min(stretch, events[next_event].cycle - chip.cycle)
-        for i in range(stretch):
-            clock_digital(voices, chip, model)
-            add_voices(voices, chip, model, levels, i)
+        clock_voices(voices, chip, model, levels, stretch)
         clock_filter(chip, model, levels, stretch)
         mix(chip, model, levels, stretch, block, done)
         done += stretch
