@@ -82,7 +82,7 @@ class MachineCall:
         self._base = machine.cycles
         self._stop: CpuStop | None = None
         ram = machine.ram
-        self._registers = _registers(*ram[REGISTERS : REGISTERS + 4], machine.frames.free - 2)
+        self._registers = _registers(ram, machine.frames.free - 2)
 
     def run(self) -> bool:
         """Run until it returns or the machine's clock passes `check_at`. Returns whether it has returned."""
@@ -135,10 +135,11 @@ def _cpu() -> CpuPort:
     return MachineCode()  # type: ignore[return-value]
 
 
-def _registers(a: int, x: int, y: int, p: int, sp: int) -> CpuRegisters:
+def _registers(ram: bytearray, stack_pointer: int) -> CpuRegisters:
     from sidlearn.cpu.port import Registers
 
-    return Registers(a, x, y, p, sp)
+    a, x, y, p = ram[REGISTERS : REGISTERS + 4]
+    return Registers(a, x, y, p, stack_pointer)
 
 
 def _clear_screen(machine: Interpreter, registers: CpuRegisters) -> int:

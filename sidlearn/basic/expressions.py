@@ -1,12 +1,13 @@
 """From expressions in program text to Python closures that take the machine's steps and count its cycles.
 
-The walk over the text follows FRMEVL and EVAL of BASIC-M6502 (MIT licence): operators wait on the stack by precedence, and
-every character is fetched and tested in the machine's order, so that the cost of reading the text is known when a statement
-is compiled. What depends on values (floats, the variable tables, strings) is counted while the program runs. See `text`
-for what the cycles are.
+The walk over the text follows FRMEVL and EVAL of BASIC-M6502 (MIT licence): operators wait on the stack by precedence,
+and every character is fetched and tested in the machine's order, so that the cost of reading the text is known when a
+statement is compiled. What depends on values (floats, the variable tables, strings) is counted while the program runs.
+See `text` for what the cycles are.
 
-A numeric closure returns an unpacked float (`float40.Fac`), a string closure the address of a descriptor. The accumulator
-as the machine leaves it behind matters in a few places; it is kept in the interpreter's `fac` where they could look.
+A numeric closure returns an unpacked float (`float40.Fac`), a string closure the address of a descriptor. The
+accumulator as the machine leaves it behind matters in a few places; it is kept in the interpreter's `fac` where they
+could look.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sidlearn.basic.interpreter import Interpreter
 
 Closure = Callable[[], Any]
+Operation = Callable[[f40.Fac], tuple[f40.Fac, int]]
 
 PLUS, MINUS, TIMES, DIVIDE, POWER, AND, OR = (TOKEN[k] for k in ("+", "-", "*", "/", "^", "and", "or"))
 GREATER, LESS = TOKEN[">"], TOKEN["<"]  # the equals sign lies between them
@@ -496,7 +498,7 @@ class Expressions:
         t.cost += cycles
         return self._constant(value)
 
-    def _unary(self, operation: Closure, precedence: int) -> tuple[Node, Operator | None]:
+    def _unary(self, operation: Operation, precedence: int) -> tuple[Node, Operator | None]:
         """GONPRC: the accumulator is pushed as for a binary operator, whatever it holds."""
         t, m = self.t, self.m
         t.cost += 4 + 4 + JMP + _PUSH
@@ -689,6 +691,8 @@ class Expressions:
         return result
 
     def _simple_string(self, name: int) -> Node:
+        from sidlearn.basic.tistring import read_time
+
         m = self.m
         cost = self.t.take() + 2 + 2 + 3 + JSR
         find = m.variables.find
@@ -702,7 +706,7 @@ class Expressions:
                 return address
             if name == TI_STRING:
                 m.cycles += 2 + 4 + RTS + 30 + 2 + 2 + 2 + 2 + 2 + JSR + GETTIM
-                return m.time_string()
+                return read_time(m, m.memory.jiffies(m.cycles))
             m.cycles += undefined
             return ZERO_CONSTANT
 
@@ -975,6 +979,6 @@ FINGO = 5 + 3 + 5 + 3 + JSR + JMP
 LENGTH_FAC: tuple[f40.Fac, ...] = tuple((0, length, 0, 0) for length in range(256))
 """What making a string leaves in the accumulator: its exponent is the length of the string."""
 
-RDTIM = JMP + 33  # the KERNAL's reading of the jiffy clock: measured on the original code
+RDTIM = JMP + 30  # the KERNAL's reading of the jiffy clock
 GETTIM = JSR + RDTIM + 9 + 5 + RTS
 READST = JMP + 23

@@ -1,6 +1,7 @@
 """Where READ, GET and INPUT find their values.
 
-All three share one routine on the machine: a list of variables in the program on one side, text with commas on the other.
+All three share one routine on the machine: a list of variables in the program on one side, text with commas on the
+other.
 Steps: BASIC-M6502 (READ, INPCON), MIT licence; see `text` for what the cycles are.
 """
 
@@ -164,7 +165,7 @@ class LineSource(Source):
     """INPUT: a line from the keyboard, again until it fits."""
 
     def ask(self) -> bool:
-        """Print the question mark and read the first line. False for an empty line, which leaves all variables alone."""
+        """Ask, and read the first line. False for an empty one, which leaves all variables alone."""
         self._read_line()
         return self.ram[BUFFER] != 0
 

@@ -18,7 +18,6 @@ from sidlearn.basic.memory import (
     DATPTR,
     FRETOP,
     KEYD,
-    LOFBUF,
     MEMSIZ,
     NDX,
     OLDTXT,
@@ -41,7 +40,6 @@ from sidlearn.basic.messages import (
     UNDEFD_FUNCTION,
     UNDEFD_STATEMENT,
     BasicError,
-    error_line,
 )  # fmt: skip
 from sidlearn.basic.printing import Printer
 from sidlearn.basic.screen import Screen
@@ -49,6 +47,7 @@ from sidlearn.basic.statements import Statement, compile_statement
 from sidlearn.basic.strings import Strings
 from sidlearn.basic.text import JMP, JSR, RTS, Text, crossings
 from sidlearn.basic.timing import LOG_CYCLES, wall_clock
+from sidlearn.basic.tistring import set_time
 from sidlearn.basic.variables import Variables
 from sidlearn.writes import LogPort, SidPort
 
@@ -57,7 +56,6 @@ TRACE_DTYPE = np.dtype([("cycle", "i8"), ("line", "u2")])
 
 _NEVER = 1 << 62
 _CLALL = JSR + 5 + 38  # the KERNAL's closing of all files: estimate from its few stores
-_FOUTIM = 300  # guess
 PROMPT_CYCLES = 3_821  # from READY until BASIC waits for a line again: measured on the original code
 _UNDEFINED_USR = 0xB248  # ILLEGAL QUANTITY: where USR points before it is set
 
@@ -236,8 +234,8 @@ class Interpreter:
 
     def _fail(self, code: int) -> None:
         self.ended = True
-        self.error = error_line(code, self.line)
-        self.screen.output += b"\r" + self.error.encode()
+        self.error = self.printer.error(code, self.line)
+        self.cycles += PROMPT_CYCLES
 
     # memory that the interpreter keeps elsewhere
 
@@ -284,30 +282,13 @@ class Interpreter:
         self.fac = fac if not fac[2] & FRACTION[fac[1]] else made_integer(fac)
         return value
 
-    def time_string(self) -> int:
-        """Return TI$ as a new string."""
-        seconds = self.memory.jiffies(self.cycles) // 60
-        text = f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}".encode()
-        self.ram[LOFBUF : LOFBUF + 7] = text + b"\0"
-        descriptor, _, cycles = self.strings.new_literal(LOFBUF)
-        self.cycles += 3 + 2 + 3 + 2 + 3 + 2 + JSR + _FOUTIM + JMP + 4 + 3 + 8 + cycles
-        self.fac = LENGTH_FAC[6]
-        return descriptor
-
-    def _set_time(self, text: bytes) -> None:
-        if len(text) != 6 or not text.isdigit():
-            raise BasicError(ILLEGAL_QUANTITY)
-        hours, minutes, seconds = int(text[:2]), int(text[2:4]), int(text[4:])
-        self.memory.set_jiffies(60 * (3600 * hours + 60 * minutes + seconds), self.cycles)
-        self.cycles += 5000
-
     def assign_string(self, at: int, descriptor: int) -> None:
         """Let the variable at `at` have a string (INPCOM)."""
         ram, memory, strings = self.ram, self.memory, self.strings
         if at == ZERO_CONSTANT:
             length, address, cycles = strings.free(descriptor)
             self.cycles += 3 + 2 + 2 + JSR + 6 + cycles + 2 + 2
-            self._set_time(bytes(ram[address : address + length]))
+            set_time(self, bytes(ram[address : address + length]))
             return
         low, high = ram[descriptor + 1], ram[descriptor + 2]
         cycles = 3 + 2 + 4 + 2 + 5 + 3 + crossings(descriptor, 2, 2)
@@ -441,8 +422,10 @@ class Interpreter:
 
     def stop(self, position: int) -> int:
         """STOP."""
+        self.printer.text(b"\r\n" + TEXTS[BREAK].encode())
+        self.printer.at_line(self.line)
         self.error = f"{TEXTS[BREAK]} IN {self.line}"
-        self.screen.output += b"\r\n" + self.error.encode()
+        self.cycles += PROMPT_CYCLES
         raise Ended
 
     def restart(self) -> int:

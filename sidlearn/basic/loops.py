@@ -1,8 +1,8 @@
 """FOR and NEXT, and delay loops at full speed.
 
-A turn of a loop costs what the addition of the step, the storing and the comparison cost, and that follows from the value
-alone: turns are remembered by value, step and limit. Steps: BASIC-M6502 (FOR, NEXT, FNDFOR), MIT licence; see `text` for
-what the cycles are.
+A turn of a loop costs what the addition of the step, the storing and the comparison cost, and that follows from the
+value alone: turns are remembered by value, step and limit. Steps: BASIC-M6502 (FOR, NEXT, FNDFOR), MIT licence; see
+`text` for what the cycles are.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _turn(value: bytes, step: f40.Fac, sign: int, limit: bytes) -> Turn:
 
 
 def pack_limit(fac: f40.Fac) -> tuple[bytes, int]:
-    """Pack the limit of a FOR as the machine does: the sign goes in before the rounding. Returns also ROUND's cycles."""
+    """Pack the limit of a FOR as the machine does, sign before rounding. Returns also the cycles of ROUND."""
     sign, exponent, mantissa, rounding = fac
     mantissa = mantissa & 0x7FFFFFFF | (sign & 0x80) << 24
     (_, exponent, mantissa, _), cycles = f40.round_fac((sign, exponent, mantissa, rounding))
@@ -192,8 +192,8 @@ def _next_variable(c: Statements, entry: int) -> Callable[[], int]:
 def _next_body(c: Statements, address: Closure | None, entry: int) -> Callable[[], int]:
     """Compile NEXT from STXFOR on.
 
-    `entry` is the address that NEWSTT sees before this NEXT, or -1: a loop whose body begins there is empty, and all its
-    turns are taken at once.
+    `entry` is the address that NEWSTT sees before this NEXT, or -1: a loop whose body begins there is empty, and all
+    its turns are taken at once.
     """
     t, m = c.t, c.m
     t.cost += 6 + JSR

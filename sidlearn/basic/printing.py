@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from sidlearn.basic import float40 as f40
 from sidlearn.basic.expressions import CLOSE, COMMA, LENGTH_FAC, Closure, Node
 from sidlearn.basic.functions import PLOT
+from sidlearn.basic.messages import TEXTS, error_line
 from sidlearn.basic.screen import CURSOR_RIGHT, RETURN
+from sidlearn.basic.strings import PUTNEW
 from sidlearn.basic.text import JMP, JSR, RTS, crossings
 from sidlearn.basic.tokens import TOKEN
 
@@ -127,10 +129,35 @@ class Printer:
         self.m.cycles += _OUTDO + self.screen.put(char)
 
     def text(self, characters: bytes) -> None:
-        """Print the machine's own words (STROUT)."""
+        """Print the machine's own words (STROUT): each character is looked at for their end, then printed."""
+        self.m.cycles += 4 + JSR + JSR + 8 + 14 + 7 + 20 + 2 + 2 + 3 + PUTNEW + JSR + 6 + 123 + 6 + 2 + 4 + RTS
         for char in characters:
-            self.m.cycles += 20 + 5 + 12 + JSR
+            self.m.cycles += 20 + 2 + 2 + 5 + JSR
             self.put(char)
+            self.m.cycles += 2 + 2 + 3
+
+    def error(self, code: int, line: int) -> str:
+        """Print an error message (ERROR up to READY). Returns it."""
+        self.m.cycles += 60  # the vector, and the way to the text: estimate
+        self.end_line()
+        self.m.cycles += JSR
+        self.put(ord("?"))
+        for char in TEXTS[code].encode():
+            self.m.cycles += 5 + 3 + 2 + JSR
+            self.put(char)
+            self.m.cycles += 2 + 4 + 3
+        self.m.cycles += JSR + 41
+        self.text(b"  ERROR")
+        self.at_line(line)
+        return error_line(code, line)
+
+    def at_line(self, line: int) -> None:
+        """Print IN and a line number (INPRT)."""
+        self.m.cycles += 3 + 2 + 2 + JSR
+        self.text(b" IN ")
+        text, cycles = f40.fout(f40.fac_from_int(line))
+        self.m.cycles += 4 + 6 + 6 + 2 + 2 + JSR + 100 + JSR + cycles + JMP
+        self.text(text[1:])
 
     def string(self, descriptor: int) -> None:
         """Print a string and free it (STRPRT)."""

@@ -1,7 +1,7 @@
 """The screen as CHROUT sees it: where the cursor stands, and what a character costs.
 
-The costs are those of the KERNAL's screen editor. It is not in BASIC-M6502; the figures of printing a character, a cursor
-right, a return and a clear were measured on the original code, the others are guesses after them.
+The costs are those of the KERNAL's screen editor. It is not in BASIC-M6502; the figures of printing a character, a
+return, a clear and most cursor keys were measured on the original code, the others are guesses after them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ CHARACTER_CYCLES = 272
 RIGHT_CYCLES = 184
 RETURN_CYCLES = 225
 CLEAR_CYCLES = 37_689
-CONTROL_CYCLES = 190  # guess: colours, cursor moves
+DOWN_CYCLES = 300
+HOME_CYCLES = 300
+CONTROL_CYCLES = 190  # guess: colours, cursor left and up
 WRAP_CYCLES = 200  # guess: going on in the next line
 SCROLL_CYCLES = 29_000  # guess: 24 lines of text and colour moved up, byte by byte
 
@@ -55,11 +57,12 @@ class Screen:
             return CLEAR_CYCLES
         if char == _HOME:
             ram[PNTR] = ram[TBLX] = 0
-        elif char in (_DELETE, _LEFT):
+            return HOME_CYCLES
+        if char in (_DELETE, _LEFT):
             if column:
                 ram[PNTR] = column - 1
         elif char == _DOWN:
-            return CONTROL_CYCLES + self._down()
+            return DOWN_CYCLES + self._down()
         elif char == _UP:
             if ram[TBLX]:
                 ram[TBLX] -= 1

@@ -117,7 +117,7 @@ def skip_data(ram: bytearray, position: int) -> tuple[int, int]:
 
 
 def round_to_integer(fac: f40.Fac) -> tuple[int, f40.Fac, int]:
-    """Return a 16-bit integer as assignments make it (ROUND, AYINT), what that leaves in FAC, and the cycles of both."""
+    """Return a 16-bit integer as assignments make it (ROUND, AYINT), what that leaves in FAC, and the cycles."""
     rounded, cycles = f40.round_fac(fac)
     fac = half_rounded(fac, rounded)
     number, more = f40.ayint(fac)
@@ -671,7 +671,7 @@ class Statements(Expressions):
         def with_prompt() -> int:
             descriptor = prompt.run()
             m.cycles += cost
-            m.print_string(descriptor)
+            m.printer.string(descriptor)
             return body()
 
         return with_prompt

@@ -131,7 +131,6 @@ class Strings:
             the branch to PUTNEW.
         """
         ram = self.ram
-        first, second = stops
         length = 0
         while (char := ram[start + length & 0xFFFF]) and char not in stops and length < 255:
             length += 1
@@ -140,7 +139,7 @@ class Strings:
         if not char:
             cycles += 3 + 2
         else:
-            cycles += 2 + 3 + (3 if char == first else 2 + 3 + 2) + 2
+            cycles += 2 + 3 + (3 if char == stops[0] else 2 + 3 + 2) + 2
             quote = char == QUOTE
             cycles += 3 if quote else 2 + 2
         following = start + length + quote
@@ -308,7 +307,7 @@ def block_move_cycles(source_end: int, target_end: int, size: int) -> int:
     blocks, rest = divmod(size, 256)
     cycles = 25
     if rest:
-        source, target = source_end - rest, target_end - rest
+        source = source_end - rest
         cycles += 2 + 11 + (3 if source_end & 255 >= rest else 9) + 9
         cycles += 3 if target_end & 255 >= rest else 2 + 5 + 3
         cycles += 16 * rest - 1 + crossings(source, 0, rest - 1)

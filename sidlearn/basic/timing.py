@@ -16,7 +16,8 @@ LOG_CYCLES = 4
 dispatch of the first statement."""
 
 IRQ_CYCLES = 219  # entry, jiffy handler without a key, and return: measured on the original code
-BADLINE_TENTHS = 428  # tenths of a cycle that one badline takes on average: measured on the original code
+SHORTEST_PERIOD = IRQ_CYCLES + 8  # a shorter timer period leaves the program an instruction between two interrupts
+BADLINE_HUNDREDTHS = 4285  # of a cycle that one badline takes on average: measured on the original code
 FIRST_LINE, LAST_LINE = 0x30, 0xF7  # where badlines can be
 BA_CYCLE = 11  # cycles into a line when the CPU is told to wait
 JIFFIES_A_DAY = 5_184_000
@@ -94,7 +95,7 @@ class WallClock(PureClock):
         self.interrupt: Callable[[int], tuple[int, bool]] = lambda wall: (IRQ_CYCLES, True)
         self._pure = 0
         self._wall = 0
-        self._stolen = 0  # tenths of a cycle left over from the last badline
+        self._stolen = 0  # hundredths of a cycle left over from the last badline
         self._scroll = 3
         self._shown = True
         self._latch = video.jiffy_cycles - 1
@@ -165,12 +166,12 @@ class WallClock(PureClock):
             self._pure += self._next - self._wall
             self._wall = self._next
             if self._next == self._badline:
-                self._stolen += BADLINE_TENTHS
-                self._wall += self._stolen // 10
-                self._stolen %= 10
+                self._stolen += BADLINE_HUNDREDTHS
+                self._wall += self._stolen // 100
+                self._stolen %= 100
                 self._badline = self._next_badline()
             else:
-                self._underflow += self._latch + 1
+                self._underflow += max(self._latch + 1, SHORTEST_PERIOD)
                 self._pending = True
                 if self._enabled:
                     self._take_interrupt()

@@ -154,7 +154,7 @@ class Variables:
     # arrays
 
     def find_array(self, name: int) -> tuple[int, int]:
-        """Search the arrays. Returns the address of the header, or 0, and the cycles (from LDX ARYTAB to the branch)."""
+        """Search the arrays. Returns the address of the header, or 0, and the cycles from LDX ARYTAB to the branch."""
         try:
             return self._arrays[name]
         except KeyError:
