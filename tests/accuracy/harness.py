@@ -48,12 +48,13 @@ CIA_DTYPE = np.dtype(
         ("latch", "i8", (2,)),
         ("control", "i8", (2,)),
         ("counting", "i8", (2,)),  # bit 2: the timer counts in this cycle; it was started two cycles before
-        ("loading", "i8", (2,)),  # cycles until a forced load takes place
+        ("loading", "i8", (2,)),  # a forced load takes place when it gets to 1
         ("flags", "i8"),
         ("mask", "i8"),
         ("ports", "i8", (2,)),
         ("directions", "i8", (2,)),
         ("irq", "i8"),
+        ("is_6526a", "i8"),
     ]
 )
 VIC_DTYPE = np.dtype(
@@ -103,34 +104,40 @@ class Machine(NamedTuple):
 
 @kernel
 def clock_cia(cia):
-    """Clock both timers; B counts the underflows of A when it is set to."""
+    """Clock both timers; B counts the underflows of A when it is set to.
+
+    A 6526 pulls its interrupt line one cycle after the cause, a 6526A at once.
+    """
+    cia.irq = 1 if cia.flags & cia.mask else 0
     underflow = clock_timer(cia, 0, 1 if cia.control[0] & 0x21 == 1 else 0)
     source = cia.control[1] & 0x61
     clock_timer(cia, 1, 1 if source == 1 or (underflow and source in (0x41, 0x61)) else 0)
-    cia.irq = 1 if cia.flags & cia.mask else 0
+    if cia.is_6526a:
+        cia.irq = 1 if cia.flags & cia.mask else 0
 
 
 @kernel
 def clock_timer(cia, timer, counts):
-    """Starts and stops come through two cycles later. The period is the latch plus one. Gives 1 for an underflow."""
+    """Clock one timer; gives 1 for an underflow. Starts and stops come through two cycles later.
+
+    A timer that gets to 0 and would go on is loaded in the same cycle, and skips the next: its period is the latch plus
+    one. Source: Wolfgang Lorenz, "A Software Model of the CIA6526" (1998).
+    """
     cia.counting[timer] = (cia.counting[timer] << 1 | counts) & 7
+    if cia.counting[timer] & 4:
+        cia.counter[timer] = cia.counter[timer] - 1 & 0xFFFF
+    underflow = 1 if cia.counter[timer] == 0 and cia.counting[timer] & 2 else 0
+    if underflow:
+        cia.flags |= 1 << timer
+        if cia.control[timer] & 8:
+            cia.control[timer] &= ~1
+            cia.counting[timer] = 0
     if cia.loading[timer]:
         cia.loading[timer] -= 1
-        if cia.loading[timer] == 0:
-            cia.counter[timer] = cia.latch[timer]
-            cia.counting[timer] &= ~6
-            return 0
-    if not cia.counting[timer] & 4:
-        return 0
-    if cia.counter[timer]:
-        cia.counter[timer] -= 1
-        return 0
-    cia.counter[timer] = cia.latch[timer]
-    cia.flags |= 1 << timer
-    if cia.control[timer] & 8:
-        cia.control[timer] &= ~1
-        cia.counting[timer] = 0
-    return 1
+    if underflow or cia.loading[timer] == 1:
+        cia.counter[timer] = cia.latch[timer]
+        cia.counting[timer] &= ~2
+    return underflow
 
 
 @kernel
@@ -172,7 +179,7 @@ def write_cia(cia, register, value):
     elif register > 13:
         timer = register - 14
         if value & 0x10:
-            cia.loading[timer] = 2
+            cia.loading[timer] = 3
         cia.control[timer] = value & ~0x10
 
 
@@ -508,11 +515,12 @@ def load_file(machine: Machine, name: bytes, disk: dict[bytes, bytes]) -> None:
 
 
 def run_program(
-    path: Path, model: str = "6581", limit: int = 10_000_000, disk: Path | None = None, address: int | None = None
+    path: Path, model: str = "6581", limit: int = 10_000_000, disk: Path | None = None, new_cias: bool = False
 ) -> Result:
     """Run a .prg by its SYS line until it gives a verdict or `limit` cycles (with power-on) are over."""
     program = path.read_bytes()
     machine = boot(model)
+    machine.cias.is_6526a = new_cias
     cpu, state = machine.cpu[0], machine.state[0]
     load = program[0] | program[1] << 8
     machine.ram[load : load + len(program) - 2] = np.frombuffer(program[2:], np.uint8)
@@ -522,7 +530,7 @@ def run_program(
     cpu.sp = 0xFD
     files = files_on_disk(disk.read_bytes()) if disk else {}
     state.traps[[SETNAM, LOAD, RETURN]] = 1
-    begin_at(cpu, sys_address(program) if address is None else address)
+    begin_at(cpu, sys_address(program))
     name = b""
     while True:
         status = run_machine(machine, limit - POWER_ON_CYCLES)
