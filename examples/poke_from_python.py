@@ -18,7 +18,7 @@ S = 54272
 
 sid = sidlearn.SID("6581", sample_rate=SAMPLE_RATE)
 sid[S + 24] = 15  # volume
-sid[S + 14 : S + 21] = [37, 17, 0, 8, 0, 0x2A, 0x88]  # voice 3: FREQ, pulse width, AD, SR; middle C
+sid[S + 14 : S + 21] = [37, 17, 0, 8, 0, 0x2A, 0x88]  # voice 3: FREQ, pulse width, AD, SR; near middle C
 sid.clock(clock.PAL.clock_hz // 2)  # let the chip settle after power-on
 
 # %% Gate on: 300 ms of pulse wave. ENV3 (54300) tells the envelope while it runs
@@ -38,7 +38,7 @@ if len(sys.argv) > 1:
 import matplotlib.pyplot as plt  # noqa: E402
 
 picture, (wave_axes, envelope_axes, spectrum_axes) = plt.subplots(3, figsize=(9, 9), layout="constrained")
-picture.suptitle("One note of SID voice 3: FREQ 4389, pulse, AD $2A, SR $88")
+picture.suptitle("One note of SID voice 3: FREQ 4389, pulse, AD \\$2A, SR \\$88")
 
 start = int(0.1 * SAMPLE_RATE)
 milliseconds = np.arange(600) / SAMPLE_RATE * 1e3
