@@ -17,12 +17,13 @@ import numpy as np
 from sidlearn import clock, registers
 from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.c64 import cia, vic
-from sidlearn.c64.cia import clock_cia, read_cia, skip_cia, write_cia
+from sidlearn.c64.cia import clock_cia, quiet_cycles, read_cia, skip_cia, write_cia
 from sidlearn.c64.cia import cycles_to_event as cia_event
 from sidlearn.c64.vic import (
     clock_vic,
     cycles_to_bad_line,
     cycles_to_interrupt,
+    quiet_beam,
     read_vic,
     skip_vic,
     takes_the_bus,
@@ -221,17 +222,24 @@ def run_exact(machine, until):
         if cpu.filled > room:
             return FULL
         if not state.clocked:
-            clock_vic(beam)
-            clock_cia(cia1)
-            clock_cia(cia2)
-            state.chips_cycle += 1
-            state.clocked = 1
-            cpu.stall = takes_the_bus(beam)
+            quiet = min(min(quiet_cycles(cia1), quiet_cycles(cia2)), min(quiet_beam(beam), until - cpu.cycle))
+            if quiet > 1:
+                run_quiet(machine, quiet)
+                if cpu.jammed:
+                    return JAMMED
+                if not state.clocked:
+                    continue
+            else:
+                clock_vic(beam)
+                clock_cia(cia1)
+                clock_cia(cia2)
+                state.chips_cycle += 1
+                state.clocked = 1
+                set_bus_lines(machine)
             if memory.traps[cpu.address] and machine.steps[cpu.step].bus == FETCH and not cpu.forced:
                 if memory.pages[port_setting(cpu) << 8 | cpu.address >> 8] == ROM:
                     return TRAPPED
-        cpu.irq = 1 if cia1.irq or beam.flags & beam.mask else 0
-        cpu.nmi = cia2.irq
+        set_bus_lines(machine)
         data = cpu.output
         if cpu.writing:
             write(machine, cpu.address, data)
@@ -248,6 +256,51 @@ def run_exact(machine, until):
         if cpu.jammed:
             return JAMMED
     return REACHED
+
+
+@inline_kernel
+def set_bus_lines(machine):
+    """What the CPU sees of the chips in this cycle."""
+    cpu, beam = machine.cpu[0], machine.vic[0]
+    cpu.irq = 1 if machine.cias[0].irq or beam.flags & beam.mask else 0
+    cpu.nmi = machine.cias[1].irq
+    cpu.stall = takes_the_bus(beam)
+
+
+@kernel
+def run_quiet(machine, cycles):
+    """Run up to `cycles` cycles in which no chip does anything but count.
+
+    Ends early at an access to a chip or a trap, with the chips clocked for that cycle and `clocked` set.
+    """
+    cpu, state, memory, ram = machine.cpu[0], machine.state[0], machine.maps[0], machine.ram
+    steps, opcodes = machine.steps, machine.opcodes
+    now = cpu.cycle
+    skip_vic(machine.vic[0], 1)
+    set_bus_lines(machine)
+    skip_vic(machine.vic[0], -1)
+    setting = port_setting(cpu) << 8
+    for passed in range(cycles):
+        address = cpu.address
+        data = cpu.output
+        page = memory.pages[setting | address >> 8]
+        if address < 2 or page != RAM:
+            if address < 2 or page == IO or memory.traps[address]:
+                skip_chips(machine, now + passed + 1)
+                state.clocked = 1
+                return
+            if cpu.writing:
+                ram[address] = data
+            else:
+                data = byte(memory.rom, address)
+        elif cpu.writing:
+            ram[address] = data
+        else:
+            data = byte(ram, address)
+        clock_cpu(cpu, opcodes, steps, data)
+        if cpu.jammed:
+            break
+    skip_chips(machine, cpu.cycle)
 
 
 # --- Whole instructions ----------------------------------------------------------------------------------------------
@@ -335,6 +388,8 @@ def run_fast(machine, until):
             if asks_the_sid(state, address):
                 return READS_IO
             skip_chips(machine, cpu.access_cycle)
+            if cpu.filled:
+                state.sid_bus = machine.events[cpu.filled - 1].value
             memory.io[address - IO_BASE] = read_io(machine, address)
             cpu.answered = 1
         elif status == WRITES_IO:

@@ -39,6 +39,21 @@ _RAM = (
 )  # fmt: skip
 
 
+RAM_CLEARED = 0x0800
+"""The KERNAL writes everything below; what lies above is as the RAM chips come up."""
+
+
+def power_on_ram() -> np.ndarray:
+    """Return memory after a reset: four bytes $00 and $FF in turn, the other way round in every second 16 KB.
+
+    Source: measured on sidplayfp 2.4.0; chips of other makers come up otherwise.
+    """
+    address = np.arange(0x10000)
+    ram = np.where((address + 2 >> 2 ^ address >> 14) & 1, 0xFF, 0).astype(np.uint8)
+    ram[:RAM_CLEARED] = 0
+    return ram
+
+
 def bank(tune: Tune, address: int) -> int:
     """Return the value of $01 under which `address` is called."""
     if tune.magic == "RSID" or not address:
@@ -47,7 +62,7 @@ def bank(tune: Tune, address: int) -> int:
         return ALL_RAM
     if address >= 0xE000:
         return NO_KERNAL
-    if address >= 0xA000 or tune.end_address >= 0xA000:
+    if address >= 0xA000 or 0xA000 <= tune.end_address < 0xD000:
         return NO_BASIC
     return PLAIN_PORT
 
@@ -131,6 +146,7 @@ class TunePlayer:
         tune, parts, video = self.tune, self._machine, self.video
         memory, ram, cpu = parts.maps[0], parts.ram, parts.cpu[0]
         memory.rom[:], memory.traps[:] = kernal.images()
+        ram[:] = power_on_ram()
         for address, text in _RAM:
             content = bytes.fromhex(text)
             ram[address : address + len(content)] = np.frombuffer(content, np.uint8)
@@ -144,6 +160,7 @@ class TunePlayer:
         memory.traps[labels["idle"]] = TRAP_ALWAYS
         beam, timers = parts.vic[0], parts.cias[0]
         beam.line, beam.column = video.lines - 1, video.line_cycles - RASTER_BEFORE_LINE_0
+        beam.flags = 1  # line 311 has gone by many times
         timers.latch[0] = timers.counter[0] = video.jiffy_cycles - 1
         timers.ports[:], timers.directions[:] = (0x7F, 0xFF), (0xFF, 0x00)
         parts.cias[1].ports[:], parts.cias[1].directions[:] = (0x07, 0xFF), (0x3F, 0x00)
@@ -249,6 +266,7 @@ class TunePlayer:
         if not count:
             return
         raw = parts.events[:count]
+        parts.state.sid_bus = raw.value[-1]
         address = raw.address.astype(np.int64)
         slot = np.where(address < machine.SID_END, (address - machine.SID_AT) >> 5, machine.slot_of(0xDE00))
         free = address >= machine.FREE_AT

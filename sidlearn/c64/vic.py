@@ -126,6 +126,17 @@ def takes_the_bus(vic):
 
 
 @kernel
+def quiet_beam(vic):
+    """For how many cycles nothing changes but the column: not the line, not who has the bus."""
+    after = vic.column + 1
+    if vic.sprites or vic.line == FIRST_BAD_LINE or after == SPRITE_COLUMN or after == vic.line_cycles:
+        return 0
+    if after < BA_FROM:
+        return BA_FROM - after
+    return (BA_TO if after < BA_TO else vic.line_cycles) - after
+
+
+@kernel
 def cycles_to_interrupt(vic):
     """In how many cycles the raster interrupt comes, if it is let through."""
     if not vic.mask & 1:
