@@ -763,8 +763,8 @@ def leap_voices(voices, chip, model, levels, first, size):
     What no later cycle depends on (`output`, `osc3`, `env3`, `msb_rising`) is left to the cycle clocked after these.
     """
     routed, mixed = external_levels(chip, model)
-    levels.routed[first : first + size] = routed
-    levels.mixed[first : first + size] = mixed
+    fill(levels.routed[first : first + size], routed)
+    fill(levels.mixed[first : first + size], mixed)
     for v in range(VOICES):
         leap_noise(voices[v], model, levels.wave, size)
         if chip.routing >> v & 1 or is_mixed(v, chip):
@@ -775,6 +775,13 @@ def leap_voices(voices, chip, model, levels, first, size):
             leap_envelope(voices[v], size)
     leap_oscillators(voices, model, size)
     chip.cycle += size
+
+
+@kernel
+def fill(array, value):
+    """Set all cycles to one value."""
+    for i in range(array.size):
+        array[i] = value
 
 
 @kernel
@@ -827,7 +834,7 @@ def leap_noise(voice, model, wave, size):
 def hold_noise(voice, wave, first, end):
     """The noise register keeps still in these cycles."""
     if voice.waveform == WAVE_NOISE:
-        wave[first:end] = voice.noise
+        fill(wave[first:end], voice.noise)
 
 
 @kernel
@@ -912,7 +919,7 @@ def count_rate(voice, to_match, cycles):
 def make_wave(voice, source, model, wave):
     """Fill `wave` with a voice's outputs to come, ahead of the accumulators; noise alone stands there already."""
     if voice.waveform == 0:
-        wave[:] = voice.output
+        fill(wave, voice.output)
     elif voice.waveform != WAVE_NOISE:
         fill_triangle_sawtooth(
             voice, wave, voice.accumulator + phase_step(voice), source.accumulator + phase_step(source), source
@@ -924,7 +931,7 @@ def make_wave(voice, source, model, wave):
 def make_osc3(voice, source, model, wave):
     """The same for OSC3, where the 8580's triangle and sawtooth come one cycle late."""
     if voice.waveform == 0:
-        wave[:] = voice.osc3
+        fill(wave, voice.osc3)
     elif not model.is_8580:
         make_wave(voice, source, model, wave)
     elif voice.waveform != WAVE_NOISE:
@@ -949,7 +956,7 @@ def fill_triangle_sawtooth(voice, wave, phase, source_phase, source):
             fold = (here ^ (~(source_phase + source_step * i) & voice.ring_mask)) >> 23 & 1
             wave[i] = (here >> 11 ^ -fold) & 0xFFE
     else:
-        wave[:] = 0xFFF
+        fill(wave, 0xFFF)
 
 
 @kernel
@@ -1124,8 +1131,10 @@ def decimate(chip, block, cycles, decimator, audio, filled):
 
     Writes what is due to `audio` from `filled` on, and returns how far it is filled then.
     """
-    block[:, :STAGE1_FRAMES] = chip.recent[:, :STAGE1_FRAMES]
-    block[: chip.frame_cycle, STAGE1_FRAMES] = chip.recent[: chip.frame_cycle, STAGE1_FRAMES]
+    # Loops here and below: an assignment of slices costs two seconds of compilation.
+    for cycle in range(FRAME):
+        for frame in range(STAGE1_FRAMES + 1 if cycle < chip.frame_cycle else STAGE1_FRAMES):
+            block[cycle, frame] = chip.recent[cycle, frame]
     frames = (chip.frame_cycle + cycles) // FRAME
     chip.frame_cycle = (chip.frame_cycle + cycles) % FRAME
     lanes = np.empty(decimator.stage2.shape[1] // 8, np.float32)
@@ -1135,7 +1144,9 @@ def decimate(chip, block, cycles, decimator, audio, filled):
         filled = write_samples(chip, decimator, FRAME * decimator.sample_rate - 1, lanes, audio, filled)
         push_history(chip, sample, decimator.stage2.shape[1])
         chip.sample_due -= FRAME * decimator.sample_rate
-    chip.recent[:] = block[:, frames : frames + STAGE1_FRAMES + 1]
+    for cycle in range(FRAME):
+        for frame in range(STAGE1_FRAMES + 1):
+            chip.recent[cycle, frame] = block[cycle, frames + frame]
     return write_samples(chip, decimator, chip.frame_cycle * decimator.sample_rate, lanes, audio, filled)
 
 
@@ -1166,7 +1177,8 @@ def write_samples(chip, decimator, until, lanes, audio, filled):
 def push_history(chip, sample, taps):
     """Keep one more sample of the first stage; the second one looks back over `taps` of them."""
     if chip.history_end == HISTORY:
-        chip.history[:taps] = chip.history[HISTORY - taps :].copy()
+        for i in range(taps):
+            chip.history[i] = chip.history[HISTORY - taps + i]
         chip.history_end = taps
     chip.history[chip.history_end] = sample
     chip.history_end += 1
@@ -1236,9 +1248,7 @@ def clock_block(voices, chip, model, events, next_event, levels, block, first, s
     done = first
     while done < first + size:
         next_event = write_due(voices, chip, model, events, next_event)
-        stretch = first + size - done
-        if next_event < len(events):
-            stretch = min(stretch, events[next_event].cycle - chip.cycle)
+        stretch = cycles_to_write(chip, events, next_event, first + size - done)
         clock_voices(voices, chip, model, levels, stretch)
         clock_filter(chip, model, levels, stretch)
         mix(chip, model, levels, stretch, block, done)
@@ -1257,29 +1267,102 @@ def write_due(voices, chip, model, events, next_event):
 
 
 @kernel
+def cycles_to_write(chip, events, next_event, limit):
+    """Cycles until the next of `events` is due, `limit` at the most."""
+    return min(limit, events[next_event].cycle - chip.cycle) if next_event < len(events) else limit
+
+
+@kernel
 def clock_readback(voices, chip, model, events, osc3, env3):
     """Play `events` without sound; what a read after each cycle gives goes to `osc3` and `env3`."""
+    wave = np.empty(BLOCK, np.uint16)
     next_event = 0
-    for c in range(len(osc3)):
+    done = 0
+    while done < osc3.size:
         next_event = write_due(voices, chip, model, events, next_event)
-        clock_digital(voices, chip, model)
-        osc3[c] = voices[LAST_VOICE].osc3 >> 4
-        env3[c] = voices[LAST_VOICE].env3
+        end = done + cycles_to_write(chip, events, next_event, min(osc3.size - done, BLOCK))
+        read_voice_3(voices, chip, model, wave, osc3[done:end], env3[done:end])
+        done = end
+
+
+@kernel
+def read_voice_3(voices, chip, model, wave, osc3, env3):
+    """Clock the digital half without writes, as `clock_voices`; what a read after each cycle gives goes to `osc3` and
+    `env3`."""
+    done = 0
+    while done < osc3.size:
+        leap, single = plan_leap(voices, chip, model, osc3.size - done)
+        if leap:
+            leap_voice_3(voices, chip, model, wave[:leap], osc3[done : done + leap], env3[done : done + leap])
+            done += leap
+        for i in range(done, done + single):
+            clock_digital(voices, chip, model)
+            osc3[i] = voices[LAST_VOICE].osc3 >> 4
+            env3[i] = voices[LAST_VOICE].env3
+        done += single
+
+
+@kernel
+def leap_voice_3(voices, chip, model, wave, osc3, env3):
+    """Clock the digital half for cycles that are known ahead, as `leap_voices`."""
+    for v in range(VOICES):
+        leap_noise(voices[v], model, wave, wave.size)
+        if v != LAST_VOICE:
+            leap_envelope(voices[v], wave.size)
+    make_osc3(voices[LAST_VOICE], voices[LAST_VOICE - 1], model, wave)
+    for i in range(wave.size):
+        osc3[i] = wave[i] >> 4
+    done = 0
+    while done < env3.size:
+        env3[done] = voices[LAST_VOICE].envelope_counter  # as it was at the start of the cycle
+        end = done + hold_envelope(voices[LAST_VOICE], env3.size - done)
+        fill(env3[done + 1 : end], voices[LAST_VOICE].envelope_counter)
+        done = end
+    leap_oscillators(voices, model, wave.size)
+    chip.cycle += wave.size
 
 
 @kernel
 def clock_until_silent(voices, chip, model, events, cycles, limit):
-    """Clock the envelopes alone, through `events` and `cycles`; return how many cycles later all are at zero."""
+    """Clock the envelopes alone, through `events` and `cycles`; return how many cycles later all are at zero.
+
+    The state after that is of no use: some voices are ahead of others.
+    """
     next_event = 0
-    for _ in range(cycles):
+    done = 0
+    while done < cycles:
         next_event = write_due(voices, chip, model, events, next_event)
-        clock_envelopes(voices)
-        chip.cycle += 1
-    for extra in range(limit):
-        if voices[0].envelope_counter + voices[1].envelope_counter + voices[2].envelope_counter == 0:
-            return extra
-        clock_envelopes(voices)
+        size = cycles_to_write(chip, events, next_event, cycles - done)
+        for v in range(VOICES):
+            leap_envelope(voices[v], size)
+        chip.cycle += size
+        done += size
+    return cycles_to_silence(voices, limit)
+
+
+@kernel
+def cycles_to_silence(voices, limit):
+    """Cycles until all envelopes are at zero, `limit` at the most."""
+    held = np.zeros(VOICES, np.int64)  # cycles still to come with the level that a voice has now
+    done = 0
+    if is_silent(voices):
+        return done
+    while done < limit:
+        for v in range(VOICES):
+            if held[v] == 0:
+                held[v] = hold_envelope(voices[v], limit - done)
+        if is_silent(voices):
+            return done + 1
+        shortest = min(held[0], held[1], held[2])
+        held -= shortest
+        done += shortest
     return limit
+
+
+@kernel
+def is_silent(voices):
+    """Whether all envelopes are at zero."""
+    return voices[0].envelope_counter == voices[1].envelope_counter == voices[2].envelope_counter == 0
 
 
 @kernel

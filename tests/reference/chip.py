@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidlearn._kernel import kernel
-from sidlearn.chip.kernel import LAST_VOICE, add_voices, clock_digital, clock_envelopes, write_due
+from sidlearn.chip.kernel import LAST_VOICE, add_voices, clock_digital, clock_envelope, clock_envelopes, write_due
 
 
 @kernel
@@ -38,3 +38,10 @@ def clock_until_silent(voices, chip, model, events, cycles, limit):
             return extra
         clock_envelopes(voices)
     return limit
+
+
+@kernel
+def clock_one_envelope(voice, cycles):
+    """Clock an envelope generator for `cycles` cycles."""
+    for _ in range(cycles):
+        clock_envelope(voice)
