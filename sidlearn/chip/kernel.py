@@ -54,6 +54,8 @@ WAVE_TRIANGLE = TRIANGLE >> 4
 WAVE_SAWTOOTH = SAWTOOTH >> 4
 WAVE_PULSE = PULSE >> 4
 WAVE_NOISE = NOISE >> 4
+ST_BY_PHASE, PST_BY_PHASE = 5, 6
+"""Rows of the model's combined waveforms that go by the accumulator; those before, ST, PT, PS, PST, NP, by the AND."""
 
 ALL_ONES = 0x7FFFFF
 """The noise register with every bit set."""
@@ -194,13 +196,17 @@ def select_waveform(voice, chip, model, waveform):
     voice.waveform = waveform
     voice.no_pulse = 0 if waveform & WAVE_PULSE else 0xFFF
     voice.no_noise = 0 if waveform & WAVE_NOISE else 0xFFF
-    voice.combined = combined_row(waveform)
+    voice.combined = combined_row(waveform, model)
     voice.fade_cycle = NEVER if waveform else chip.cycle + model.fade_t0 - 1
 
 
 @kernel
-def combined_row(waveform):
-    """Row of the model's combined waveforms (ST, PT, PS, PST, NP), or -1. Noise beside others uses their table."""
+def combined_row(waveform, model):
+    """Row of the model's combined waveforms, or -1. Noise beside others uses the table of their AND."""
+    if model.by_phase and waveform == WAVE_SAWTOOTH | WAVE_TRIANGLE:
+        return ST_BY_PHASE
+    if model.by_phase and waveform == WAVE_PULSE | WAVE_SAWTOOTH | WAVE_TRIANGLE:
+        return PST_BY_PHASE
     if waveform == WAVE_NOISE | WAVE_PULSE:
         return 4
     below = waveform & 7
@@ -375,13 +381,20 @@ def clock_waveform(voice, source, chip, model):
 
 @kernel
 def triangle_sawtooth(voice, source):
-    """Triangle and sawtooth, wire-ANDed; all ones if neither is selected."""
+    """Triangle and sawtooth, wire-ANDed or as the phase that both come from; all ones if neither is selected."""
     folded = (voice.accumulator ^ (~source.accumulator & voice.ring_mask)) >> 12
     if voice.waveform & WAVE_SAWTOOTH:
-        return folded & folded << 1 if voice.waveform & WAVE_TRIANGLE else folded
+        return folded & folded << 1 if is_wired(voice) else folded
     if voice.waveform & WAVE_TRIANGLE:
         return ((folded ^ 0xFFF if folded & 0x800 else folded) << 1) & 0xFFF
     return 0xFFF
+
+
+@kernel
+def is_wired(voice):
+    """Whether sawtooth and triangle are selected, and go by their AND."""
+    both = WAVE_SAWTOOTH | WAVE_TRIANGLE
+    return voice.waveform & both == both and voice.combined < ST_BY_PHASE
 
 
 @kernel
@@ -433,7 +446,7 @@ def latched_triangle_sawtooth(voice, model):
     if not model.latch_always:
         return voice.latch
     if voice.waveform & WAVE_SAWTOOTH:
-        return voice.latch & (voice.latch << 1 if voice.waveform & WAVE_TRIANGLE else 0xFFF)
+        return voice.latch & (voice.latch << 1 if is_wired(voice) else 0xFFF)
     return voice.latch << 1 & 0xFFF
 
 
@@ -947,7 +960,7 @@ def fill_triangle_sawtooth(voice, wave, phase, source_phase, source):
     if voice.waveform & WAVE_SAWTOOTH:
         for i in range(wave.size):
             wave[i] = (phase + step * i) >> 12 & 0xFFF
-        if voice.waveform & WAVE_TRIANGLE:
+        if is_wired(voice):
             for i in range(wave.size):
                 wave[i] &= wave[i] << 1
     elif voice.waveform & WAVE_TRIANGLE:

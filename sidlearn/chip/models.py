@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sidlearn.chip import tables
+from sidlearn.chip import tables, waveforms
 from sidlearn.clock import PAL
 from sidlearn.errors import ModelError, nearest, one_of
 
@@ -34,6 +34,7 @@ MODEL_DTYPE = np.dtype(
         ("is_8580", "i8"),
         ("residfp", "i8"),  # 1: follow pyresidfp 0.17.0 where it and real chips or the netlist part
         ("pw_delay", "i8"),  # cycles until a written pulse width is compared, beyond the next
+        ("by_phase", "i8"),  # sawtooth with triangle goes by the accumulator, not by the AND of both
         ("latch_always", "i8"),  # 8580: the triangle and saw latch of OSC3 loads whatever is selected
         ("bus_halves", "i8"),  # reading a write-only register halves the time left to the bus value
         ("bus_decay", "i8"),  # cycles until the bus value has faded to 0
@@ -62,7 +63,7 @@ MODEL_DTYPE = np.dtype(
         # Tables. Those of gain stages go by the mean of the stage's inputs, u * STEPS.
         ("dac_wave", "f4", (4096,)),
         ("dac_env", "f4", (256,)),
-        ("combined", "u2", (len(tables.COMBINED_ROWS), 4096)),
+        ("combined", "u2", (waveforms.ROWS, 4096)),  # rows of `sidlearn.chip.waveforms`
         ("summer", "f4", (7, STEPS + 1)),  # [number of inputs]; 2..6 are in use
         ("mixer", "f4", (8, STEPS + 1)),  # [number of inputs]
         ("volume", "f4", (16, STEPS + 1)),  # [VOL]
@@ -85,7 +86,7 @@ class Parameters:
     is_8580: bool
     residfp: bool
     combined: str
-    """Set of combined waveforms: "average", "weak" or "strong"."""
+    """Set of combined waveforms: of `waveforms.CIRCUITS`, or, following residfp, of `waveforms.PULL_DOWNS`."""
     dac_ratio: float
     """2R / R of all ladders."""
     dac_terminated: bool
@@ -128,7 +129,7 @@ class Parameters:
 # Voices, DACs, fade times (of a 6581 R3 and an 8580 R5), gains: as in pyresidfp 0.17.0, measured at its output.
 # Filter outputs in the mixer: 233.7 kohm over 251.5 kohm, the die's resistors.
 _6581 = Parameters(
-    is_8580=False, residfp=False, combined="average",
+    is_8580=False, residfp=False, combined="reference",
     dac_ratio=2.20, dac_terminated=False, dac_leak=0.0075, wave_saturates=True,
     voice_range_v=1.5, voice_dc_v=5 * 1.015, voice_drift_v=0.2143, ext_in=0.0,
     supply_v=12 * 1.015, threshold_v=1.31, max_v=12 * 1.015 - 1.31, capacitor_f=470e-12, transistor_a_v2=20e-6,
@@ -137,7 +138,7 @@ _6581 = Parameters(
     output_gain=3 / 2,
 )  # fmt: skip
 _8580 = Parameters(
-    is_8580=True, residfp=False, combined="average",
+    is_8580=True, residfp=False, combined="reference",
     dac_ratio=2.00, dac_terminated=True, dac_leak=0.0035, wave_saturates=False,
     voice_range_v=0.24, voice_dc_v=4.75 * 1.01, voice_drift_v=0.0, ext_in=0.0,
     supply_v=9 * 1.01, threshold_v=0.80, max_v=8.91, capacitor_f=22e-9, transistor_a_v2=100e-6,
@@ -149,8 +150,8 @@ _8580 = Parameters(
 MODELS: dict[str, Parameters] = {
     "6581": _6581,
     "8580": _8580,
-    "6581-residfp": replace(_6581, residfp=True),
-    "8580-residfp": replace(_8580, residfp=True),
+    "6581-residfp": replace(_6581, residfp=True, combined="average"),
+    "8580-residfp": replace(_8580, residfp=True, combined="average"),
 }
 """The chips. Those without a suffix follow real chips and the netlist; `-residfp` ones follow pyresidfp 0.17.0."""
 
@@ -192,9 +193,12 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> 
     check_name(name)
     for key, value in profile.items():
         _check(key, value)
+    chip = replace(MODELS[name], **profile)
+    if chip.combined not in _combined_sets(chip):
+        expected = f"{one_of(_combined_sets(chip))}{nearest(chip.combined, _combined_sets(chip))}"
+        raise ModelError(f"chip parameter combined: expected {expected}, not {chip.combined!r}")
     if not 0 < clock_hz < math.inf:
         raise ModelError(f"model {name}: expected a clock above 0 Hz, not {clock_hz!r}")
-    chip = replace(MODELS[name], **profile)
     if chip.is_8580 and chip.cutoff_curve is not None:
         raise ModelError(f"model {name}: cutoff_curve is for a 6581; an 8580 has filter_curve")
     return _build(chip, float(clock_hz))
@@ -214,7 +218,6 @@ def check_name(name: str) -> str:
 
 
 _KINDS = {field.name: str(field.type) for field in fields(Parameters)}
-_COMBINED_SETS = ("average", "weak", "strong")
 # Bounds of parameters for which no chip is imaginable beyond them; others need only be numbers above 0.
 _BOUNDS = {
     "dac_leak": (0, 1),
@@ -233,7 +236,7 @@ def _check(key: str, value: Any) -> None:
     if _KINDS[key] == "bool":
         good, expected = isinstance(value, (bool, np.bool_)), "True or False"
     elif key == "combined":
-        good, expected = value in _COMBINED_SETS, one_of(_COMBINED_SETS)
+        good, expected = isinstance(value, str), "the name of a set"
     elif key == "cutoff_curve":
         pair = isinstance(value, tuple) and len(value) == 2 and all(_is_number(part) for part in value)
         good, expected = value is None or (pair and value[0] > 0), "None or a tuple (Hz above 0, FC steps)"
@@ -268,8 +271,19 @@ def _fill_digital(row: np.record, chip: Parameters) -> None:
     row["pw_delay"] = chip.residfp
     row["latch_always"] = chip.is_8580 and not chip.residfp
     row["bus_halves"] = chip.residfp
-    family = "8580" if chip.is_8580 else "6581"
-    row["combined"] = tables.combined_waveforms(tables.PULL_DOWNS[f"{family} {chip.combined}"])
+    row["by_phase"] = not chip.residfp
+    row["combined"] = _combined(_combined_sets(chip)[chip.combined])
+
+
+def _combined_sets(chip: Parameters) -> dict[str, Any]:
+    """The sets of combined waveforms that a chip may have, by name."""
+    sets: dict[str, Any] = waveforms.PULL_DOWNS if chip.residfp else waveforms.CIRCUITS
+    family = "8580 " if chip.is_8580 else "6581 "
+    return {name.removeprefix(family): made for name, made in sets.items() if name.startswith(family)}
+
+
+def _combined(made: Any) -> np.ndarray:
+    return (waveforms.by_circuit if isinstance(made, waveforms.WaveformCircuit) else waveforms.by_pull_down)(made)
 
 
 def _fill_voices(row: np.record, chip: Parameters) -> None:

@@ -1,4 +1,4 @@
-"""Every table of the SID's analogue half, from physics or measurement: DACs, combined waveforms, op-amps, gain stages.
+"""Every table of the SID's analogue half, from physics or measurement: DACs, op-amps, gain stages.
 
 Voltages are in volts here. `sidlearn.chip.models` scales them to the kernel's units and packs them into one record.
 Pure NumPy, so that a torch twin of the chip can use the same functions.
@@ -6,8 +6,7 @@ Pure NumPy, so that a torch twin of the chip can use the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,76 +40,6 @@ CUTOFF_CURVES_6581 = {
     "average": (250.0, 0.0),
     "strong": (260.0, 400.0),
     "extreme": (200.0, 760.0),
-}
-
-# The combined waveforms in the order of the rows of `combined_waveforms`: S saw, T triangle, P pulse, N noise.
-COMBINED_ROWS = ("ST", "PT", "PS", "PST", "NP")
-
-
-class PullDown(NamedTuple):
-    """How strongly the zeros of a combined waveform pull their neighbours down (see `combined_waveform`)."""
-
-    distance: str  # falloff with the distance of two bits: "exp", "lin" or "quad"
-    threshold: float
-    top_bit: float  # factor on bit 11
-    pulse_strength: float
-    distance_up: float  # falloff towards bits above
-    distance_down: float  # falloff towards bits below
-
-
-# Fits to OSC3 samplings of single chips, as published with libresidfp; NP is a guess there and here.
-# Chips: 6581 R3 0486S average, R2 4383 weak, R2 0384 strong; 8580 R5 1088 average, R5 4887 weak, R5 1489 strong.
-_NP_6581 = PullDown("exp", 0.96, 1.0, 2.5, 1.1, 1.2)
-_NP_8580 = PullDown("exp", 0.95, 1.0, 1.15, 1.0, 1.45)
-PULL_DOWNS = {
-    "6581 average": {
-        "ST": PullDown("exp", 0.877322257, 1.11349654, 0.0, 2.14537621, 9.08618164),
-        "PT": PullDown("lin", 0.941692829, 1.0, 1.80072665, 0.033124879, 0.232303441),
-        "PS": PullDown("lin", 1.66494179, 1.03760982, 5.62705326, 0.291590303, 0.283631504),
-        "PST": PullDown("lin", 1.09762526, 0.975265801, 1.52196741, 0.151528224, 0.841949463),
-        "NP": _NP_6581,
-    },
-    "6581 weak": {
-        "ST": PullDown("exp", 0.892563999, 1.11905622, 0.0, 2.21876144, 9.63837719),
-        "PT": PullDown("lin", 1.01262534, 1.0, 2.46070528, 0.0537485816, 0.0986242667),
-        "PS": PullDown("lin", 2.14896345, 1.0216713, 10.5400085, 0.244498149, 0.126134038),
-        "PST": PullDown("lin", 1.22330308, 0.933797896, 2.83245254, 0.0615176819, 0.323831677),
-        "NP": _NP_6581,
-    },
-    "6581 strong": {
-        "ST": PullDown("exp", 0.000637792516, 1.56725872, 0.0, 0.00036806846, 1.51800942),
-        "PT": PullDown("lin", 0.924780309, 1.0, 1.96809769, 0.0888123438, 0.234606609),
-        "PS": PullDown("lin", 1.2328074, 0.73079139, 3.9719491, 0.00156516861, 0.314677745),
-        "PST": PullDown("lin", 1.08558261, 0.857638359, 1.52781796, 0.152927235, 1.02657032),
-        "NP": _NP_6581,
-    },
-    "8580 average": {
-        "ST": PullDown("exp", 0.853578329, 1.09615636, 0.0, 1.8819375, 6.80794907),
-        "PT": PullDown("exp", 0.929835618, 1.0, 1.12836814, 1.10453653, 1.48065746),
-        "PS": PullDown("quad", 0.911938608, 0.996440411, 1.2278074, 0.000117214302, 0.18948476),
-        "PST": PullDown("exp", 0.938004673, 1.04827631, 1.21178246, 0.915959001, 1.42698038),
-        "NP": _NP_8580,
-    },
-    "8580 weak": {
-        "ST": PullDown("exp", 0.812351167, 1.1727736, 0.0, 1.87459648, 2.31578159),
-        "PT": PullDown("exp", 0.917997837, 1.0, 1.01248944, 1.05761552, 1.37529826),
-        "PS": PullDown("quad", 0.968754232, 1.00669801, 1.29909098, 0.00962483883, 0.146850556),
-        "PST": PullDown("exp", 0.941834152, 1.06401193, 0.991132736, 0.995310068, 1.41105855),
-        "NP": _NP_8580,
-    },
-    "8580 strong": {
-        "ST": PullDown("exp", 0.89762634, 56.7594185, 0.0, 7.68995237, 12.0754194),
-        "PT": PullDown("exp", 0.87147671, 1.0, 1.44887495, 1.05899632, 1.43786001),
-        "PS": PullDown("quad", 0.89255774, 1.2253896, 1.75615835, 0.0245045591, 0.12982437),
-        "PST": PullDown("exp", 0.91124934, 0.963609755, 0.909965038, 1.07445884, 1.82399702),
-        "NP": _NP_8580,
-    },
-}
-
-_FALLOFFS: dict[str, Callable] = {
-    "exp": lambda distance, i: distance ** (-i),
-    "lin": lambda distance, i: 1 / (1 + i * distance),
-    "quad": lambda distance, i: 1 / (1 + i * i * distance),
 }
 
 
@@ -163,50 +92,6 @@ def dac(bits: int, ratio: float, terminated: bool, leak: float) -> np.ndarray:
 def saturate_6581(level: np.ndarray) -> np.ndarray:
     """Saturation of the 6581's waveform DAC: y = 1.1 x - 0.11 x^3. Source: measured on pyresidfp 0.17.0."""
     return 1.1 * level - 0.11 * level**3
-
-
-def combined_waveform(pull_down: PullDown) -> np.ndarray:
-    """Output of a combined waveform for every AND of its parts: zeros pull neighbouring ones down.
-
-    Parameters
-    ----------
-    pull_down : PullDown
-
-    Returns
-    -------
-    table : ndarray, uint16, shape (4096,)
-        12-bit output for each 12-bit wired AND of the selected waveforms.
-
-    Notes
-    -----
-    The fits were made in single precision, so that is what is used here: the threshold decides in the last bits.
-    """
-    number = np.float32
-    falloff = _FALLOFFS[pull_down.distance]
-    steps = np.arange(12).astype(number)
-    up = falloff(number(pull_down.distance_up), steps).astype(number)
-    down = falloff(number(pull_down.distance_down), steps).astype(number)
-    bit = ((np.arange(4096)[:, None] >> np.arange(12)) & 1).astype(number)
-    bit[:, 11] *= number(pull_down.top_bit)
-    table = np.zeros(4096, dtype=np.uint16)
-    for at in range(12):
-        pull = np.zeros(4096, dtype=number)
-        total = number(0)
-        for other in range(12):
-            if other == at:
-                continue
-            weight = down[at - other] if other < at else up[other - at]
-            pull += (number(1) - bit[:, other]) * weight
-            total += weight
-        pull = (pull - number(pull_down.pulse_strength)) / total
-        stays = (bit[:, at] > 0) & (number(1) - pull > number(pull_down.threshold))
-        table |= stays.astype(np.uint16) << at
-    return table
-
-
-def combined_waveforms(pull_downs: Mapping[str, PullDown]) -> np.ndarray:
-    """The five combined waveforms of a set of `PULL_DOWNS`: uint16, shape (5, 4096), rows as `COMBINED_ROWS`."""
-    return np.stack([combined_waveform(pull_downs[row]) for row in COMBINED_ROWS])
 
 
 class MonotoneCubic:

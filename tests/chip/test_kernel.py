@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sidlearn._kernel import numba
-from sidlearn.chip import kernel, models, readback, state
+from sidlearn.chip import kernel, models, readback, state, waveforms
 from sidlearn.clock import PAL
 from sidlearn.registers import (
     ATTACK_DECAY,
@@ -345,6 +345,20 @@ def test_a_low_top_bit_of_a_6581_sawtooth_clears_the_accumulators():
         tops[model] = highest
     assert tops["6581"] < 0x800000
     assert tops["8580"] > 0xF00000
+
+
+@pytest.mark.parametrize("model", models.MODELS)
+def test_sawtooth_with_triangle_reads_the_models_table(model):
+    """By the accumulator on real chips, by the AND of both waveforms in residfp; the 8580 shows it one cycle late."""
+    bench = Bench(model)
+    bench.voice(2, 0x1234, 0, SAWTOOTH | TRIANGLE)
+    bench.clock(1)
+    wired = bench.model.combined[waveforms.COMBINED_ROWS.index("ST")]
+    by_phase = bench.model.combined[len(waveforms.COMBINED_ROWS) + waveforms.PHASE_ROWS.index("ST")]
+    for _ in range(400):
+        phase = int(bench.voices[2].accumulator) + (0 if bench.model.is_8580 else 0x1234) >> 12 & 0xFFF
+        expected = wired[phase & phase << 1 & 0xFFF] if bench.model.residfp else by_phase[phase]
+        assert bench.clock(1)[0][0] == expected >> 4
 
 
 # --- Noise ---

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from sidlearn._kernel import numba
-from sidlearn.chip import models, tables
+from sidlearn.chip import models, tables, waveforms
 from sidlearn.clock import NTSC, PAL
 from sidlearn.errors import ModelError
 from tests.reference import analogue
@@ -71,7 +71,8 @@ def test_the_same_arguments_give_the_same_record():
         ("6582", {}, r"model '6582': expected 6581, 8580, .* \(did you mean 6581\?\)"),
         ("8580-resid", {}, r"did you mean 8580-residfp\?"),
         ("6581", {"dac_leek": 0.1}, r"'dac_leek'.* \(did you mean dac_leak\?\)"),
-        ("6581", {"combined": "loud"}, "combined: expected average, weak or strong, not 'loud'"),
+        ("6581", {"combined": "loud"}, "combined: expected average, reference, weak, .* or strong 3384, not 'loud'"),
+        ("8580-residfp", {"combined": "reference"}, "combined: expected average, weak or strong, not 'reference'"),
         ("6581", {"dac_leak": 2}, "dac_leak: expected 0 to 1, not 2"),
         ("6581", {"voice_dc_v": math.nan}, "voice_dc_v: expected a number above 0, not nan"),
         ("6581", {"residfp": "yes"}, "residfp: expected True or False, not 'yes'"),
@@ -109,7 +110,12 @@ def test_digi_boost_holds_ext_in():
 @pytest.mark.parametrize("name", models.MODELS)
 @pytest.mark.parametrize("combined", ["average", "weak", "strong"])
 def test_a_profile_picks_the_set_of_combined_waveforms(name, combined):
-    expected = tables.combined_waveforms(tables.PULL_DOWNS[f"{name[:4]} {combined}"])
+    """Real chips have a circuit, residfp's its formula."""
+    key = f"{name[:4]} {combined}"
+    if name.endswith("residfp"):
+        expected = waveforms.by_pull_down(waveforms.PULL_DOWNS[key])
+    else:
+        expected = waveforms.by_circuit(waveforms.CIRCUITS[key])
     assert (models.load(name, combined=combined)[0].combined == expected).all()
 
 

@@ -75,45 +75,6 @@ def test_off_bits_of_a_dac_leak_their_share(leak):
     assert levels[-1] == pytest.approx(1)
 
 
-def scalar_pull_down(value, row):
-    """Output of a combined waveform for one value, bit by bit in double precision, with the margin of each decision."""
-    falloff = {"exp": lambda d, i: d**-i, "lin": lambda d, i: 1 / (1 + i * d), "quad": lambda d, i: 1 / (1 + i * i * d)}
-    bits = [float(value >> bit & 1) for bit in range(12)]
-    bits[11] *= row.top_bit
-    out, margin = 0, math.inf
-    for at in range(12):
-        weights = {
-            other: falloff[row.distance](row.distance_down if other < at else row.distance_up, abs(at - other))
-            for other in range(12)
-            if other != at
-        }
-        pull = sum((1 - bits[other]) * weight for other, weight in weights.items()) - row.pulse_strength
-        above = 1 - pull / sum(weights.values()) - row.threshold
-        if bits[at] > 0:
-            margin = min(margin, abs(above))
-            out |= int(above > 0) << at
-    return out, margin
-
-
-@pytest.mark.parametrize("name", tables.PULL_DOWNS)
-@pytest.mark.parametrize("row", tables.COMBINED_ROWS)
-def test_combined_waveform_equals_the_rule_bit_by_bit(name, row):
-    pull_down = tables.PULL_DOWNS[name][row]
-    table = tables.combined_waveform(pull_down)
-    for value in range(0, 4096, 13):
-        out, margin = scalar_pull_down(value, pull_down)
-        assert table[value] == out or margin < 1e-5  # single precision decides
-
-
-@pytest.mark.parametrize("name", tables.PULL_DOWNS)
-def test_combining_waveforms_only_clears_bits(name):
-    combined = tables.combined_waveforms(tables.PULL_DOWNS[name])
-    values = np.arange(4096)
-    assert not (combined & ~values).any()
-    assert not combined[:, 0].any()
-    assert (combined != values).any(axis=1).all()
-
-
 @pytest.mark.parametrize("chip", OPAMPS)
 def test_opamp_meets_its_points_and_never_rises(chip):
     points, _ = OPAMPS[chip]
