@@ -63,7 +63,7 @@ def build_parser() -> Parser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
 
     run = verbs.add_parser("run", help="play a program or a log aloud, or write it to files")
-    run.add_argument("source", metavar="SOURCE", help="listing, .prg, disk.d64:NAME, or register log .csv .dump")
+    run.add_argument("source", metavar="SOURCE", help="listing, .prg, disk.d64:NAME, .sid tune, or register log .csv .dump")
     run.add_argument(
         "-o",
         "--output",
@@ -136,7 +136,7 @@ def _source_options(parser: argparse.ArgumentParser) -> None:
         help="how long a log lasts, or a program at the most",
     )
     parser.add_argument(
-        "--song", type=number(int, 1, 256), default=1, metavar="N", help="song of a file that holds several"
+        "--song", type=number(int, 1, 256), metavar="N", help="song of a file that holds several"
     )
 
 
@@ -180,7 +180,13 @@ def _settings(options: argparse.Namespace) -> tuple[Config, Request]:
     chip = replace(settings.chip, model=model, mode=getattr(options, "mode", None) or settings.chip.mode)
     audio = replace(settings.audio, rate=getattr(options, "rate", None) or settings.audio.rate)
     machine = replace(settings.machine, video=video)
-    return replace(settings, chip=chip, audio=audio, machine=machine), Request(options.song, video, model)
+    return replace(settings, chip=chip, audio=audio, machine=machine), Request(
+        options.song,
+        video,
+        model,
+        frozenset(name for name in ("video", "model") if getattr(options, name) is None),
+        options.seconds is None,
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -190,6 +196,7 @@ def _run(options: argparse.Namespace) -> int:
     settings, request = _settings(options)
     paths = [outputs.check(o) for o in options.output]
     performance = sources.open_source(options.source, request)
+    settings = _with_model_of(performance, settings)
     if not paths:
         return _run_aloud(options, performance, settings)
     with patience(COMPILING):
@@ -203,7 +210,23 @@ def _run(options: argparse.Namespace) -> int:
         _note_cut(options, settings)
     if options.play:
         _play_written(result.writes, options, settings)
-    return PROGRAM_ERROR if result.error else DONE
+    return _end(performance, options)
+
+
+def _with_model_of(performance: Any, settings: Config) -> Config:
+    """Return the settings with the chip that a source was written for, where it has chosen one."""
+    from dataclasses import replace
+
+    model = getattr(performance, "model", None) or settings.chip.model
+    return replace(settings, chip=replace(settings.chip, model=model))
+
+
+def _end(performance: Any, options: argparse.Namespace) -> int:
+    """Return the exit status; BASIC has told its error itself, a tune has not."""
+    error = performance.error
+    if error and not error.startswith(("?", "BREAK")):
+        print(f"sidlearn: {options.source}: {error}", file=sys.stderr)
+    return PROGRAM_ERROR if error else DONE
 
 
 def _run_aloud(options: argparse.Namespace, performance: Any, settings: Config) -> int:
@@ -214,7 +237,7 @@ def _run_aloud(options: argparse.Namespace, performance: Any, settings: Config) 
         cut = play(performance, settings, options.seconds, printed=_printer(), started=waiting.cancel)
     if cut:
         _note_cut(options, settings)
-    return PROGRAM_ERROR if performance.error else DONE
+    return _end(performance, options)
 
 
 def _note_cut(options: argparse.Namespace, settings: Config) -> None:

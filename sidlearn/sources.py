@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 class Request:
     """What a user may ask of a source."""
 
-    song: int = 1
+    song: int | None = None
+    """From 1; None: the one that the file begins with."""
     video: str = clock.PAL.name
     model: str = "6581"
+    left_open: frozenset[str] = frozenset()
+    """Names of the settings above that a source may know better."""
+    until_silence: bool = True
+    """Whether a tune that does not end by itself ends when it has fallen silent."""
 
     @property
     def clock_hz(self) -> int:
@@ -165,6 +170,69 @@ class BasicPerformance:
         return [("program", f"{span}; {len(self.program) - 2} bytes")]
 
 
+class TunePerformance:
+    """A `.sid` tune at play: until its listed length, silence, or an end that it brings about itself."""
+
+    def __init__(self, path: Path, request: Request) -> None:
+        from sidlearn.c64 import player, silence, songlengths, tune
+
+        self.tune = tune.read(_content(path), str(path))
+        self.song = request.song or self.tune.start_song
+        if self.song > self.tune.songs:
+            raise SourceError(f"{path}: song {self.song}: expected 1 to {self.tune.songs}")
+        video = self.tune.video if "video" in request.left_open and self.tune.video else request.video
+        model = self.tune.model if "model" in request.left_open and self.tune.model else request.model
+        self.request = replace(request, video=video, model=model)
+        self.model = model
+        self.kind = f"{self.tune.magic} tune"
+        self.sids = len(self.tune.sid_addresses)
+        self.clock_hz = self.request.clock_hz
+        self.ended = False
+        self._silence_cycles = silence.SECONDS * self.clock_hz
+        self._listener = silence.Listener()
+        self._seconds = songlengths.seconds(path, self.tune.digest, self.song)
+        self._length = None if self._seconds is None else clock.seconds_to_cycles(self._seconds, self.clock_hz)
+        port = ReadbackPort(self.request)
+        self._player = player.open_tune(self.tune, self.song, clock.video(video), port, str(path))
+
+    @property
+    def cycle(self) -> int:
+        """How far it has come."""
+        return self._player.cycle
+
+    @property
+    def error(self) -> str | None:
+        """Why it has stopped by itself."""
+        return self._player.error
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Play on to `until_cycle` or the end."""
+        if self._length is not None and self.request.until_silence:
+            until_cycle = min(until_cycle, self._length)
+        parts = [np.empty(0, WRITE_DTYPE)]
+        while not self.ended and self.cycle < until_cycle:
+            parts.append(self._player.advance(min(until_cycle, self.cycle + self.clock_hz)))
+            self._listener.hear(parts[-1])
+            self._look_at_end()
+        return np.concatenate(parts)
+
+    def _look_at_end(self) -> None:
+        silent = self.cycle - self._listener.last_cycle >= self._silence_cycles
+        over = self._length is not None and self.cycle >= self._length
+        self.ended = self._player.ended or (self.request.until_silence and (over or (silent and not self._length)))
+
+    def printed(self) -> bytes:
+        """Return what a tune that is a BASIC program has printed."""
+        return self._player.printed()
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what its header tells."""
+        rows = [*self.tune.facts(), ("song", str(self.song))]
+        if self._seconds is not None:
+            rows.append(("listed length", f"{self._seconds:.3f} s"))
+        return rows
+
+
 class ReadbackPort(LogPort):
     """A log that answers PEEKs of OSC3, ENV3 and the paddles from a chip, which exists from the first such PEEK on."""
 
@@ -205,6 +273,7 @@ def _open_dump(path: Path, request: Request) -> Performance:
 
 
 SOURCES: dict[str, Callable[[Path, Request], Performance]] = {
+    ".sid": TunePerformance,
     ".bas": _open_listing,
     ".tok64": _open_listing,
     ".txt": _open_listing,
@@ -243,7 +312,7 @@ def open_source(path: str | Path, request: Request | None = None) -> Performance
     if suffix not in SOURCES:
         given = f"ends in {suffix!r}" if suffix else "has no suffix"
         raise SourceError(f"{path}: {given}, expected {one_of(SOURCES)}{nearest(suffix, SOURCES)}")
-    if request.song != 1:
+    if request.song not in (None, 1) and suffix != ".sid":
         raise SourceError(f"{path}: song {request.song}: this kind of file holds one song")
     return SOURCES[suffix](Path(path), request)
 
@@ -328,33 +397,41 @@ def release_cycles(writes: RegisterWrites, model: str, limit: int) -> int:
 
 def load(
     path: str | Path,
-    song: int = 1,
+    song: int | None = None,
     seconds: float | None = None,
-    video: str = clock.PAL.name,
-    model: str = "6581",
+    video: str | None = None,
+    model: str | None = None,
 ) -> RegisterWrites:
     """Return the register writes of any source.
 
     Parameters
     ----------
     path : str or Path
-        ``.bas .tok64 .txt`` listings, ``.prg .p00``, ``disk.d64:NAME``, register logs ``.csv .dump``.
-    song : int
-        Counted from 1, for files that hold several.
+        ``.bas .tok64 .txt`` listings, ``.prg .p00``, ``disk.d64:NAME``, ``.sid`` tunes, register logs ``.csv .dump``.
+    song : int, optional
+        Counted from 1, for files that hold several; without it the one that the file begins with.
     seconds : float, optional
         The length of a log; the most of a program's own time.
-    video : str
-        ``pal`` or ``ntsc``: the clock.
-    model : str
-        The chip that answers the PEEKs of a program.
+    video : str, optional
+        ``pal`` or ``ntsc``: the clock; without it what a tune was written for, else ``pal``.
+    model : str, optional
+        The chip that answers the PEEKs of a program; without it what a tune was written for, else ``6581``.
 
     Raises
     ------
     SourceError, ListingError, WritesError
         If the file cannot be used.
     """
-    request = Request(song, video, model)
+    left_open = frozenset(name for name, value in (("video", video), ("model", model)) if value is None)
+    request = Request(song, video or clock.PAL.name, model or "6581", left_open, seconds is None)
     return perform(open_source(path, request), request, seconds).writes
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
 
 
 def _text(path: Path) -> str:

@@ -9,6 +9,9 @@ of the first calls: measured on sidplayfp 2.4.0.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from typing import Protocol
+
 import numpy as np
 
 from sidlearn import clock, registers
@@ -25,6 +28,8 @@ from sidlearn.writes import WRITE_DTYPE, LogPort, SidPort
 PLAIN_PORT, NO_BASIC, NO_KERNAL, ALL_RAM = 0x37, 0x36, 0x35, 0x34
 RASTER_BEFORE_LINE_0 = 61
 """Cycles from the start to the first picture: measured on sidplayfp 2.4.0."""
+REGISTERS = 780
+"""Where BASIC's SYS takes A, X and Y from."""
 INIT_SECONDS = 60
 """How long the init of a tune that is to be called may take: a guess, far above any that is known."""
 CIA_STARTED = START | 0x10
@@ -87,6 +92,90 @@ def driver_page(tune: Tune) -> int:
     raise SourceError(f"{tune.title or 'tune'}: it leaves no page of memory free to call it from")
 
 
+class Player(Protocol):
+    """A tune at play, whatever it is made of."""
+
+    error: str | None
+
+    @property
+    def cycle(self) -> int:
+        """How far it has come."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it goes no further."""
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Play on to `until_cycle`; return the new writes before it."""
+
+    def printed(self) -> bytes:
+        """Return what it has printed since the last call, in PETSCII."""
+
+
+def open_tune(tune: Tune, song: int, video: clock.Video, port: LogPort, name: str) -> Player:
+    """Return the player that a tune needs.
+
+    Raises
+    ------
+    SourceError
+        If the tune has no player of its own, or leaves no room to call it from.
+    """
+    if tune.player_only:
+        raise SourceError(f"{name}: holds a Compute! Sidplayer song alone, expected a tune with its player")
+    try:
+        if tune.basic:
+            return BasicTunePlayer(tune, song, video, port)
+        return TunePlayer(tune, song, video, port)
+    except SourceError as error:
+        raise SourceError(f"{name}: {error}") from None
+
+
+class BasicTunePlayer:
+    """A tune that is a BASIC program: song - 1 stands in 780 to 782 when it is run."""
+
+    def __init__(self, tune: Tune, song: int, video: clock.Video, port: LogPort) -> None:
+        from sidlearn.basic.interpreter import Interpreter
+
+        program = tune.load_address.to_bytes(2, "little") + tune.data
+        self._port = port
+        self._interpreter = Interpreter(program, port, video.name, sid=port)
+        self._interpreter.ram[REGISTERS : REGISTERS + 3] = bytes((song - 1,)) * 3
+        self._taken = self._shown = 0
+
+    @property
+    def cycle(self) -> int:
+        """Where its clock stands."""
+        return self._interpreter.now
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program has come to its end."""
+        return self._interpreter.ended
+
+    @property
+    def error(self) -> str | None:
+        """BASIC's own message."""
+        return self._interpreter.error
+
+    def advance(self, until_cycle: int) -> np.ndarray:
+        """Run to `until_cycle`; a statement is never cut, so writes past it wait for the next call."""
+        self._interpreter.run(until_cycle)
+        port = self._port
+        end = bisect_left(port.cycles, until_cycle, self._taken)
+        part = slice(self._taken, end)
+        self._taken = end
+        events = np.empty(end - part.start, WRITE_DTYPE)
+        for name, values in (("cycle", port.cycles), ("register", port.registers), ("value", port.values)):
+            events[name] = values[part]
+        return events
+
+    def printed(self) -> bytes:
+        """Return what it has sent to the screen since the last call."""
+        part = bytes(self._interpreter.screen.output[self._shown :])
+        self._shown += len(part)
+        return part
+
+
 class TunePlayer:
     """A tune in its machine.
 
@@ -136,6 +225,15 @@ class TunePlayer:
     def cycle(self) -> int:
         """How far it has come."""
         return int(self._machine.cpu[0].cycle)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has stopped by itself."""
+        return self.error is not None
+
+    def printed(self) -> bytes:
+        """Return nothing: what machine code puts on the screen is not looked at."""
+        return b""
 
     @property
     def exact(self) -> bool:

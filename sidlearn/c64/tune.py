@@ -112,9 +112,10 @@ class Tune:
             ("clock", _CLOCK_TEXTS[self.clock_bits]),
             ("model", ", ".join(_MODEL_TEXTS[bits] for bits in self.model_bits)),
             ("memory", f"${self.load_address:04X} to ${self.end_address:04X}"),
-            ("init", f"${self.init_address:04X}"),
-            ("play", f"${self.play_address:04X}" if self.play_address else "by its own interrupt"),
         ]
+        if not self.basic:
+            play = f"${self.play_address:04X}" if self.play_address else "by its own interrupt"
+            rows += [("init", f"${self.init_address:04X}"), ("play", play)]
         if len(self.sid_addresses) > 1:
             rows.append(("SIDs at", ", ".join(f"${address:04X}" for address in self.sid_addresses)))
         return rows
