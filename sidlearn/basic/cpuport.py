@@ -82,7 +82,8 @@ class MachineCall:
         self._base = machine.cycles
         self._stop: CpuStop | None = None
         ram = machine.ram
-        self._registers = _registers(ram, machine.frames.free - 2)
+        a, x, y, p = ram[REGISTERS : REGISTERS + 4]
+        self._registers = registers_of(a, x, y, p, machine.frames.free - 2)
 
     def run(self) -> bool:
         """Run until it returns or the machine's clock passes `check_at`. Returns whether it has returned."""
@@ -91,9 +92,9 @@ class MachineCall:
             machine.cycles += ROUTINES[self.address](machine, registers)
             self._finish()
             return True
+        if machine.cpu is None:
+            machine.cpu = new_cpu()
         cpu = machine.cpu
-        if cpu is None:
-            cpu = machine.cpu = _cpu()
         cpu.max_cycles = machine.check_at - self._base
         ports = self._poke, self._peek
         if self._stop is None:
@@ -105,7 +106,7 @@ class MachineCall:
             cycles = ROUTINES[stop.address](machine, registers)
             stop = cpu.leave(ram, registers, *ports, stop.cycles + cycles)
         machine.cycles = self._base + stop.cycles
-        machine.forget()
+        machine.memory_changed()
         if stop.reason == "trap":
             raise SidlearnError(
                 f"SYS {self.address}: needs the ROM at {stop.address} (${stop.address:04X}), expected code in RAM alone"
@@ -129,17 +130,18 @@ class MachineCall:
         return self.machine.memory.peek(address, self._base + cycles)
 
 
-def _cpu() -> CpuPort:
+def new_cpu() -> CpuPort:
+    """Return a 6510."""
     from sidlearn.cpu.port import MachineCode
 
     return MachineCode()  # type: ignore[return-value]
 
 
-def _registers(ram: bytearray, stack_pointer: int) -> CpuRegisters:
+def registers_of(a: int, x: int, y: int, p: int, sp: int) -> CpuRegisters:
+    """Return registers for a call."""
     from sidlearn.cpu.port import Registers
 
-    a, x, y, p = ram[REGISTERS : REGISTERS + 4]
-    return Registers(a, x, y, p, stack_pointer)
+    return Registers(a, x, y, p, sp)
 
 
 def _clear_screen(machine: Interpreter, registers: CpuRegisters) -> int:

@@ -12,8 +12,10 @@ from sidlearn.basic.cpuport import CpuPort, MachineCall
 from sidlearn.basic.expressions import FRACTION, LENGTH_FAC, Expressions, made_integer
 from sidlearn.basic.frames import Frames
 from sidlearn.basic.inputs import DataSource, FileSource, KeySource, LineSource, Redo
+from sidlearn.basic.interrupt import TimerInterrupt
 from sidlearn.basic.memory import (
     ARYTAB,
+    CINV,
     CURLIN,
     DATPTR,
     FRETOP,
@@ -21,6 +23,7 @@ from sidlearn.basic.memory import (
     MEMSIZ,
     NDX,
     OLDTXT,
+    PNTR,
     RNDX,
     STREND,
     TEXT_START,
@@ -41,12 +44,12 @@ from sidlearn.basic.messages import (
     UNDEFD_STATEMENT,
     BasicError,
 )  # fmt: skip
-from sidlearn.basic.printing import Printer
+from sidlearn.basic.printing import Printer, keywords_of
 from sidlearn.basic.screen import Screen
-from sidlearn.basic.statements import Statement, compile_statement
+from sidlearn.basic.statements import NOT_DISPATCHED, Statement, compile_statement
 from sidlearn.basic.strings import Strings
 from sidlearn.basic.text import JMP, JSR, RTS, Text, crossings
-from sidlearn.basic.timing import LOG_CYCLES, wall_clock
+from sidlearn.basic.timing import LOG_CYCLES, WallClock, wall_clock
 from sidlearn.basic.tistring import set_time
 from sidlearn.basic.variables import Variables
 from sidlearn.writes import LogPort, SidPort
@@ -57,6 +60,7 @@ TRACE_DTYPE = np.dtype([("cycle", "i8"), ("line", "u2")])
 _NEVER = 1 << 62
 _CLALL = JSR + 5 + 38  # the KERNAL's closing of all files: estimate from its few stores
 PROMPT_CYCLES = 3_821  # from READY until BASIC waits for a line again: measured on the original code
+KEYBOARD_BUFFER = 10
 _UNDEFINED_USR = 0xB248  # ILLEGAL QUANTITY: where USR points before it is set
 
 
@@ -94,8 +98,8 @@ class Interpreter:
     ----------
     error : str or None
         ``?SYNTAX  ERROR IN 20`` or ``BREAK IN 20`` once the program has ended so.
-    ended, waiting : bool
-        Whether the program has ended; whether it did because it waits for a key or a line that never comes.
+    waiting : bool
+        Whether the program has ended because it waits for a key or a line that never comes.
     screen : Screen
         What it has printed.
     """
@@ -112,6 +116,9 @@ class Interpreter:
         cpu: CpuPort | None = None,
     ):
         self.wall = wall_clock(video)
+        self._interrupt = TimerInterrupt(self, self.wall) if isinstance(self.wall, WallClock) else None
+        if isinstance(self.wall, WallClock) and self._interrupt is not None:
+            self.wall.interrupt = self._interrupt
         self.memory = Memory(port if port is not None else LogPort(), sid if sid is not None else LogPort(), self.wall)
         self.ram = self.memory.ram
         self.strings = Strings(self.memory)
@@ -127,7 +134,7 @@ class Interpreter:
         self.line = 0
         self.fac: f40.Fac = f40.ONE
         self.error: str | None = None
-        self.ended = False
+        self._ended = False
         self.waiting = False
         self.statement_position = 0
         self.check_at = _NEVER
@@ -158,6 +165,7 @@ class Interpreter:
         self.clear()
         self.cycles = 0
         self.position = TEXT_START - 1
+        self._fill_keyboard_buffer()
 
     def _relink(self) -> int:
         """Set the links of all lines (LNKPRG). Returns the address behind the program."""
@@ -175,23 +183,33 @@ class Interpreter:
         Returns
         -------
         running : bool
-            False when the program has ended, stopped with an error, or waits for what never comes.
+            False when the program has ended, stopped with an error, or waits for what never comes, and has left no
+            machine code on the interrupt. Such code plays on from the next call.
         """
         self._limit = limit = _NEVER if until_cycle is None else until_cycle
         wall = self.wall
+        if self._ended:
+            while wall.hooked and until_cycle is not None and wall.cycle(self.cycles) < limit:
+                self.cycles = wall.pure(limit, self.cycles)
+            return not self.ended
         try:
-            while not self.ended and wall.cycle(self.cycles) < limit:
+            while wall.cycle(self.cycles) < limit:
                 self.check_at = _NEVER if until_cycle is None else wall.pure(limit, self.cycles)
                 self._run()
         except Ended:
-            self.ended = True
+            self._ended = True
         except Waiting:
-            self.waiting = self.ended = True
+            self.waiting = self._ended = True
         except BasicError as error:
             self._fail(error.code)
         except f40.FloatError as error:
             self._fail(error.code)
         return not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program has come to its end, and nothing of it plays on."""
+        return self._ended and not self.wall.hooked
 
     def _run(self) -> None:
         """Run statements until the clock passes `check_at`."""
@@ -210,7 +228,7 @@ class Interpreter:
                 self.cycles += statement.before
                 if statement.line >= 0:
                     self.line = statement.line
-                if trace is not None:
+                if trace is not None and statement.line != NOT_DISPATCHED:
                     trace.append((self.wall.cycle(self.cycles) - LOG_CYCLES, self.line))
                 self.statement_position = position
                 if frames.free < statement.need:
@@ -233,7 +251,7 @@ class Interpreter:
         return None if self._trace is None else np.array(self._trace, TRACE_DTYPE)
 
     def _fail(self, code: int) -> None:
-        self.ended = True
+        self._ended = True
         self.error = self.printer.error(code, self.line)
         self.cycles += PROMPT_CYCLES
 
@@ -249,6 +267,8 @@ class Interpreter:
                 self.line = memory.word(CURLIN)
         elif TEXT_START - 1 <= address < memory.word(VARTAB):
             self.forget()
+        elif address in (CINV, CINV + 1):
+            self._look_at_vector()
         elif address < memory.word(STREND):
             self.variables.forget()
 
@@ -257,6 +277,14 @@ class Interpreter:
         self._statements.clear()
         self._formulas.clear()
         self.variables.forget()
+
+    def memory_changed(self) -> None:
+        """Machine code may have written anywhere."""
+        self.forget()
+        self._look_at_vector()
+
+    def _look_at_vector(self) -> None:
+        self.wall.hooked = self._interrupt is not None and self._interrupt.hooked
 
     def _show_page0(self) -> None:
         """A program looks at page 0: put there what is kept elsewhere."""
@@ -498,11 +526,18 @@ class Interpreter:
         """Take a key from the keyboard buffer; 0 for none."""
         ram = self.ram
         if not ram[NDX]:
-            return self.keys.pop(0) if self.keys else 0
+            return 0
         key = ram[KEYD]
         ram[KEYD : KEYD + 9] = ram[KEYD + 1 : KEYD + 10]
         ram[NDX] -= 1
+        self._fill_keyboard_buffer()
         return key
+
+    def _fill_keyboard_buffer(self) -> None:
+        ram = self.ram
+        while self.keys and ram[NDX] < KEYBOARD_BUFFER:
+            ram[KEYD + ram[NDX]] = self.keys.pop(0)
+            ram[NDX] += 1
 
     def read_line(self) -> bytes:
         """Read a line for INPUT."""
@@ -511,7 +546,7 @@ class Interpreter:
         line = self.lines.readline() if self.lines else ""
         if not line:
             raise Waiting
-        self.screen.put(13)
+        self.ram[PNTR] = 0  # the screen editor has gone to the next line
         return to_bytes(read(line.rstrip("\r\n").lower()))[:80]
 
     # files and listing
@@ -538,6 +573,14 @@ class Interpreter:
 
     def list(self, first: int, last: int) -> int:
         """LIST, which ends the program."""
-        raise Ended
+        ram = self.ram
+        at = self.memory.word(TXTTAB)
+        while ram[at + 1]:
+            number = ram[at + 2] | ram[at + 3] << 8
+            if first <= number <= last:
+                self.printer.end_line()
+                self.printer.text(f"{number} ".encode() + keywords_of(ram, at + 4))
+            at = ram[at] | ram[at + 1] << 8
+        return self.end(self.position)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidlearn import registers
+from sidlearn.basic.timing import INTERRUPT_CONTROL, TIMER_HIGH, TIMER_LOW
 
 if TYPE_CHECKING:
     from sidlearn.basic.timing import PureClock
@@ -41,6 +42,7 @@ TBLX = 0xD6  # row of the cursor (214)
 LOFBUF = 0x00FF  # STR$ and TI$ are built from here on
 BUFFER = 0x0200  # INPUT reads its line to here
 KEYD = 0x0277  # keyboard buffer (631)
+CINV = 0x0314  # vector of the timer interrupt (788)
 USRADD = 0x0311  # address of USR (785)
 TEXT_START = 0x0801
 RAM_TOP = 0xA000
@@ -124,6 +126,8 @@ class Memory:
 
     def peek(self, address: int, cycles: int) -> int:
         """Read as PEEK does; `cycles` is the pure CPU time at the end of the bus access."""
+        if self.wall.hooked:
+            self.wall.cycle(cycles)  # machine code on the interrupt may have written there
         if address < 0x100:
             if JIFFIES <= address < JIFFIES + 3:
                 return self.jiffies(cycles) >> 8 * (JIFFIES + 2 - address) & 255
@@ -138,42 +142,41 @@ class Memory:
             return self.ram[address] if not bank & 2 else _ROM_BYTES.get(address, 0)
         if not bank & 3:
             return self.ram[address]
-        return self._peek_chip(address, cycles) if bank & 4 else 0
+        return self.peek_at(address, self.wall.cycle(cycles)) if bank & 4 else 0
 
-    def _peek_chip(self, address: int, cycles: int) -> int:
+    def peek_at(self, address: int, when: int) -> int:
+        """Read a chip at log cycle `when`."""
         if address < 0xD400:
-            return self._peek_vic(address & 63, cycles)
+            return self._peek_vic(address & 63, when)
         if address < 0xD800:
             register = address & 31
             if 25 <= register < registers.COUNT:
-                return self.reader.peek(self.wall.cycle(cycles), register) & 255
+                return self.reader.peek(when, register) & 255
             return 0
         if address < 0xDC00:
             return self.color[address & 0x3FF] | 0xF0
         if address < 0xDD00:
-            return self._peek_cia1(address & 15, cycles)
+            return self._peek_cia1(address & 15, when)
         if address < 0xDE00:
             return self.cia2[address & 15]
         return 0
 
-    def _peek_vic(self, register: int, cycles: int) -> int:
+    def _peek_vic(self, register: int, when: int) -> int:
         if register == D012:
-            return self.wall.raster(cycles) & 255
+            return self.wall.raster(when) & 255
         if register == D011:
-            return self.vic[D011] & 0x7F | self.wall.raster(cycles) >> 1 & 0x80
+            return self.vic[D011] & 0x7F | self.wall.raster(when) >> 1 & 0x80
         return self.vic[register] | _VIC_UNUSED.get(register, 0) if register < 0x2F else 0xFF
 
-    def _peek_cia1(self, register: int, cycles: int) -> int:
-        if register in (4, 5):
-            return self.wall.timer(cycles) >> 8 * (register - 4) & 255
-        if register == 13:
-            return 0
-        return self.cia1[register]
+    def _peek_cia1(self, register: int, when: int) -> int:
+        if register in (TIMER_LOW, TIMER_HIGH):
+            return self.wall.timer(when) >> 8 * (register - TIMER_LOW) & 255
+        return 0 if register == INTERRUPT_CONTROL else self.cia1[register]
 
     def poke(self, address: int, value: int, cycles: int) -> None:
         """Write as POKE does; `cycles` is the pure CPU time at the end of the bus access."""
         if 0xD000 <= address < 0xE000 and self.ram[1] & 3 and self.ram[1] & 4:
-            self._poke_chip(address, value, cycles)
+            self.poke_at(address, value, self.wall.cycle(cycles))
             return
         if JIFFIES <= address < JIFFIES + 3:
             shift = 8 * (JIFFIES + 2 - address)
@@ -190,24 +193,24 @@ class Memory:
         """Set TI."""
         self.wall.set_jiffies(value, cycles)
 
-    @staticmethod
-    def changes_by_itself(address: int) -> bool:
+    def changes_by_itself(self, address: int) -> bool:
         """Whether WAIT may ever see another value there than the first time."""
-        return 0xD000 <= address < 0xE000 or JIFFIES <= address < JIFFIES + 3
+        return self.wall.hooked or 0xD000 <= address < 0xE000 or JIFFIES <= address < JIFFIES + 3
 
-    def _poke_chip(self, address: int, value: int, cycles: int) -> None:
+    def poke_at(self, address: int, value: int, when: int) -> None:
+        """Write to a chip at log cycle `when`."""
         if SID_PAGES.start <= address < SID_PAGES.stop:
             register = address & 31
             if register < registers.WRITABLE:
-                self.port.poke(self.wall.cycle(cycles), register, value)
+                self.port.poke(when, register, value)
         elif address < 0xD400:
             self.vic[address & 63] = value
             if address & 63 == D011:
-                self.wall.set_screen(value, cycles)
+                self.wall.set_screen(value)
         elif address < 0xDC00:
             self.color[address & 0x3FF] = value & 15
         elif address < 0xDD00:
             self.cia1[address & 15] = value
-            self.wall.set_timer(address & 15, value, cycles)
+            self.wall.set_timer(address & 15, value, when)
         elif address < 0xDE00:
             self.cia2[address & 15] = value

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import CLOSE, COMMA, LENGTH_FAC, Closure, Node
+from sidlearn.basic.expressions import CLOSE, COMMA, LENGTH_FAC, QUOTE, Closure, Node
 from sidlearn.basic.functions import PLOT
 from sidlearn.basic.messages import TEXTS, error_line
 from sidlearn.basic.screen import CURSOR_RIGHT, RETURN
 from sidlearn.basic.strings import PUTNEW
 from sidlearn.basic.text import JMP, JSR, RTS, crossings
-from sidlearn.basic.tokens import TOKEN
+from sidlearn.basic.tokens import KEYWORDS, TOKEN
 
 if TYPE_CHECKING:
     from sidlearn.basic.interpreter import Interpreter
@@ -115,6 +115,20 @@ def _compile_tab(c: Statements, tab: bool) -> Closure:
         spaces(count, tab)
 
     return move
+
+
+def keywords_of(ram: bytearray, position: int) -> bytes:
+    """Return the text of a line as LIST prints it: tokens outside quotes as keywords."""
+    text = bytearray()
+    quoted = False
+    while char := ram[position]:
+        quoted ^= char == QUOTE
+        if 0x80 <= char < 0x80 + len(KEYWORDS) and not quoted:
+            text += KEYWORDS[char - 0x80].upper().encode()
+        else:
+            text.append(char)
+        position += 1
+    return bytes(text)
 
 
 class Printer:

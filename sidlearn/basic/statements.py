@@ -47,6 +47,8 @@ _TO_CURRENT = 43 + 18 + 2 + 5
 AFTER_COLON = _TO_CURRENT + 4 + 2 + 4 + 5
 AFTER_LINE = _TO_CURRENT + 2 + 2 + 5 + 2 + 3 + 2 + 5 + 3 + 2 + 5 + 3 + 2 + 3 + 3 + 3 + 5
 
+NOT_DISPATCHED = -2
+
 Body = Callable[[], int]
 """Runs a statement; gives the address of the character it stopped at."""
 
@@ -59,7 +61,7 @@ class Statement:
     before : int
         Cycles from NEWSTT to the dispatch.
     line : int
-        The number of the line that begins here, or -1.
+        The number of the line that begins here; -1 if none does, `NOT_DISPATCHED` if nothing is left to dispatch.
     body : Body
         Runs it.
     need : int
@@ -925,10 +927,10 @@ def compile_statement(machine: Interpreter, position: int) -> Statement:
     if char == COLON:
         before, line, start = AFTER_COLON, -1, position
     elif char:
-        return Statement(_TO_CURRENT + 4 + 2 + 2 + JMP, -1, machine.failing_body(SYNTAX))
+        return Statement(_TO_CURRENT + 4 + 2 + 2 + JMP, NOT_DISPATCHED, machine.failing_body(SYNTAX))
     elif not ram[position + 2]:
         before = _TO_CURRENT + 2 + 2 + 5 + 2 + 2 + JMP + 4 + 3 + JMP
-        return Statement(before, -1, lambda: machine.end(position))
+        return Statement(before, NOT_DISPATCHED, lambda: machine.end(position))
     else:
         before = AFTER_LINE + crossings(position, 2, 4) + (0 if (position & 255) + 4 < 256 else 4)
         line = ram[position + 3] | ram[position + 4] << 8

@@ -16,7 +16,8 @@ LOG_CYCLES = 4
 dispatch of the first statement."""
 
 IRQ_CYCLES = 219  # entry, jiffy handler without a key, and return: measured on the original code
-SHORTEST_PERIOD = IRQ_CYCLES + 8  # a shorter timer period leaves the program an instruction between two interrupts
+INSTRUCTION_CYCLES = 6  # what the program gets at least between two interrupts: guess, one instruction
+SHORTEST_PERIOD = 64  # of the timer here: shorter ones only keep the interrupt pending, as this does
 BADLINE_HUNDREDTHS = 4285  # of a cycle that one badline takes on average: measured on the original code
 FIRST_LINE, LAST_LINE = 0x30, 0xF7  # where badlines can be
 BA_CYCLE = 11  # cycles into a line when the CPU is told to wait
@@ -33,9 +34,14 @@ class PureClock:
     """The clock of a machine without badlines and interrupts: wall cycles are pure cycles.
 
     TI counts on as on a PAL machine, so that programs that wait for it go on.
+
+    Methods that take `cycles` are asked with pure cycles that rise, those that take `when` with a log cycle that
+    `cycle` has given.
     """
 
     video = clock.PAL
+    hooked = False
+    """Whether machine code of the program hangs on the interrupt."""
 
     def __init__(self) -> None:
         self._jiffies = 0
@@ -49,13 +55,13 @@ class PureClock:
         """Return a pure cycle after `cycles` before which the log does not pass `wall`."""
         return max(wall - LOG_CYCLES, cycles + 1)
 
-    def raster(self, cycles: int) -> int:
-        """Return the raster line at pure cycle `cycles`."""
-        return (cycles // self.video.line_cycles + START_LINE) % self.video.lines
+    def raster(self, when: int) -> int:
+        """Return the raster line."""
+        return ((when - LOG_CYCLES) // self.video.line_cycles + START_LINE) % self.video.lines
 
-    def timer(self, cycles: int) -> int:
+    def timer(self, when: int) -> int:
         """Return CIA 1 timer A."""
-        return self.video.jiffy_cycles - 1 - cycles % self.video.jiffy_cycles
+        return self.video.jiffy_cycles - 1 - (when - LOG_CYCLES) % self.video.jiffy_cycles
 
     def jiffies(self, cycles: int) -> int:
         """Return TI."""
@@ -65,18 +71,17 @@ class PureClock:
         """Set TI."""
         self._jiffies, self._from = value, cycles // self.video.jiffy_cycles
 
-    def set_screen(self, value: int, cycles: int) -> None:
-        """The program has written VIC register 17: without a picture there are no badlines."""
+    def set_screen(self, value: int) -> None:
+        """VIC register 17 has been written: without a picture there are no badlines."""
 
-    def set_timer(self, register: int, value: int, cycles: int) -> None:
-        """The program has written a register of CIA 1."""
+    def set_timer(self, register: int, value: int, when: int) -> None:
+        """A register of CIA 1 has been written."""
 
 
 class WallClock(PureClock):
     """The clock of a PAL or NTSC machine.
 
-    Between two events (a badline, an interrupt) wall time passes as pure time does; `cycle` goes from event to event,
-    so it has to be asked with rising cycles.
+    Between two events (a badline, an interrupt) wall time passes as pure time does; `cycle` goes from event to event.
 
     Parameters
     ----------
@@ -85,14 +90,13 @@ class WallClock(PureClock):
     Attributes
     ----------
     interrupt : callable
-        What happens at every timer interrupt: takes the wall cycle, gives the cycles that the handler takes and whether
-        TI counts.
+        Called at every timer interrupt; gives the cycles that the handler takes and whether TI counts.
     """
 
     def __init__(self, video: clock.Video):
         super().__init__()
         self.video = video
-        self.interrupt: Callable[[int], tuple[int, bool]] = lambda wall: (IRQ_CYCLES, True)
+        self.interrupt: Callable[[], tuple[int, bool]] = lambda: (IRQ_CYCLES, True)
         self._pure = 0
         self._wall = 0
         self._stolen = 0  # hundredths of a cycle left over from the last badline
@@ -104,8 +108,9 @@ class WallClock(PureClock):
         self._running = True
         self._enabled = True
         self._pending = False
+        self._free_at = 0  # pure cycle from which the next interrupt can be taken
         self._phase = START_LINE * video.line_cycles  # of the raster at wall cycle 0
-        self._badline = self._next_badline()
+        self._badline = self._badline_after(0)
         self._next = min(self._badline, self._underflow)
 
     def cycle(self, cycles: int) -> int:
@@ -116,13 +121,22 @@ class WallClock(PureClock):
     def pure(self, wall: int, cycles: int) -> int:
         return cycles + max(1, int(0.85 * (wall - self.cycle(cycles))))
 
-    def raster(self, cycles: int) -> int:
-        return (self.cycle(cycles) - LOG_CYCLES + self._phase) // self.video.line_cycles % self.video.lines
+    def inside(self, cycles: int) -> int:
+        """Return the log cycle `cycles` after the beginning of the interrupt that is being handled."""
+        wall, badline, stolen = self._wall, self._badline, self._stolen
+        while wall + cycles > badline:
+            cycles -= badline - wall
+            stolen += BADLINE_HUNDREDTHS
+            wall = badline + stolen // 100
+            stolen %= 100
+            badline = self._badline_after(wall)
+        return wall + cycles + LOG_CYCLES
 
-    def timer(self, cycles: int) -> int:
-        if not self._running:
-            return self._left
-        return max(0, self._underflow - (self.cycle(cycles) - LOG_CYCLES))
+    def raster(self, when: int) -> int:
+        return (when - LOG_CYCLES + self._phase) // self.video.line_cycles % self.video.lines
+
+    def timer(self, when: int) -> int:
+        return max(0, self._underflow - (when - LOG_CYCLES)) if self._running else self._left
 
     def jiffies(self, cycles: int) -> int:
         self.cycle(cycles)
@@ -132,14 +146,13 @@ class WallClock(PureClock):
         self.cycle(cycles)
         self._jiffies = value
 
-    def set_screen(self, value: int, cycles: int) -> None:
-        self.cycle(cycles)
+    def set_screen(self, value: int) -> None:
         self._shown, self._scroll = bool(value & PICTURE_ON), value & SCROLL
-        self._badline = self._next_badline()
+        self._badline = self._badline_after(self._wall)
         self._next = min(self._badline, self._underflow)
 
-    def set_timer(self, register: int, value: int, cycles: int) -> None:
-        now = self.cycle(cycles) - LOG_CYCLES
+    def set_timer(self, register: int, value: int, when: int) -> None:
+        now = when - LOG_CYCLES
         if register == TIMER_LOW:
             self._latch = self._latch & 0xFF00 | value
         elif register == TIMER_HIGH:
@@ -149,8 +162,6 @@ class WallClock(PureClock):
         elif register == INTERRUPT_CONTROL:
             if value & TIMER_A:
                 self._enabled = bool(value & SET_MASK)
-            if self._enabled and self._pending:
-                self._take_interrupt()
         elif register == TIMER_CONTROL:
             if self._running:
                 self._left = max(0, self._underflow - now)
@@ -158,38 +169,44 @@ class WallClock(PureClock):
                 self._left = self._latch
             self._running = bool(value & TIMER_ON)
             self._underflow = now + self._left if self._running else _NEVER
-        self._next = min(self._badline, self._underflow)
+        held = self._enabled and self._pending  # an underflow that came while the interrupt was off
+        self._next = self._wall if held else min(self._badline, self._underflow)
 
     def _advance(self, cycles: int) -> None:
         """Take all events up to pure cycle `cycles`."""
         while self._wall + cycles - self._pure > self._next:
             self._pure += self._next - self._wall
             self._wall = self._next
-            if self._next == self._badline:
+            if self._wall >= self._badline:
                 self._stolen += BADLINE_HUNDREDTHS
                 self._wall += self._stolen // 100
                 self._stolen %= 100
-                self._badline = self._next_badline()
-            else:
+                self._badline = self._badline_after(self._wall)
+            elif self._wall >= self._underflow:
                 self._underflow += max(self._latch + 1, SHORTEST_PERIOD)
                 self._pending = True
-                if self._enabled:
+            self._next = min(self._badline, self._underflow)
+            if self._pending and self._enabled:
+                if self._pure < self._free_at:
+                    self._next = min(self._next, self._wall + self._free_at - self._pure)
+                else:
                     self._take_interrupt()
-            self._next = max(self._wall, min(self._badline, self._underflow))
+            self._next = max(self._wall, self._next)
 
     def _take_interrupt(self) -> None:
         """The CPU leaves the program for the handler, which runs on the same clock as the program."""
         self._pending = False
-        cycles, counts = self.interrupt(self._wall)
-        self._pure -= cycles
+        self._free_at = self._pure + INSTRUCTION_CYCLES
+        taken, counts = self.interrupt()
+        self._pure -= taken
         self._jiffies += counts
 
-    def _next_badline(self) -> int:
+    def _badline_after(self, wall: int) -> int:
         """Return the wall cycle at which the next badline stops the CPU."""
         if not self._shown:
             return _NEVER
         line_cycles, lines = self.video.line_cycles, self.video.lines
-        frame, position = divmod(self._wall + self._phase, line_cycles * lines)
+        frame, position = divmod(wall + self._phase, line_cycles * lines)
         line = max((position - BA_CYCLE) // line_cycles + 1, FIRST_LINE)
         line += (self._scroll - line) & SCROLL
         if line > LAST_LINE:
