@@ -729,7 +729,16 @@ def plan_leap(voices, chip, model, limit):
 @kernel
 def is_hard(voice, model):
     """Whether each output may change what comes: noise writes back, or the top bit is high and may be pulled down."""
-    return voice.waveform > WAVE_NOISE or (pulls_top_bit(voice, model) and voice.accumulator >= 0x800000)
+    if voice.waveform > WAVE_NOISE and not is_noise_dead(voice, model):
+        return True
+    return pulls_top_bit(voice, model) and voice.accumulator >= 0x800000
+
+
+@kernel
+def is_noise_dead(voice, model):
+    """Whether noise beside other waveforms has emptied its register: outside TEST it stays so, and the output at 0."""
+    output = voice.output | voice.osc3 | pull_down(voice, model, 0)
+    return output | voice.noise | voice.noise_register | voice.noise_pipeline | voice.noise_test | voice.test == 0
 
 
 @kernel
@@ -929,9 +938,15 @@ def count_rate(voice, to_match, cycles):
 
 
 @kernel
+def is_flat(voice):
+    """Whether the output holds its value through a leap: it floats, or its noise is dead."""
+    return voice.waveform == 0 or voice.waveform > WAVE_NOISE
+
+
+@kernel
 def make_wave(voice, source, model, wave):
     """Fill `wave` with a voice's outputs to come, ahead of the accumulators; noise alone stands there already."""
-    if voice.waveform == 0:
+    if is_flat(voice):
         fill(wave, voice.output)
     elif voice.waveform != WAVE_NOISE:
         fill_triangle_sawtooth(
@@ -943,7 +958,7 @@ def make_wave(voice, source, model, wave):
 @kernel
 def make_osc3(voice, source, model, wave):
     """The same for OSC3, where the 8580's triangle and sawtooth come one cycle late."""
-    if voice.waveform == 0:
+    if is_flat(voice):
         fill(wave, voice.osc3)
     elif not model.is_8580:
         make_wave(voice, source, model, wave)
@@ -990,12 +1005,13 @@ def combine_wave(voice, model, wave):
 @kernel
 def add_voice(voice, model, wave, sums):
     """Add a voice to `sums`: its `wave` by its envelope, which is clocked on the way."""
-    low, high = (voice.output, voice.output) if voice.waveform == 0 else (0, 0xFFF)
+    two_levels = voice.waveform == WAVE_PULSE or is_flat(voice)
+    low, high = (0, 0xFFF) if voice.waveform == WAVE_PULSE else (voice.output, voice.output)
     done = 0
     while done < wave.size:
         end = done + hold_envelope(voice, wave.size - done)
         zero, per_wave = voice_range(voice.envelope_counter, model)
-        if voice.waveform in (0, WAVE_PULSE):
+        if two_levels:
             low_level, high_level = zero + per_wave * model.dac_wave[low], zero + per_wave * model.dac_wave[high]
             add_two_levels(wave[done:end], sums[done:end], low_level, high_level)
         else:

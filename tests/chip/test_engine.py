@@ -180,6 +180,19 @@ def test_the_top_bit_of_a_6581_that_begins_high_is_pulled_in_the_same_cycle(widt
 
 
 @needs_jit
+@pytest.mark.parametrize("model", models.MODELS)
+@pytest.mark.parametrize("below", [(1, 2, 3), (4, 5, 6), (7, 0, 0)])
+def test_noise_that_others_have_emptied_stays_at_zero_and_is_leapt_over(model, below):
+    rows = [(0, v * VOICE_STRIDE + FREQ_HI, 0x70 + v) for v in range(VOICES)]
+    rows += [(5, v * VOICE_STRIDE + CONTROL, NOISE | waveform << 4 | GATE) for v, waveform in enumerate(below)]
+    pair = Pair(model)
+    pair.play(RegisterWrites.from_rows(rows, length=60_000))
+    voices, chips = pair.chips[0]
+    assert kernel.plan_leap(voices, chips[0], pair.model, 50)[0] > 0
+    pair.play(RegisterWrites.from_rows([(9_000, CONTROL, NOISE | TEST), (9_100, CONTROL, NOISE)], length=20_000))
+
+
+@needs_jit
 @pytest.mark.parametrize("seed", range(4))
 def test_envelopes_step_in_the_same_cycles(seed):
     """Gate and rates change at any time, with gaps up to the longest turns of the exponential counter."""
