@@ -21,7 +21,7 @@ from sidlearn.basic.expressions import (
     RIGHT,
     Expressions,
     Node,
-)  # fmt: skip
+)
 from sidlearn.basic.float40_text import chrgot
 from sidlearn.basic.memory import FRETOP, LOFBUF, PNTR, STREND
 from sidlearn.basic.messages import ILLEGAL_QUANTITY, TYPE_MISMATCH, BasicError

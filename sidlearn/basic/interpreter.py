@@ -32,7 +32,7 @@ from sidlearn.basic.memory import (
     VARTAB,
     ZERO_CONSTANT,
     Memory,
-)  # fmt: skip
+)
 from sidlearn.basic.messages import (
     BREAK,
     DEVICE_NOT_PRESENT,
@@ -43,7 +43,7 @@ from sidlearn.basic.messages import (
     UNDEFD_FUNCTION,
     UNDEFD_STATEMENT,
     BasicError,
-)  # fmt: skip
+)
 from sidlearn.basic.printing import Printer, keywords_of
 from sidlearn.basic.screen import Screen
 from sidlearn.basic.statements import NOT_DISPATCHED, Statement, compile_statement
@@ -58,7 +58,7 @@ TRACE_DTYPE = np.dtype([("cycle", "i8"), ("line", "u2")])
 """One row a statement: when it was dispatched, and the line it stands in."""
 
 _NEVER = 1 << 62
-_CLALL = JSR + 5 + 38  # the KERNAL's closing of all files: estimate from its few stores
+_CLALL = 5 + 33  # the KERNAL's closing of all files: estimate from its few stores
 PROMPT_CYCLES = 3_821  # from READY until BASIC waits for a line again: measured on the original code
 KEYBOARD_BUFFER = 10
 _UNDEFINED_USR = 0xB248  # ILLEGAL QUANTITY: where USR points before it is set

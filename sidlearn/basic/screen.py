@@ -20,8 +20,8 @@ CLEAR_CYCLES = 37_689
 DOWN_CYCLES = 300
 HOME_CYCLES = 300
 CONTROL_CYCLES = 190  # guess: colours, cursor left and up
-WRAP_CYCLES = 200  # guess: going on in the next line
-SCROLL_CYCLES = 29_000  # guess: 24 lines of text and colour moved up, byte by byte
+CLEAR_LINE_CYCLES = CLEAR_CYCLES // ROWS
+MOVE_LINE_CYCLES = 1_230  # guess: 40 characters and colours, 27 cycles each, and the way to them
 
 
 class Screen:
@@ -73,12 +73,17 @@ class Screen:
     def _right(self, column: int) -> int:
         if column + 1 >= 2 * COLUMNS:
             self.ram[PNTR] = 0
-            return WRAP_CYCLES + self._down()
+            return self._down()
         self.ram[PNTR] = column + 1
-        return WRAP_CYCLES + self._down() if column + 1 == COLUMNS else 0
+        if column + 1 != COLUMNS:
+            return 0
+        # the logical line goes on below: the editor moves the rest of the screen down to make room
+        moved = ROWS - 2 - self.ram[TBLX]
+        return self._down() + max(moved, 0) * MOVE_LINE_CYCLES + CLEAR_LINE_CYCLES
 
     def _down(self) -> int:
+        """Go to the next row; in the last one the whole screen moves up."""
         if self.ram[TBLX] + 1 < ROWS:
             self.ram[TBLX] += 1
             return 0
-        return SCROLL_CYCLES
+        return (ROWS - 1) * MOVE_LINE_CYCLES + CLEAR_LINE_CYCLES

@@ -25,7 +25,7 @@ from sidlearn.basic.expressions import (
     Node,
     half_rounded,
     made_integer,
-)  # fmt: skip
+)
 from sidlearn.basic.frames import GosubFrame
 from sidlearn.basic.loops import compile_for, compile_next, skip_loops_cycles
 from sidlearn.basic.messages import RETURN_WITHOUT_GOSUB, SYNTAX, TYPE_MISMATCH, BasicError
@@ -917,7 +917,7 @@ class Statements(Expressions):
 
 
 END = 2 + 6 + 3 + 2 + 2 + 6 + 12 + 8 + 4 + 3 + JMP  # STOPC to READY
-SETMSG = JMP + 8  # the KERNAL's switch of messages: estimate, it stores one byte
+SETMSG = JMP + 18  # the KERNAL's switch of messages: estimate
 
 
 def compile_statement(machine: Interpreter, position: int) -> Statement:

@@ -7,19 +7,7 @@ GETSPA, GARBA2, FRETMP, PUTNEW), MIT licence.
 
 from __future__ import annotations
 
-from sidlearn.basic.memory import (
-    ARYTAB,
-    DSCTMP,
-    FRESPC,
-    FRETOP,
-    LASTPT,
-    MEMSIZ,
-    STREND,
-    TEMPPT,
-    TEMPST,
-    VARTAB,
-    Memory,
-)  # fmt: skip
+from sidlearn.basic.memory import ARYTAB, DSCTMP, FRESPC, FRETOP, LASTPT, MEMSIZ, STREND, TEMPPT, TEMPST, VARTAB, Memory
 from sidlearn.basic.messages import FORMULA_TOO_COMPLEX, OUT_OF_MEMORY, BasicError
 from sidlearn.basic.text import JSR, RTS, crossings
 
