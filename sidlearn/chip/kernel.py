@@ -16,9 +16,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidlearn._kernel import kernel
-from sidlearn.chip.models import VCR_ZERO
-from sidlearn.chip.state import ATTACK, DECAY, FRAME, HISTORY, NEVER, RELEASE, STAGE1_FRAMES
+from sidlearn._kernel import inline_kernel, kernel
+from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
+from sidlearn.chip.state import (
+    ATTACK,
+    DECAY,
+    EXACT_STEPS,
+    FRAME,
+    HISTORY,
+    NEVER,
+    RELEASE,
+    STAGE1_FRAMES,
+    work_dtype,
+)
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -75,6 +85,11 @@ BLOCK_FRAMES = 128
 BLOCK = BLOCK_FRAMES * FRAME
 
 
+MOST_CHARGE = 0.999
+"""Of the filter's range; whatever a charge is driven to beyond is cut, so that nothing runs away."""
+EXACT_WORK = work_dtype(EXACT_STEPS, 1)
+
+
 class Levels(NamedTuple):
     """Sums of voltages in every cycle of a stretch without writes, float64 (cycles,)."""
 
@@ -83,6 +98,14 @@ class Levels(NamedTuple):
     filtered: np.ndarray
     wave: np.ndarray
     """12-bit waveform of the voice under way, uint16 (cycles,)."""
+    total: np.ndarray
+    """Sum at the mixer, float32 (cycles,); with the number of its line, and that line as a word."""
+    index: np.ndarray
+    word: np.ndarray
+    sound: np.ndarray
+    """Float64 (cycles,)."""
+    work: np.ndarray
+    """Room for the filter's solver, `EXACT_WORK` (1,)."""
 
 
 SHORT_LEAP = 8
@@ -678,7 +701,17 @@ def is_mixed(n, chip):
 @kernel
 def new_levels():
     """Room for the sums of a stretch."""
-    return Levels(np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.uint16))
+    return Levels(
+        np.empty(BLOCK),
+        np.empty(BLOCK),
+        np.empty(BLOCK),
+        np.empty(BLOCK, np.uint16),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.int32),
+        np.empty(BLOCK, np.int64),
+        np.empty(BLOCK),
+        np.zeros(1, EXACT_WORK),
+    )
 
 
 @kernel
@@ -1041,70 +1074,61 @@ def count_bits(nibble):
 
 @kernel
 def clock_filter(chip, model, levels, size):
-    """Clock the state-variable filter for `size` cycles; what it gives to the mixer goes to `levels.filtered`."""
-    inputs = count_bits(chip.routing) + 2
-    summer = model.summer[inputs]
-    per_input = (summer.size - 1) / inputs
-    resonance = model.resonance[chip.resonance]
-    per_unit = resonance.size - 1
-    low = 1.0 if chip.mode & LOW_PASS else 0.0
-    band = 1.0 if chip.mode & BAND_PASS else 0.0
-    high = 1.0 if chip.mode & HIGH_PASS else 0.0
-    vbp, vlp = chip.vbp, chip.vlp
-    bp_vx, bp_vc, lp_vx, lp_vc = chip.bp_vx, chip.bp_vc, chip.lp_vx, chip.lp_vc
-    vhp = chip.vhp
-    for i in range(size):
-        damping = between(resonance, vbp * per_unit)
-        vhp = between(summer, (levels.routed[i] + damping + vlp) * per_input)
-        if model.is_8580:
-            bp_vx, bp_vc = integrate_8580(vhp, bp_vx, bp_vc, chip.cutoff, model)
-            vbp = bp_vx - bp_vc
-            lp_vx, lp_vc = integrate_8580(vbp, lp_vx, lp_vc, chip.cutoff, model)
-        else:
-            bp_vx, bp_vc = integrate_6581(vhp, bp_vx, bp_vc, chip.cutoff, model)
-            vbp = bp_vx - bp_vc
-            lp_vx, lp_vc = integrate_6581(vbp, lp_vx, lp_vc, chip.cutoff, model)
-        vlp = lp_vx - lp_vc
-        levels.filtered[i] = low * vlp + band * vbp + high * vhp
-    chip.vhp, chip.vbp, chip.vlp = vhp, vbp, vlp
-    chip.bp_vx, chip.bp_vc, chip.lp_vx, chip.lp_vc = bp_vx, bp_vc, lp_vx, lp_vc
+    """Clock the filter for `size` cycles, which the digital half has done; its outputs go to `levels.filtered`.
 
-
-@kernel
-def vcr_current(over, model):
-    """Charge per cycle from one end of the voltage-controlled resistor, its gate's overdrive there being `over`."""
-    return between(model.vcr_current, over * model.vcr_current.size + VCR_ZERO)
-
-
-@kernel
-def integrate_6581(vi, vx, vc, fc, model):
-    """One cycle of an integrator of the 6581; gives the new op-amp input and charge.
-
-    Two transistors in parallel feed it: the long thin "snake" in triode, and a voltage-controlled resistor by the EKV
-    law, whose gate follows cutoff and input.
+    Cycles are solved in blocks on a fixed grid; one that is not yet full is solved again when more of it is known.
     """
-    over_in = model.drive - vi
-    over_x = model.drive - vx
-    snake = model.snake * (over_x * over_x - over_in * over_in)
-    gate = model.drive - model.threshold - math.sqrt(model.vcr_gate[fc] + 0.5 * over_in * over_in)
-    vc = vc + snake + (vcr_current(gate - vx, model) - vcr_current(gate - vi, model))
-    return opamp_input(vc, model), vc
+    work = levels.work[0]
+    first = (chip.cycle - size) % EXACT_STEPS
+    load_block(chip, model, work, first)
+    at = 0
+    if first:
+        at = min(EXACT_STEPS - first, size)
+        solve_part(chip, model, work, levels, 0, first, first + at)
+        set_steps(chip, model, work, 0, first)
+    inputs, filtered = work["input"].ravel(), work["filtered"].ravel()
+    while at + EXACT_STEPS <= size:
+        for j in range(EXACT_STEPS):
+            inputs[j] = levels.routed[at + j]
+        solve(work, model)
+        for j in range(EXACT_STEPS):
+            levels.filtered[at + j] = filtered[j]
+        at += EXACT_STEPS
+    if first == 0 or first + size >= EXACT_STEPS:
+        chip.filter[:] = work["state"][:, 0]
+    if at < size:
+        solve_part(chip, model, work, levels, at, 0, size - at)
 
 
 @kernel
-def integrate_8580(vi, vx, vc, fc, model):
-    """One cycle of an integrator of the 8580, fed by as many transistors in triode as FC has set."""
-    over_in = max(model.drive - vi, 0.0)
-    over_x = model.drive - vx
-    vc = vc + model.cutoff[fc] * (over_x * over_x - over_in * over_in)
-    return opamp_input(vc, model), vc
+def solve_part(chip, model, work, levels, at, first, end):
+    """Solve the block under way with what `levels` has from `at` on for its cycles `first` to `end`."""
+    for j in range(first, end):
+        work["input"][j, 0] = levels.routed[at + j - first]
+        chip.filter_input[j] = work["input"][j, 0]
+        r = chip.filter_registers[j]
+        r[0], r[1], r[2], r[3] = chip.cutoff, chip.resonance, chip.routing, chip.mode
+    solve(work, model)
+    for j in range(first, end):
+        levels.filtered[at + j - first] = work["filtered"][j, 0]
 
 
 @kernel
-def opamp_input(vc, model):
-    """Input of an integrator's op-amp for the charge on its capacitor."""
-    half = 0.5 * (model.opamp_reverse.size - 1)
-    return between(model.opamp_reverse, vc * half + half)
+def set_steps(chip, model, work, first, end):
+    """What registers set now, for steps `first` to `end` of one chip."""
+    for j in range(first, end):
+        set_step(work, model, j, chip.cutoff, chip.resonance, chip.routing, chip.mode)
+
+
+@kernel
+def load_block(chip, model, work, first):
+    """Put the filter before the block under way, and what it has got in its `first` cycles, into `work`."""
+    work["state"][:, 0] = chip.filter
+    for j in range(first):
+        work["input"][j, 0] = chip.filter_input[j]
+        r = chip.filter_registers[j]
+        set_step(work, model, j, r[0], r[1], r[2], r[3])
+    set_steps(chip, model, work, first, EXACT_STEPS)
 
 
 @kernel
@@ -1114,26 +1138,47 @@ def mix(chip, model, levels, size, block, column):
     if chip.mode & VOICE_3_OFF and not chip.routing & FILT3:
         past -= 1
     selected = count_bits(chip.mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
-    mixer = model.mixer[past + selected]
-    per_input = (mixer.size - 1) / max(past + selected, 1)
-    volume = model.volume[chip.volume]
-    per_unit = volume.size - 1
-    offset = model.filter_out_offset[selected]
+    mix_stages(chip, model, levels, size, past + selected, model.filter_out_offset[selected])
+    sound = levels.sound
+    if board_filter(chip, model, sound, size) > model.clip_knee:
+        for i in range(size):
+            sound[i] = clip(sound[i], model.clip_knee)
     for i in range(size):
-        total = levels.mixed[i] + (model.filter_out_scale * levels.filtered[i] + offset)
-        level = between(volume, between(mixer, total * per_input) * per_unit)
-        level = clip(external_filter(chip, level, model), model.clip_knee)
-        block[(column + i) % FRAME, STAGE1_FRAMES + (column + i) // FRAME] = level
+        block[(column + i) & (FRAME - 1), STAGE1_FRAMES + (column + i) // FRAME] = sound[i]
 
 
 @kernel
-def external_filter(chip, level, model):
-    """Low-pass and DC block of the C64's board, clocked for one cycle."""
-    level = (level - model.output_zero) * model.output_scale
-    out = chip.ext_vlp - chip.ext_vhp
-    chip.ext_vhp += model.high_pass * (chip.ext_vlp - chip.ext_vhp)
-    chip.ext_vlp += model.low_pass * (level - chip.ext_vlp)
-    return out
+def mix_stages(chip, model, levels, size, inputs, offset):
+    """Mixer and volume by one table, for so many inputs; the sound before the board's output stage."""
+    first = (chip.volume * 8 + inputs) * (LINES + 1)
+    lines = model.mix_lines[first : first + LINES + 1]
+    zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
+    total, index, word, sound = levels.total, levels.index, levels.word, levels.sound
+    pair = word.view(np.float32)
+    scale = model.filter_out_scale
+    for i in range(size):
+        total[i] = levels.mixed[i] + (scale * levels.filtered[i] + offset)
+        index[i] = np.int32(min(max(zero, total[i] * per_sum), top))
+    for i in range(size):
+        word[i] = lines[np.uint32(index[i])]
+    for i in range(size):
+        sound[i] = (pair[2 * i] + pair[2 * i + 1] * total[i] - model.output_zero) * model.output_scale
+
+
+@kernel
+def board_filter(chip, model, sound, size):
+    """Low-pass and DC block of the C64's board over `sound`, in place; return how loud it gets."""
+    low, high, loudest = chip.ext_vlp, chip.ext_vhp, 0.0
+    low_pass, high_pass = model.low_pass, model.high_pass
+    low_keep, high_keep = 1 - low_pass, 1 - high_pass
+    for i in range(size):
+        level = low - high
+        high = high_keep * high + high_pass * low
+        low = low_keep * low + low_pass * sound[i]
+        sound[i] = level
+        loudest = max(loudest, abs(level))
+    chip.ext_vlp, chip.ext_vhp = low, high
+    return loudest
 
 
 @kernel
@@ -1143,6 +1188,227 @@ def clip(level, knee):
         return level
     room = 1 - knee
     return math.copysign(knee + room * math.tanh((abs(level) - knee) / room), level)
+
+
+# --- The filter's solver -----------------------------------------------------------------------------------------
+# The filter is two charges on capacitors, moved once a cycle by everything that bends between them. For a block of
+# steps: a forecast of both charges by the last step's linear map; then value and slopes of every part at the forecast,
+# all steps side by side so that loops become vectors, with the look-ups in loops of their own; then, in turn, the
+# linear map of each step. It is Newton's method with one iteration, and the forecast is good enough for 56 dB.
+
+
+@kernel
+def set_step(work, model, t, cutoff, resonance, routing, mode):
+    """What registers set for one step of one chip."""
+    inputs = count_bits(routing) + 2
+    one = work["per_sum"].size
+    gate = model.cutoff[cutoff] if model.is_8580 else model.vcr_gate[cutoff]
+    work["gate"][t] = gate
+    work["gate"][one + t] = gate
+    work["per_sum"][t] = LINES / inputs
+    work["summer_row"][t] = inputs * (LINES + 1)
+    work["damping_row"][t] = resonance * (LINES + 1)
+    work["low"][t] = 1.0 if mode & LOW_PASS else 0.0
+    work["band"][t] = 1.0 if mode & BAND_PASS else 0.0
+    work["high"][t] = 1.0 if mode & HIGH_PASS else 0.0
+
+
+@inline_kernel
+def solve(work, model):
+    """Solve one block of steps of one cycle."""
+    forecast(work)
+    expand_stages(work, model)
+    if model.is_8580:
+        expand_integrators_8580(work, model)
+    else:
+        expand_integrators_6581(work, model)
+    make_maps(work)
+    follow_maps(work)
+    add_outputs(work)
+
+
+@inline_kernel
+def forecast(work):
+    """Both charges before each step, by the last step's linear map on the inputs, which are known."""
+    state, charge, inputs = work["state"], work["charge"], work["input"]
+    steps, lanes = inputs.shape
+    one = steps * lanes
+    for lane in range(lanes):
+        band, low = state[0, lane], state[1, lane]
+        band_step, low_step, last = state[2, lane], state[3, lane], state[4, lane]
+        a, b, c, d = state[5, lane], state[6, lane], state[7, lane], state[8, lane]
+        u, v = state[9, lane], state[10, lane]
+        for j in range(steps):
+            t = j * lanes + lane
+            charge[t] = band
+            charge[one + t] = low
+            rise = inputs[j, lane] - last
+            last = inputs[j, lane]
+            next_band = (a * band_step + u * rise) + b * low_step
+            low_step = (d * low_step + v * rise) + c * band_step
+            band_step = next_band
+            band += band_step
+            low += low_step
+        state[4, lane] = last
+    most = np.float32(MOST_CHARGE)
+    for t in range(charge.size):
+        charge[t] = min(max(-most, charge[t]), most)
+
+
+@inline_kernel
+def expand_stages(work, model):
+    """Op-amp inputs, integrator outputs and high-pass at the forecast."""
+    charge, index, pair, word = work["charge"], work["index"], work["pair"], work["pair_word"]
+    x, x_slope, out = work["x"], work["x_slope"], work["out"]
+    one = work["per_sum"].size
+    zero, half, top = np.float32(0), np.float32(LINES / 2), np.float32(LINES - 0.01)
+    for t in range(2 * one):
+        index[t] = np.int32(min(max(zero, charge[t] * half + half), top))
+    reverse = model.reverse_lines
+    for t in range(2 * one):
+        word[t] = reverse[np.uint32(index[t])]
+    for t in range(2 * one):
+        x_slope[t] = pair[t, 1]
+        x[t] = pair[t, 0] + pair[t, 1] * charge[t]
+        out[t] = x[t] - charge[t]
+    damping, row = model.damping_lines, work["damping_row"]
+    for t in range(one):
+        word[t] = damping[np.uint32(index[t] + row[t])]
+    total, inputs, per_sum, damping_slope = work["sum"], work["input"].ravel(), work["per_sum"], work["damping_slope"]
+    for t in range(one):
+        damping_slope[t] = pair[t, 1]
+        total[t] = inputs[t] + (pair[t, 0] + pair[t, 1] * charge[t]) + out[one + t]
+        index[t] = np.int32(min(max(zero, total[t] * per_sum[t]), top))
+    summer, summer_row = model.summer_lines, work["summer_row"]
+    for t in range(one):
+        word[t] = summer[np.uint32(index[t] + summer_row[t])]
+    voltage, summer_slope = work["in"], work["summer_slope"]
+    for t in range(one):
+        summer_slope[t] = pair[t, 1]
+        voltage[t] = pair[t, 0] + pair[t, 1] * total[t]
+        voltage[one + t] = out[t]
+
+
+@inline_kernel
+def expand_integrators_8580(work, model):
+    """Charge per cycle of both integrators, fed by as many transistors in triode as FC has set; and its slopes."""
+    voltage, x, gate = work["in"], work["x"], work["gate"]
+    flow, flow_in, flow_x = work["flow"], work["flow_in"], work["flow_x"]
+    zero, drive = np.float32(0), np.float32(model.drive)
+    for t in range(x.size):
+        over_in, over_x = max(drive - voltage[t], zero), drive - x[t]
+        flow[t] = gate[t] * (over_x * over_x - over_in * over_in)
+        flow_in[t] = (gate[t] + gate[t]) * over_in
+        flow_x[t] = -((gate[t] + gate[t]) * over_x)
+
+
+@inline_kernel
+def expand_integrators_6581(work, model):
+    """The same for the 6581.
+
+    Two transistors in parallel feed each: the long thin "snake" in triode, and a voltage-controlled resistor by the EKV
+    law, whose gate follows cutoff and input.
+    """
+    voltage, x, gate, bend, index = work["in"], work["x"], work["gate"], work["bend"], work["index"]
+    flow, flow_in, flow_x = work["flow"], work["flow_in"], work["flow_x"]
+    zero, half, drive, snake = np.float32(0), np.float32(0.5), np.float32(model.drive), np.float32(model.snake)
+    pinch = np.float32(model.drive - model.threshold)
+    size, at_zero, top = np.float32(VCR_SIZE), np.float32(VCR_ZERO + 0.5), np.float32(VCR_SIZE - 1)
+    both = x.size
+    for t in range(both):
+        over_in = drive - voltage[t]
+        root = np.sqrt(gate[t] + half * (over_in * over_in))
+        over = pinch - root
+        bend[t] = half * over_in / root
+        index[t] = np.int32(min(max(zero, (over - x[t]) * size + at_zero), top))
+        index[both + t] = np.int32(min(max(zero, (over - voltage[t]) * size + at_zero), top))
+    word, pair, other_word, other = work["pair_word"], work["pair"], work["other_pair_word"], work["other_pair"]
+    current = model.vcr_lines
+    for t in range(both):
+        word[t] = current[np.uint32(index[t])]
+    for t in range(both):
+        other_word[t] = current[np.uint32(index[both + t])]
+    for t in range(both):
+        over_in, over_x = drive - voltage[t], drive - x[t]
+        flow[t] = snake * (over_x * over_x - over_in * over_in) + (pair[t, 0] - other[t, 0])
+        flow_in[t] = ((snake + snake) * over_in + other[t, 1]) + (pair[t, 1] - other[t, 1]) * bend[t]
+        flow_x[t] = -((snake + snake) * over_x + pair[t, 1])
+
+
+@inline_kernel
+def make_maps(work):
+    """The linear map of each step: (band, low) goes to (a band + b low + p, c band + d low + q); u, v by the input."""
+    a, b, c, d, p, q, u, v = (
+        work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
+    )  # fmt: skip
+    x_slope, flow, flow_in, flow_x = work["x_slope"], work["flow"], work["flow_in"], work["flow_x"]
+    summer_slope, damping_slope = work["summer_slope"], work["damping_slope"]
+    size = a.size
+    one = np.float32(1)
+    for t in range(size):
+        from_sum = flow_in[t] * summer_slope[t]
+        from_band = flow_in[size + t] * (x_slope[t] - one)  # the low-pass follows the band-pass within the cycle
+        a_t = one + from_sum * damping_slope[t] + flow_x[t] * x_slope[t]
+        b_t = from_sum * (x_slope[size + t] - one)
+        a[t] = a_t
+        b[t] = b_t
+        c[t] = from_band * a_t
+        d[t] = (one + flow_x[size + t] * x_slope[size + t]) + from_band * b_t
+        p[t] = flow[t]
+        q[t] = flow[size + t] + from_band * flow[t]
+        u[t] = from_sum
+        v[t] = from_band * from_sum
+
+
+@inline_kernel
+def follow_maps(work):
+    """The charges step by step; what they are off the forecast before each step is kept."""
+    state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
+    a, b, c, d, p, q, u, v = (
+        work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
+    )  # fmt: skip
+    to_band, to_low = work["to_band"], work["to_low"]
+    steps, lanes = work["input"].shape
+    size = steps * lanes
+    most = np.float32(MOST_CHARGE)
+    for t in range(size - lanes):  # from the forecast of one step to that of the next
+        to_band[t] = p[t] + (charge[t] - charge[lanes + t])
+        to_low[t] = q[t] + (charge[size + t] - charge[size + lanes + t])
+    for lane in range(lanes):
+        x, y = state[0, lane] - charge[lane], state[1, lane] - charge[size + lane]
+        for j in range(steps - 1):
+            t = j * lanes + lane
+            band_off[t], low_off[t] = x, y
+            next_x = (a[t] * x + to_band[t]) + b[t] * y
+            y = (d[t] * y + to_low[t]) + c[t] * x
+            x = next_x
+        t = (steps - 1) * lanes + lane
+        band_off[t], low_off[t] = x, y
+        band = min(max(-most, charge[t] + ((a[t] * x + p[t]) + b[t] * y)), most)
+        low = min(max(-most, charge[size + t] + ((d[t] * y + q[t]) + c[t] * x)), most)
+        state[0, lane], state[1, lane] = band, low
+        state[2, lane], state[3, lane] = band - (charge[t] + x), low - (charge[size + t] + y)
+        state[5, lane], state[6, lane], state[7, lane], state[8, lane] = a[t], b[t], c[t], d[t]
+        state[9, lane], state[10, lane] = u[t], v[t]
+
+
+@inline_kernel
+def add_outputs(work):
+    """The selected outputs after each cycle."""
+    a, b, c, d, p, q = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"]
+    band_off, low_off, out, voltage = work["band_off"], work["low_off"], work["out"], work["in"]
+    x_slope, damping_slope, summer_slope = work["x_slope"], work["damping_slope"], work["summer_slope"]
+    low, band, high, filtered = work["low"], work["band"], work["high"], work["filtered"].ravel()
+    size = a.size
+    one, most = np.float32(1), np.float32(4)
+    for t in range(size):
+        x, y, per_low = band_off[t], low_off[t], x_slope[size + t] - one
+        x_after = a[t] * x + (b[t] * y + p[t])
+        y_after = d[t] * y + (c[t] * x + q[t])
+        total = low[t] * (out[size + t] + per_low * y_after)
+        total += band[t] * (out[t] + (x_slope[t] - one) * x_after)
+        total += high[t] * (voltage[t] + summer_slope[t] * (damping_slope[t] * x + per_low * y))
+        filtered[t] = min(max(-most, total), most)
 
 
 # --- Decimator ---------------------------------------------------------------------------------------------------
@@ -1166,17 +1432,12 @@ def decimate(chip, block, cycles, decimator, audio, filled):
             block[cycle, frame] = chip.recent[cycle, frame]
     frames = (chip.frame_cycle + cycles) // FRAME
     chip.frame_cycle = (chip.frame_cycle + cycles) % FRAME
-    lanes = np.empty(decimator.stage2.shape[1] // 8, np.float32)
     samples = np.zeros(frames, np.float32)
     filter_frames(decimator.stage1, block, samples)
-    for sample in samples:
-        filled = write_samples(chip, decimator, FRAME * decimator.sample_rate - 1, lanes, audio, filled)
-        push_history(chip, sample, decimator.stage2.shape[1])
-        chip.sample_due -= FRAME * decimator.sample_rate
     for cycle in range(FRAME):
         for frame in range(STAGE1_FRAMES + 1):
             chip.recent[cycle, frame] = block[cycle, frames + frame]
-    return write_samples(chip, decimator, chip.frame_cycle * decimator.sample_rate, lanes, audio, filled)
+    return write_samples(chip, decimator, samples, audio, filled)
 
 
 @kernel
@@ -1192,64 +1453,65 @@ def filter_frames(taps, block, samples):
 
 
 @kernel
-def write_samples(chip, decimator, until, lanes, audio, filled):
-    """Write the outputs that are due at `until` after the newest sample of the first stage, or before."""
-    frame = FRAME * decimator.sample_rate
-    while chip.sample_due <= until:
-        audio[filled] = interpolate(chip, decimator.stage2, chip.sample_due, frame, lanes)
+def write_samples(chip, decimator, samples, audio, filled):
+    """Second stage: take more samples of the first one and write the outputs that are due."""
+    taps, frame = decimator.stage2.shape[1], FRAME * decimator.sample_rate
+    if chip.history_end + samples.size > HISTORY:
+        chip.history[:taps] = chip.history[chip.history_end - taps : chip.history_end].copy()
+        chip.history_end = taps
+    chip.history[chip.history_end : chip.history_end + samples.size] = samples
+    until = samples.size * frame + chip.frame_cycle * decimator.sample_rate
+    due = chip.sample_due
+    lanes = np.empty(taps // 4, np.float32)
+    while due <= until:
+        newest = due // frame
+        end = chip.history_end + newest
+        audio[filled] = interpolate(
+            chip.history[end - taps : end], decimator.stage2, due - newest * frame, frame, lanes
+        )
         filled += 1
-        chip.sample_due += decimator.clock_hz
+        due += decimator.clock_hz
+    chip.history_end += samples.size
+    chip.sample_due = due - samples.size * frame
     return filled
 
 
 @kernel
-def push_history(chip, sample, taps):
-    """Keep one more sample of the first stage; the second one looks back over `taps` of them."""
-    if chip.history_end == HISTORY:
-        for i in range(taps):
-            chip.history[i] = chip.history[HISTORY - taps + i]
-        chip.history_end = taps
-    chip.history[chip.history_end] = sample
-    chip.history_end += 1
-
-
-@kernel
-def interpolate(chip, stage2, due, frame, lanes):
+def interpolate(samples, stage2, due, frame, lanes):
     """One output, `due` / `frame` of a first-stage sample after the newest of them."""
     position = due * (stage2.shape[0] - 1)
     phase = position // frame
-    share = np.float32((position - phase * frame) / frame)
-    samples = chip.history[chip.history_end - stage2.shape[1] : chip.history_end]
-    multiply(stage2[phase], samples, lanes)
-    before = add_up(lanes)
-    multiply(stage2[phase + 1], samples, lanes)
-    return before + share * (add_up(lanes) - before)
+    multiply(stage2[phase], stage2[phase + 1], np.float32((position - phase * frame) / frame), samples, lanes)
+    return add_up(lanes)
 
 
 @kernel
-def multiply(taps, samples, lanes):
-    """First half of a sum of products: eight to a lane, in an order that vector units can follow."""
+def multiply(before, after, share, samples, lanes):
+    """First half of a sum of products, with taps between two rows: four to a lane, so that vector units can follow."""
     n = lanes.size
+    b0, b1, b2, b3 = before[:n], before[n : 2 * n], before[2 * n : 3 * n], before[3 * n :]
+    a0, a1, a2, a3 = after[:n], after[n : 2 * n], after[2 * n : 3 * n], after[3 * n :]
+    s0, s1, s2, s3 = samples[:n], samples[n : 2 * n], samples[2 * n : 3 * n], samples[3 * n :]
     for i in range(n):
-        lanes[i] = (
-            (taps[i] * samples[i] + taps[i + n] * samples[i + n])
-            + (taps[i + 2 * n] * samples[i + 2 * n] + taps[i + 3 * n] * samples[i + 3 * n])
-        ) + (
-            (taps[i + 4 * n] * samples[i + 4 * n] + taps[i + 5 * n] * samples[i + 5 * n])
-            + (taps[i + 6 * n] * samples[i + 6 * n] + taps[i + 7 * n] * samples[i + 7 * n])
-        )
+        low = (b0[i] * s0[i] + b1[i] * s1[i]) + (b2[i] * s2[i] + b3[i] * s3[i])
+        high = (a0[i] * s0[i] + a1[i] * s1[i]) + (a2[i] * s2[i] + a3[i] * s3[i])
+        lanes[i] = low + share * (high - low)
 
 
 @kernel
 def add_up(lanes):
-    """Second half: the sum of a multiple of four lanes, the same on every machine."""
-    a = b = c = d = np.float32(0)
-    for i in range(0, lanes.size, 4):
+    """Second half: the sum of a multiple of eight lanes, the same on every machine."""
+    a = b = c = d = e = f = g = h = np.float32(0)
+    for i in range(0, lanes.size, 8):
         a += lanes[i]
         b += lanes[i + 1]
         c += lanes[i + 2]
         d += lanes[i + 3]
-    return (a + b) + (c + d)
+        e += lanes[i + 4]
+        f += lanes[i + 5]
+        g += lanes[i + 6]
+        h += lanes[i + 7]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 # --- The whole chip ----------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from sidlearn.errors import ModelError, nearest, one_of
 
 STEPS = 4096
 """Intervals of every table over 0..1; between its points the kernel draws straight lines."""
+LINES = 1024
+"""Straight lines of every table that the filter's solver reads; each stands as a word, see `tables.lines`."""
 VCR_SIZE = 65536
 """Entries of the `vcr_current` table, and their number per u."""
 VCR_ZERO = 4096
@@ -74,6 +76,12 @@ MODEL_DTYPE = np.dtype(
         ("vcr_current", "f4", (VCR_SIZE,)),
         ("vcr_gate", "f8", (2048,)),  # 6581 [FC]: (drive - u of the control voltage)**2 / 2
         ("cutoff", "f8", (2048,)),  # 8580 [FC]: charge per cycle through the integrator's switches, per square unit
+        # The same tables as words of two float32, intercept and slope, at the same place of each interval.
+        ("summer_lines", "i8", (7 * (LINES + 1),)),  # [number of inputs], by their sum
+        ("damping_lines", "i8", (16 * (LINES + 1),)),  # [RES]: resonance stage by the charge of the band-pass
+        ("reverse_lines", "i8", (LINES + 1,)),  # opamp_reverse by the charge
+        ("vcr_lines", "i8", (VCR_SIZE,)),  # vcr_current: value of the nearest entry, and slope by u
+        ("mix_lines", "i8", (16 * 8 * (LINES + 1),)),  # [VOL, number of inputs], mixer and volume by the inputs' sum
     ],
     align=True,
 )
@@ -260,6 +268,7 @@ def _build(chip: Parameters, clock_hz: float) -> np.recarray:
     _fill_voices(row, chip)
     _fill_filter(row, chip, clock_hz)
     _fill_output(row, chip, clock_hz)
+    _fill_lines(row)
     model.setflags(write=False)
     return model
 
@@ -364,6 +373,8 @@ VCR_WIDTH = 9
 # pyresidfp 0.17.0: 60 to 67 dB at FC 0 to 350 with these, 34 to 40 dB without.
 SNAKE_STEP = 2**-13
 VCR_STEP = 2 / 65535
+# Above so many steps the rounding is worth less than .1 dB of the difference to pyresidfp.
+VCR_ROUNDED = 64
 
 
 def _fill_integrators_6581(row: np.record, chip: Parameters, clock_hz: float) -> None:
@@ -372,7 +383,8 @@ def _fill_integrators_6581(row: np.record, chip: Parameters, clock_hz: float) ->
     per_ampere = cycle_s / chip.capacitor_f / span
     snake = per_ampere * chip.transistor_a_v2 / 2 * SNAKE_WIDTH * span**2
     over_v = span * (np.arange(VCR_SIZE) - VCR_ZERO) / VCR_SIZE
-    charge = per_ampere * tables.ekv_current(over_v, chip.transistor_a_v2 * VCR_WIDTH, THERMAL_V)
+    smooth = per_ampere * tables.ekv_current(over_v, chip.transistor_a_v2 * VCR_WIDTH, THERMAL_V)
+    charge = smooth
     if chip.residfp:
         snake = np.round(snake / SNAKE_STEP) * SNAKE_STEP
         charge = np.round(charge / VCR_STEP) * VCR_STEP
@@ -380,11 +392,35 @@ def _fill_integrators_6581(row: np.record, chip: Parameters, clock_hz: float) ->
     row["threshold"] = chip.threshold_v / span
     row["snake"] = snake
     row["vcr_current"] = charge
+    row["vcr_lines"] = tables.words(_vcr_values(charge, smooth), np.gradient(smooth) * VCR_SIZE)
     # Control voltage: a 6.65 V divider and the cutoff DAC's 2.63 V. Source: measurements for reSID.
     control_v = 6.65 + (1 - chip.filter_curve) + 2.63 * _dac(11, chip)
     row["vcr_gate"] = ((chip.supply_v - chip.threshold_v - control_v) / span) ** 2 / 2
     if chip.cutoff_curve is not None:
         _follow_cutoff_curve(row, chip, clock_hz)
+
+
+def _vcr_values(charge: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+    """The current as the solver takes it: rounded only where that is heard, or its slopes would not fit its values."""
+    return np.where(charge < (VCR_ROUNDED + 0.25) * VCR_STEP, charge, smooth)
+
+
+def _fill_lines(row: np.record) -> None:
+    """Pack the tables as the solver reads them."""
+    grid = np.linspace(0, 1, STEPS + 1)
+    charge = np.linspace(-1, 1, LINES + 1)
+    reverse = np.interp(charge, 2 * grid - 1, row["opamp_reverse"])
+    row["reverse_lines"] = tables.lines(reverse, -1, 2)
+    every = STEPS // LINES
+    row["summer_lines"] = np.concatenate([tables.lines(row["summer"][n, ::every], 0, max(n, 1)) for n in range(7)])
+    damping = [np.interp(reverse - charge, grid, stage) for stage in row["resonance"]]
+    row["damping_lines"] = np.concatenate([tables.lines(stage, -1, 2) for stage in damping])
+    mix = [
+        tables.lines(np.interp(mixer[::every], grid, volume), 0, max(n, 1))
+        for volume in row["volume"]
+        for n, mixer in enumerate(row["mixer"])
+    ]
+    row["mix_lines"] = np.concatenate(mix)
 
 
 def _follow_cutoff_curve(row: np.record, chip: Parameters, clock_hz: float) -> None:

@@ -24,6 +24,13 @@ STAGE1_FRAMES = 8
 HISTORY = 4096
 """Room for samples of the first stage, of which the second one needs the newest."""
 
+EXACT_STEPS = 8
+"""Cycles that the exact filter solves at a time. Blocks stand on multiples of it, so that no cut moves them."""
+
+FILTER_ROWS = 11
+"""What the filter keeps between blocks: charges of band-pass and low-pass, by how much both moved in the last step,
+last input, and the last step's linear map: (band, low) to band, to low, and the input's share in both."""
+
 _OSCILLATOR = [
     # registers
     ("frequency", "i8"),
@@ -89,15 +96,10 @@ _FILTER = [
     ("routing", "i8"),  # lower half of RES_FILT: FILT1, FILT2, FILT3, FILTEX
     ("mode", "i8"),  # upper half of MODE_VOL: 1 low-pass, 2 band-pass, 4 high-pass, 8 voice 3 off
     ("volume", "i8"),  # 4 bits
-    # outputs of the filter's stages, in the model's units
-    ("vhp", "f8"),
-    ("vbp", "f8"),
-    ("vlp", "f8"),
-    # its two integrators: input of the op-amp, charge on the capacitor
-    ("bp_vx", "f8"),
-    ("bp_vc", "f8"),
-    ("lp_vx", "f8"),
-    ("lp_vc", "f8"),
+    # the filter before the block of cycles under way, and what has come in since
+    ("filter", "f4", (FILTER_ROWS,)),  # see `FILTER_ROWS`
+    ("filter_input", "f4", (EXACT_STEPS,)),
+    ("filter_registers", "i8", (EXACT_STEPS, 4)),  # cutoff, resonance, routing, mode in each of its cycles
     # output stage of the board: behind its low-pass, and what its high-pass takes away
     ("ext_vlp", "f8"),
     ("ext_vhp", "f8"),
@@ -112,6 +114,74 @@ _DECIMATOR = [
 
 CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR, align=True)
 """What the three voices share: bus, filter registers and analogue state, decimator."""
+
+
+def work_dtype(steps, lanes):
+    """Room for the filter's solver: so many steps of so many chips, element [step * lanes + lane].
+
+    Fields of both integrators hold those of the band-pass, then those of the low-pass.
+    """
+    one = steps * lanes
+    both = 2 * one
+    layout = [
+        ("state", (FILTER_ROWS, lanes)),
+        # given: what goes in, and what registers have set in each step
+        ("input", (steps, lanes)),
+        ("gate", (both,)),  # vcr_gate (6581) or cutoff (8580)
+        ("per_sum", (one,)),  # lines of the summer for one unit
+        ("low", (one,)),
+        ("band", (one,)),
+        ("high", (one,)),
+        # forecast, and the parts of the filter there: value, and slope by what goes in
+        ("charge", (both,)),
+        ("x", (both,)),
+        ("x_slope", (both,)),
+        ("out", (both,)),
+        ("sum", (one,)),
+        ("damping_slope", (one,)),
+        ("summer_slope", (one,)),
+        ("in", (both,)),
+        ("bend", (both,)),
+        ("flow", (both,)),
+        ("flow_in", (both,)),
+        ("flow_x", (both,)),
+        # linear map of each step, about the forecast
+        ("a", (one,)),
+        ("b", (one,)),
+        ("c", (one,)),
+        ("d", (one,)),
+        ("p", (one,)),
+        ("q", (one,)),
+        ("u", (one,)),
+        ("v", (one,)),
+        # solution, as distance from the forecast
+        ("to_band", (one,)),
+        ("to_low", (one,)),
+        ("band_off", (one,)),
+        ("low_off", (one,)),
+        ("filtered", (steps, lanes)),
+    ]
+    fields = {"names": [], "formats": [], "offsets": []}
+    size = 0
+
+    def add(name, kind, shape, at):
+        nonlocal size
+        fields["names"].append(name)
+        fields["formats"].append((kind, shape))
+        fields["offsets"].append(at)
+        size = max(size, at + np.dtype(kind).itemsize * int(np.prod(shape)))
+
+    for name, shape in layout:
+        add(name, "f4", shape, size)
+    for name in ("summer_row", "damping_row"):
+        add(name, "i4", (one,), size)
+    add("index", "i4", (2 * both,), size)
+    for name in ("pair", "other_pair"):  # a word seen as intercept and slope
+        at = -(-size // 64) * 64
+        add(f"{name}_word", "i8", (both,), at)
+        add(name, "f4", (both, 2), at)
+    return np.dtype({**fields, "itemsize": -(-size // 64) * 64})
+
 
 # Source: spread of the VICE test programs oscinit, noiseinit and allinit; measured on pyresidfp 0.17.0.
 POWER_ON_ACCUMULATOR = 0x555555
@@ -149,7 +219,6 @@ def power_on(model, clock_hz):
     voices.rate_last = 8  # RELEASE 0: every 9 cycles
     chips = np.zeros(1, CHIP_DTYPE).view(np.recarray)
     chips.bus_cycle = NEVER
-    chips.vhp = chips.vbp = chips.vlp = chips.bp_vx = chips.lp_vx = model.rest
     # The board's capacitors begin at half of the range, not at rest: a step of 12 400 (6581) and 6 200 (8580) of 32 768
     # that dies away in some tenths of a second. Measured on pyresidfp 0.17.0.
     chips.ext_vlp = chips.ext_vhp = (0.5 - model.output_zero) * model.output_scale

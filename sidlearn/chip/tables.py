@@ -236,3 +236,29 @@ def ekv_current(over_v: np.ndarray, gain_a_v2: float, thermal_v: float) -> np.nd
 def cutoff_hz_6581(dac_level: np.ndarray, base_hz: float, shift: float) -> np.ndarray:
     """Cutoff of a 6581 by a curve of `CUTOFF_CURVES_6581`, for the level 0..1 of its cutoff DAC, in Hz."""
     return base_hz + 12_000 * (1 + np.tanh((2047 * dac_level - (1536 + shift)) / 350))
+
+
+def words(intercept: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Pairs of float32 as words of eight bytes, which one load fetches: int64, in the shape of both."""
+    pair = np.stack([intercept, slope], axis=-1).astype(np.float32)
+    return pair.view(np.int64)[..., 0]
+
+
+def lines(values: np.ndarray, start: float, span: float) -> np.ndarray:
+    """A table over ``start`` to ``start + span`` as a straight line for each interval, and one more for the end.
+
+    Parameters
+    ----------
+    values : ndarray, shape (intervals + 1,)
+    start, span : float
+
+    Returns
+    -------
+    words : ndarray, int64, shape (intervals + 1,)
+        Intercept and slope of each line, see `words`: the value at x is intercept + slope * x.
+    """
+    values = np.asarray(values, np.float64)
+    intervals = len(values) - 1
+    slope = np.diff(values) * intervals / span
+    intercept = values[:-1] - slope * (start + span * np.arange(intervals) / intervals)
+    return words(np.append(intercept, intercept[-1]), np.append(slope, slope[-1]))
