@@ -63,14 +63,14 @@ def build_parser() -> Parser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
 
     run = verbs.add_parser("run", help="play a program or a log aloud, or write it to files")
-    run.add_argument("source", metavar="SOURCE", help="listing, .prg, disk.d64:NAME, .sid tune, or register log .csv .dump")
+    run.add_argument("source", metavar="SOURCE", help="listing, .prg, disk.d64:NAME, .sid tune, or log .csv .dump")
     run.add_argument(
         "-o",
         "--output",
         metavar="OUT",
         action="append",
         default=[],
-        help="a file to write: .wav .flac .csv .dump; may be given again",
+        help="a file to write: .wav .flac .csv .dump .sid .prg; may be given again",
     )
     run.add_argument(
         "--play", action="store_true", help="play aloud too when files are written, where there is a sound device"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +26,24 @@ class Sound:
 
 
 def _write_log(exporter: Exporter, writes: RegisterWrites, path: Path, sound: Sound) -> None:
-    with whole_file(path) as file:
+    with whole_file(path) as file, _named(path):
         exporter(writes, file)
+
+
+def _write_tune(writes: RegisterWrites, path: Path, sound: Sound) -> None:
+    from sidlearn.export import sid_file
+
+    with whole_file(path) as file, _named(path):
+        sid_file.write(writes, file, sound.model, title=path.stem)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the file's name in front of what an exporter has to say."""
+    try:
+        yield
+    except OutputError as error:
+        raise OutputError(f"{path}: {error}") from None
 
 
 def _write_sound(writes: RegisterWrites, path: Path, sound: Sound) -> None:
@@ -39,6 +56,7 @@ def _write_sound(writes: RegisterWrites, path: Path, sound: Sound) -> None:
 OUTPUTS: dict[str, Callable[[RegisterWrites, Path, Sound], None]] = {
     **dict.fromkeys(audio.FORMATS, _write_sound),
     **{suffix: partial(_write_log, exporter) for suffix, exporter in EXPORTERS.items()},
+    ".sid": _write_tune,
 }
 """Suffix -> function that writes such a file."""
 
@@ -69,7 +87,7 @@ def save(
     mode: str = "exact",
     wav_bits: int = 16,
 ) -> None:
-    """Write register writes as sound (``.wav .flac``) or as a log (``.csv .dump``).
+    """Write register writes as sound (``.wav .flac``), a log (``.csv .dump``) or a program for a C64 (``.sid .prg``).
 
     The file appears whole or not at all.
 

@@ -20,6 +20,7 @@ from sidlearn.errors import SourceError, nearest, one_of
 from sidlearn.writes import WRITE_DTYPE, LogPort, RegisterWrites
 
 if TYPE_CHECKING:
+    from sidlearn.c64.tune import Tune
     from sidlearn.chip.sid import SID
 
 
@@ -173,10 +174,11 @@ class BasicPerformance:
 class TunePerformance:
     """A `.sid` tune at play: until its listed length, silence, or an end that it brings about itself."""
 
-    def __init__(self, path: Path, request: Request) -> None:
-        from sidlearn.c64 import player, silence, songlengths, tune
+    def __init__(self, path: Path, request: Request, tune: Tune | None = None) -> None:
+        from sidlearn.c64 import player, silence, songlengths
+        from sidlearn.c64.tune import read
 
-        self.tune = tune.read(_content(path), str(path))
+        self.tune = tune or read(_content(path), str(path))
         self.song = request.song or self.tune.start_song
         if self.song > self.tune.songs:
             raise SourceError(f"{path}: song {self.song}: expected 1 to {self.tune.songs}")
@@ -184,7 +186,7 @@ class TunePerformance:
         model = self.tune.model if "model" in request.left_open and self.tune.model else request.model
         self.request = replace(request, video=video, model=model)
         self.model = model
-        self.kind = f"{self.tune.magic} tune"
+        self.kind = "machine code" if tune else f"{self.tune.magic} tune"
         self.sids = len(self.tune.sid_addresses)
         self.clock_hz = self.request.clock_hz
         self.ended = False
@@ -227,6 +229,8 @@ class TunePerformance:
 
     def facts(self) -> list[tuple[str, str]]:
         """Return what its header tells."""
+        if self.kind == "machine code":
+            return [("program", f"SYS {self.tune.init_address}; {len(self.tune.data)} bytes")]
         rows = [*self.tune.facts(), ("song", str(self.song))]
         if self._seconds is not None:
             rows.append(("listed length", f"{self._seconds:.3f} s"))
@@ -260,6 +264,16 @@ def _open_listing(path: Path, request: Request) -> Performance:
     return BasicPerformance(read_program(path), request)
 
 
+def _open_program(path: Path, request: Request) -> Performance:
+    """A program of one line with SYS has the whole machine to itself; others are BASIC's."""
+    from sidlearn.basic.listing import read_program
+    from sidlearn.c64.player import machine_code
+
+    program = read_program(path)
+    code = machine_code(program)
+    return BasicPerformance(program, request) if code is None else TunePerformance(path, request, code)
+
+
 def _open_csv(path: Path, request: Request) -> Performance:
     from sidlearn.export import csv_log
 
@@ -277,10 +291,10 @@ SOURCES: dict[str, Callable[[Path, Request], Performance]] = {
     ".bas": _open_listing,
     ".tok64": _open_listing,
     ".txt": _open_listing,
-    ".prg": _open_listing,
-    ".p00": _open_listing,
-    ".d64": _open_listing,
-    ".t64": _open_listing,
+    ".prg": _open_program,
+    ".p00": _open_program,
+    ".d64": _open_program,
+    ".t64": _open_program,
     ".csv": _open_csv,
     ".dump": _open_dump,
 }

@@ -96,7 +96,7 @@ class Machine(NamedTuple):
 
 
 def power_on(video: clock.Video, sid_addresses: tuple[int, ...] = (SID_AT,)) -> Machine:
-    """Return a machine with empty memory and without ROMs, its first SID everywhere in $D400-$D7FF where no other is."""
+    """Return a machine with empty memory and no ROMs, its first SID everywhere in $D400-$D7FF where no other is."""
     maps = memory_map()
     hooks = maps[0].hooks
     hooks[:] = STOP_READ | STOP_WRITE | LOG_WRITE
@@ -106,7 +106,9 @@ def power_on(video: clock.Video, sid_addresses: tuple[int, ...] = (SID_AT,)) -> 
     for number, address in enumerate(sid_addresses[1:], 1):
         slots[slot_of(address)] = number
     for slot in np.flatnonzero(slots != NO_SID):
-        first = (SID_AT + slot * SLOT_BYTES if slot < FREE_SLOT else FREE_AT + (slot - FREE_SLOT) * SLOT_BYTES) - IO_BASE
+        first = (
+            SID_AT + slot * SLOT_BYTES if slot < FREE_SLOT else FREE_AT + (slot - FREE_SLOT) * SLOT_BYTES
+        ) - IO_BASE
         hooks[first : first + SLOT_BYTES] = STOP_READ | LOG_WRITE
     state.idle = -1
     return Machine(
@@ -222,7 +224,7 @@ def run_exact(machine, until):
         if cpu.filled > room:
             return FULL
         if not state.clocked:
-            quiet = min(min(quiet_cycles(cia1), quiet_cycles(cia2)), min(quiet_beam(beam), until - cpu.cycle))
+            quiet = min(quiet_cycles(cia1), quiet_cycles(cia2), quiet_beam(beam), until - cpu.cycle)
             if quiet > 1:
                 run_quiet(machine, quiet)
                 if cpu.jammed:
@@ -236,9 +238,8 @@ def run_exact(machine, until):
                 state.chips_cycle += 1
                 state.clocked = 1
                 set_bus_lines(machine)
-            if memory.traps[cpu.address] and machine.steps[cpu.step].bus == FETCH and not cpu.forced:
-                if memory.pages[port_setting(cpu) << 8 | cpu.address >> 8] == ROM:
-                    return TRAPPED
+            if memory.traps[cpu.address] and at_trap(machine):
+                return TRAPPED
         set_bus_lines(machine)
         data = cpu.output
         if cpu.writing:
@@ -256,6 +257,15 @@ def run_exact(machine, until):
         if cpu.jammed:
             return JAMMED
     return REACHED
+
+
+@kernel
+def at_trap(machine):
+    """Whether this cycle fetches an opcode from a part of the ROM that holds none."""
+    cpu = machine.cpu[0]
+    if machine.steps[cpu.step].bus != FETCH or cpu.forced:
+        return False
+    return machine.maps[0].pages[port_setting(cpu) << 8 | cpu.address >> 8] == ROM
 
 
 @inline_kernel
@@ -382,7 +392,7 @@ def run_fast(machine, until):
             cpu.cycle += BAD_LINE_CYCLES
             continue
         bad = state.chips_cycle + max(cycles_to_bad_line(beam), 1)
-        status = run_flat(cpu, machine.ram, memory, machine.opcodes, machine.events, min(min(event, bad), until))
+        status = run_flat(cpu, machine.ram, memory, machine.opcodes, machine.events, min(event, bad, until))
         if status == READS_IO:
             address = cpu.address
             if asks_the_sid(state, address):
@@ -397,7 +407,7 @@ def run_fast(machine, until):
             take_writes(machine)
             if state.stop_at_nmi and machine.cias[1].mask:
                 return NMI_ON
-        elif status == FULL or status == JAMMED or (status == TRAPPED and cpu.pc != state.idle):
+        elif status in (FULL, JAMMED) or (status == TRAPPED and cpu.pc != state.idle):
             return status
     return REACHED
 
@@ -410,5 +420,3 @@ def change_to_cycles(machine):
     begin_at(machine.cpu[0], machine.cpu[0].pc)
     machine.cpu[0].nmi_latched = nmi
     machine.state[0].clocked = 0
-
-

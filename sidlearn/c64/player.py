@@ -9,6 +9,7 @@ of the first calls: measured on sidplayfp 2.4.0.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from typing import Protocol
 
@@ -28,6 +29,10 @@ from sidlearn.writes import WRITE_DTYPE, LogPort, SidPort
 PLAIN_PORT, NO_BASIC, NO_KERNAL, ALL_RAM = 0x37, 0x36, 0x35, 0x34
 RASTER_BEFORE_LINE_0 = 61
 """Cycles from the start to the first picture: measured on sidplayfp 2.4.0."""
+BASIC_START = 0x0801
+# Load address, link, number; SYS with its number, which brackets and blanks may stand around; whatever follows in the
+# line; no second line.
+_SYS_LINE = re.compile(rb"\x01\x08....\x9e *\(? *(\d{4,5})[^\x00]*\x00\x00\x00", re.DOTALL)
 REGISTERS = 780
 """Where BASIC's SYS takes A, X and Y from."""
 INIT_SECONDS = 60
@@ -128,6 +133,26 @@ def open_tune(tune: Tune, song: int, video: clock.Video, port: LogPort, name: st
         return TunePlayer(tune, song, video, port)
     except SourceError as error:
         raise SourceError(f"{name}: {error}") from None
+
+
+def machine_code(program: bytes) -> Tune | None:
+    """Return a program that is machine code behind one line with SYS as a tune that brings its own interrupts, or None.
+
+    Parameters
+    ----------
+    program : bytes
+        With its load address.
+    """
+    load = program[0] | program[1] << 8
+    line = _SYS_LINE.match(program)
+    if load != BASIC_START or line is None:
+        return None
+    address = int(line[1])
+    if not BASIC_START <= address < BASIC_START + len(program) - 2:
+        return None
+    return Tune(
+        "RSID", 2, load, address, 0, 1, 1, 0, "", "", "", sid_addresses=(0xD400,), data=program[2:][: 0x10000 - load]
+    )  # fmt: skip
 
 
 class BasicTunePlayer:
@@ -254,7 +279,7 @@ class TunePlayer:
         labels = self._place_driver(song)
         self._start, self._played = labels["start"], labels["played"]
         cpu.pc, cpu.p, cpu.sp = self._start, UNUSED | INTERRUPT, 0xFF
-        parts.state.idle = labels["idle"]
+        parts.state.idle, parts.state.stop_at_nmi = labels["idle"], 1
         memory.traps[labels["idle"]] = TRAP_ALWAYS
         beam, timers = parts.vic[0], parts.cias[0]
         beam.line, beam.column = video.lines - 1, video.line_cycles - RASTER_BEFORE_LINE_0
@@ -337,7 +362,7 @@ class TunePlayer:
         if status == TRAPPED:
             self.error = f"needs {kernal.routine(int(cpu.address) if self._exact else pc)}, which nothing stands in for"
         else:
-            self.error = f"the opcode at ${pc - 2 * self._exact & 0xFFFF:04X} stops the CPU for good"
+            self.error = f"the opcode at ${pc - self._exact & 0xFFFF:04X} stops the CPU for good"
 
     def _answer(self) -> None:
         """The tune reads OSC3 or ENV3."""

@@ -190,9 +190,7 @@ def _sids(*middles: int) -> tuple[int, ...]:
 def _check_real(tune: Tune, name: str) -> None:
     """What an RSID header must not hold."""
     if tune.load_address < RSID_FIRST_ADDRESS:
-        raise SourceError(
-            f"{name}: loads at ${tune.load_address:04X}: an RSID loads from ${RSID_FIRST_ADDRESS:04X} on"
-        )
+        raise SourceError(f"{name}: loads at ${tune.load_address:04X}: an RSID loads from ${RSID_FIRST_ADDRESS:04X} on")
     if tune.play_address or tune.speed:
         raise SourceError(f"{name}: play ${tune.play_address:04X}, speed {tune.speed}: in an RSID both are 0")
     init = tune.init_address

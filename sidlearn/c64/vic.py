@@ -114,9 +114,9 @@ def count_sprites(vic):
 @kernel
 def takes_the_bus(vic):
     """Whether BA is low: 43 cycles of a bad line, and 5 for each sprite."""
-    if vic.shown and BA_FROM <= vic.column < BA_TO and FIRST_BAD_LINE <= vic.line < END_OF_BAD_LINES:
-        if (vic.line ^ vic.control) & 7 == 0:
-            return 1
+    shown = vic.shown and FIRST_BAD_LINE <= vic.line < END_OF_BAD_LINES
+    if shown and BA_FROM <= vic.column < BA_TO and (vic.line ^ vic.control) & 7 == 0:
+        return 1
     if vic.sprites:
         for n in range(8):
             behind = vic.column - SPRITE_COLUMN - 2 * n
@@ -129,7 +129,7 @@ def takes_the_bus(vic):
 def quiet_beam(vic):
     """For how many cycles nothing changes but the column: not the line, not who has the bus."""
     after = vic.column + 1
-    if vic.sprites or vic.line == FIRST_BAD_LINE or after == SPRITE_COLUMN or after == vic.line_cycles:
+    if vic.sprites or vic.line == FIRST_BAD_LINE or after in (SPRITE_COLUMN, vic.line_cycles):
         return 0
     if after < BA_FROM:
         return BA_FROM - after

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
-from sidlearn.export import csv_log, vice_dump
+from sidlearn.export import csv_log, prg_file, sid_file, vice_dump
 from sidlearn.writes import RegisterWrites
 
 Exporter = Callable[[RegisterWrites, BinaryIO], None]
 
-EXPORTERS: dict[str, Exporter] = {".csv": csv_log.write, ".dump": vice_dump.write}
+EXPORTERS: dict[str, Exporter] = {
+    ".csv": csv_log.write,
+    ".dump": vice_dump.write,
+    ".prg": prg_file.write,
+    ".sid": sid_file.write,
+}
 """Suffix -> function that writes a log into an open binary file."""

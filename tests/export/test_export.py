@@ -19,7 +19,7 @@ rows = st.lists(
 )
 
 
-@pytest.mark.parametrize("suffix", EXPORTERS)
+@pytest.mark.parametrize("suffix", READERS)
 @given(steps=rows)
 def test_log_comes_back_exactly(suffix, steps):
     cycle = 0

@@ -1,0 +1,319 @@
+"""Register writes as the data of our own 6510 players: split into ticks and streams, with repeats found.
+
+A tick is one call of the player. Writes keep their order within a stream; writes that change nothing are left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from sidlearn import clock, registers
+from sidlearn.errors import OutputError
+from sidlearn.registers import (
+    ATTACK_DECAY,
+    CONTROL,
+    FC_HI,
+    FC_LO,
+    FREQ_HI,
+    FREQ_LO,
+    MODE_VOL,
+    PW_HI,
+    PW_LO,
+    RES_FILT,
+    SUSTAIN_RELEASE,
+    voice_register,
+)
+from sidlearn.writes import RegisterWrites
+
+SOURCES = Path(__file__).parent / "players"
+
+_VOICE_STREAMS = ((ATTACK_DECAY, SUSTAIN_RELEASE, CONTROL), (PW_LO, PW_HI), (FREQ_LO, FREQ_HI))
+STREAMS: tuple[tuple[int, ...], ...] = (
+    *(
+        tuple(voice_register(v, o) for o in group)
+        for v in reversed(range(registers.VOICES))
+        for group in _VOICE_STREAMS
+    ),
+    (FC_LO, FC_HI, RES_FILT, MODE_VOL),
+)
+"""Registers of each stream; the player goes through them from the last one to the first."""
+
+REGISTERS_A_STREAM = 4
+MORE, WAIT, LONGEST_WAIT, REPEAT, LONGEST_REPEAT, END = 0x10, 0x20, 0x60, 0x80, 0x7E, 0xFF
+REPEAT_BYTES = 3
+CANDIDATES = 64
+"""Earlier places that are tried for a repeat, latest first: a guess, more gain little."""
+
+SPEEDS = (1, 2, 4, 8)
+"""Ticks a picture."""
+BURST_CYCLES = 2000
+"""Silence between writes that is longer than this divides the bursts in which the period is looked for."""
+ONE_CALL = 0.35
+"""Share of a tick's period that one call of a player may take: four calls that fall into one tick take more."""
+IDLE_CYCLES, WRITE_CYCLES = 900, 75
+"""What our player takes for a tick, at the most: with the call, and for each write."""
+TOLERATED = 0.005
+"""Share of ticks that may hold writes of two."""
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Writes cut into calls of a player.
+
+    Attributes
+    ----------
+    period : int
+        Cycles between ticks.
+    picture : bool
+        Whether that is the picture of the television standard.
+    streams : list of dict
+        For each of `STREAMS`: tick -> (index in the stream, value) in order.
+    count : int
+        Ticks in all.
+    """
+
+    period: int
+    picture: bool
+    streams: list[dict[int, list[tuple[int, int]]]]
+    count: int
+
+
+def video_of(writes: RegisterWrites) -> clock.Video:
+    """Return the television standard of a log's clock."""
+    return clock.NTSC if abs(writes.clock_hz - clock.NTSC.clock_hz) < 10_000 else clock.PAL
+
+
+def _changes(writes: RegisterWrites) -> np.ndarray:
+    """Return the writes that change a register, and a first gate even on a register that is 0."""
+    events = writes.events
+    order = np.argsort(events["register"], kind="stable")
+    register, value = events["register"][order], events["value"][order].astype(int)
+    before = np.concatenate(([0], value[:-1]))
+    before[np.concatenate(([True], register[1:] != register[:-1]))[: len(register)]] = 0
+    return events[np.sort(order[value != before])]
+
+
+def ticks(writes: RegisterWrites) -> Ticks:
+    """Cut a log into the slowest ticks that carry it.
+
+    Raises
+    ------
+    OutputError
+        If it writes to two SIDs or faster than a player can be called, as samples through MODE_VOL do.
+    """
+    if writes.sids > 1:
+        raise OutputError(f"expected the writes to one SID, given {writes.sids}: our players write to one")
+    video = video_of(writes)
+    events = _changes(writes)
+    cycles, register = events["cycle"], events["register"]
+    periods = [(video.frame_cycles // s, s == 1, 0) for s in SPEEDS]
+    own = _own_period(cycles)
+    if BURST_CYCLES < own < 2 * video.frame_cycles:
+        periods.insert(1, (own, False, _phase(cycles, own)))
+    for period, picture, phase in periods:  # noqa: B007
+        tick = (cycles + phase) // period
+        wide = _collisions(cycles, register, tick, period)
+        busiest_tick = int(np.unique(tick, return_counts=True)[1].max(initial=0))
+        fast_enough = IDLE_CYCLES + WRITE_CYCLES * busiest_tick < period
+        if wide <= TOLERATED * (tick[-1] + 1 if len(tick) else 1) and fast_enough:
+            break
+    else:
+        busiest = int(np.bincount(register, minlength=registers.WRITABLE).argmax())
+        rate = float((register == busiest).sum() / max(writes.seconds, 1e-9))
+        raise OutputError(
+            f"register {busiest} ({registers.REGISTERS[busiest].name}) changes {rate:.0f} times a second: expected at"
+            f" most {SPEEDS[-1]} writes a picture, samples need .csv or .dump"
+        )
+    streams: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in STREAMS]
+    place = {r: (n, i) for n, group in enumerate(STREAMS) for i, r in enumerate(group)}
+    for t, r, v in zip(tick.tolist(), register.tolist(), events["value"].tolist(), strict=True):
+        n, index = place[r]
+        streams[n][t].append((index, v))
+    return Ticks(period, picture, streams, max(-(-writes.length // period), int(tick[-1]) + 1 if len(tick) else 0))
+
+
+def _own_period(cycles: np.ndarray) -> int:
+    """Return the cycles between the calls of the player that has made the log, 0 if there is no telling.
+
+    Half of the distances between bursts are one call; from there the period is fitted to longer and longer stretches.
+    """
+    starts = cycles[np.concatenate(([True], np.diff(cycles) > BURST_CYCLES))[: len(cycles)]]
+    if len(starts) < 8:
+        return 0
+    period = float(np.median(np.diff(starts)))
+    size = 8
+    while True:
+        part = starts[:size] - starts[0]
+        number = np.round(part / period)
+        if not number.any():
+            return 0
+        period = float((part * number).sum() / (number * number).sum())
+        if size >= len(starts):
+            return round(period)
+        size *= 2
+
+
+def _phase(cycles: np.ndarray, period: int) -> int:
+    """Return what to add so that most bursts begin in the middle of a tick."""
+    if not len(cycles):
+        return 0
+    angle = np.exp(2j * np.pi * (cycles % period) / period).sum()
+    middle = int(np.angle(angle) / (2 * np.pi) * period)
+    return (period // 2 - middle) % period
+
+
+def _collisions(cycles: np.ndarray, register: np.ndarray, tick: np.ndarray, period: int) -> int:
+    """Return in how many ticks a register is written at times too far apart for one call."""
+    order = np.lexsort((tick, register))
+    key = register[order].astype(np.int64) << 40 | tick[order]
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))[: len(key)])
+    if not len(first):
+        return 0
+    span = np.maximum.reduceat(cycles[order], first) - np.minimum.reduceat(cycles[order], first)
+    return len(np.unique(key[first][span > ONE_CALL * period] & (1 << 40) - 1))
+
+
+# --- Packing -------------------------------------------------------------------------------------------------------
+
+
+def _writes_unit(rows: list[tuple[int, int]]) -> bytes:
+    """Return the unit of one tick: as few masks as the order of the writes allows."""
+    chunks: list[list[tuple[int, int]]] = [[]]
+    for index, value in rows:
+        if chunks[-1] and index <= chunks[-1][-1][0]:
+            chunks.append([])
+        chunks[-1].append((index, value))
+    out = bytearray()
+    for chunk in chunks:
+        out.append(sum(1 << index for index, _ in chunk) | (MORE if chunk is not chunks[-1] else 0))
+        out += bytes(value for _, value in chunk)
+    return bytes(out)
+
+
+def _units(stream: dict[int, list[tuple[int, int]]], count: int) -> list[tuple[bytes, int]]:
+    """Return the units of a stream with the ticks that each takes."""
+    units: list[tuple[bytes, int]] = []
+    now = 0
+    for tick in (*sorted(stream), count):
+        gap = tick - now
+        while gap > 0:
+            step = min(gap, LONGEST_WAIT)
+            units.append((bytes((WAIT + step - 1,)), step))
+            gap -= step
+        if tick < count:
+            units.append((_writes_unit(stream[tick]), 1))
+        now = tick + 1
+    return units
+
+
+def pack(stream: dict[int, list[tuple[int, int]]], count: int, address: int) -> tuple[bytes, list[int]]:
+    """Return the bytes of a stream that begins at `address`, and how many bytes are used up to each tick."""
+    units = _units(stream, count)
+    out = bytearray()
+    written: list[tuple[int, int, int]] = []  # unit, offset in `out`, run of units without a repeat between them
+    places: dict[bytes, list[int]] = defaultdict(list)  # unit -> indices into `written`
+    used: list[int] = []
+    run = at = 0
+    while at < len(units):
+        length, source = _longest(units, at, written, places)
+        if length and sum(len(units[at + i][0]) for i in range(length)) > REPEAT_BYTES:
+            target = address + written[source][1]
+            out += bytes((REPEAT + length, target & 0xFF, target >> 8 & 0xFF))
+            run += 1
+        else:
+            length = 1
+            places[units[at][0]].append(len(written))
+            written.append((at, len(out), run))
+            out += units[at][0]
+        for unit in units[at : at + length]:
+            used += [len(out)] * unit[1]
+        at += length
+    out.append(END)
+    return bytes(out), used
+
+
+def _longest(
+    units: list[tuple[bytes, int]],
+    at: int,
+    written: list[tuple[int, int, int]],
+    places: dict[bytes, list[int]],
+) -> tuple[int, int]:
+    """Return the length of the longest earlier run of written units that goes on like `units[at:]`, and where."""
+    best = (0, 0)
+    for start in reversed(places.get(units[at][0], ())[-CANDIDATES:]):
+        length, run = 0, written[start][2]
+        most = min(LONGEST_REPEAT, len(units) - at, len(written) - start)
+        while length < most:
+            unit, _, run_there = written[start + length]
+            if run_there != run or units[unit][0] != units[at + length][0]:
+                break
+            length += 1
+        if length > best[0]:
+            best = (length, start)
+    return best
+
+
+@cache
+def source(name: str) -> str:
+    """Return the assembly source of a part of our players."""
+    return (SOURCES / f"{name}.s").read_text(encoding="ascii")
+
+
+def program(writes: RegisterWrites, shell: str, address: int, end: int) -> tuple[bytes, dict[str, int], Ticks]:
+    """Return a player with its data, as they lie in memory from `address` on.
+
+    Parameters
+    ----------
+    writes : RegisterWrites
+    shell : str
+        What calls the player: a file of `players`.
+    address, end : int
+        The first address, and the first one behind the memory that may be used.
+
+    Returns
+    -------
+    image : bytes
+    labels : dict
+    ticks : Ticks
+
+    Raises
+    ------
+    OutputError
+        If the log does not fit, with its size and how much of it would.
+    """
+    from sidlearn.cpu.assemble import assemble
+
+    cut = ticks(writes)
+    head = f"period = {cut.period - 1}\ntimer = {0 if cut.picture else 1}\n"
+    table = "registers:\n" + "".join(
+        f".byte {', '.join(str(r) for r in (*group, *[0] * (REGISTERS_A_STREAM - len(group))))}\n" for group in STREAMS
+    )
+
+    def code(starts: list[int]) -> tuple[bytes, dict[str, int]]:
+        words = f"streams: .word {', '.join(str(s) for s in starts)}\n"
+        _, image, labels = assemble(head + source(shell) + "\n" + source("core") + "\n" + table + words, address)
+        return image, labels
+
+    first = address + len(code([0] * len(STREAMS))[0])
+    data = bytearray()
+    starts, usage = [], []
+    for stream in cut.streams:
+        starts.append((first + len(data)) & 0xFFFF)
+        packed, used = pack(stream, cut.count, first + len(data))
+        data += packed
+        usage.append(used)
+    room = end - first
+    if len(data) > room:
+        total = np.sum([u for u in usage if u], axis=0) + len(STREAMS)
+        fits = int(np.searchsorted(total, room, side="right")) * cut.period / writes.clock_hz
+        raise OutputError(
+            f"{len(data)} bytes of packed writes for {writes.seconds:.1f} s: expected at most {room} bytes,"
+            f" which is about {fits:.1f} s of it; cut it with --seconds"
+        )
+    image, labels = code(starts)
+    return image + bytes(data), labels, cut
