@@ -9,33 +9,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import (
-    CHKSTR,
-    CLOSE,
-    COMMA,
-    FINGO,
-    LEFT,
-    LENGTH_FAC,
-    MID,
-    OPEN,
-    RIGHT,
-    Expressions,
-    Node,
-)
 from sidlearn.basic.float40_text import chrgot
 from sidlearn.basic.memory import FRETOP, LOFBUF, PNTR, STREND
 from sidlearn.basic.messages import ILLEGAL_QUANTITY, TYPE_MISMATCH, BasicError
+from sidlearn.basic.nodes import CHKSTR, CLOSE, COMMA, LEFT, LENGTH_FAC, MID, OPEN, RIGHT, Node
+from sidlearn.basic.operands import FINGO
 from sidlearn.basic.strings import PUTNEW
 from sidlearn.basic.text import JMP, JSR, RTS
 
 if TYPE_CHECKING:
+    from sidlearn.basic.expressions import Expressions
     from sidlearn.basic.text import Text
 
 PLOT = JMP + 15  # the KERNAL's reading of the cursor: measured on the original code
 _LEN1 = JSR + JSR + CHKSTR + 6 + 2 + 3 + 2 + RTS  # without FRETMP
 _PREAM = 62
 
-Maker = Callable[[Expressions, Node], Node]
+Maker = Callable[["Expressions", Node], Node]
 
 
 def _numeric(operation: Callable[[f40.Fac], tuple[f40.Fac, int]]) -> Maker:

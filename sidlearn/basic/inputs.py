@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import LENGTH_FAC
-from sidlearn.basic.memory import BUFFER, DATLIN, DATPTR
-from sidlearn.basic.messages import FILE_NOT_OPEN, OUT_OF_DATA, SYNTAX, BasicError
-from sidlearn.basic.statements import DATAN, add_on, round_to_integer, skip_text
-from sidlearn.basic.text import COLON, JMP, JSR, RTS, crossings, look, step
+from sidlearn.basic.assigning import round_to_integer
+from sidlearn.basic.channels import READ_TIMEOUT, RETURN, KeyboardChannel
+from sidlearn.basic.memory import BUFFER, DATLIN, DATPTR, STATUS
+from sidlearn.basic.messages import FILE_DATA, OUT_OF_DATA, STRING_TOO_LONG, SYNTAX, BasicError
+from sidlearn.basic.nodes import LENGTH_FAC
+from sidlearn.basic.text import COLON, DATAN, JMP, JSR, RTS, add_on, crossings, look, skip_text, step
 from sidlearn.basic.tokens import TOKEN
 from sidlearn.basic.variables import is_integer, is_string
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DATA = TOKEN["data"]
 _QUOTE, _COMMA = 0x22, 0x2C
+_LONGEST_LINE = 88  # bytes of the input buffer
 _BGETIN = JSR + 5 + 3 + 2 + 3 + 3 + 2 + RTS + 2 + RTS  # no key: measured on the original code
 _KEY_TAKEN = 45  # estimate: the KERNAL moves the keyboard buffer down
 
@@ -198,6 +200,10 @@ class LineSource(Source):
 class KeySource(Source):
     """GET: one key, or none."""
 
+    def next_key(self) -> int:
+        """Return the next key, 0 for none."""
+        return self.m.next_key()
+
     def begin(self) -> None:
         self.ram[BUFFER + 1] = 0
 
@@ -206,7 +212,7 @@ class KeySource(Source):
         m, ram = self.m, self.ram
         self.position = BUFFER + 1
         self._again()
-        key = m.next_key()
+        key = self.next_key()
         ram[BUFFER] = key
         m.cycles += 2 + 3 + 2 + JSR + _BGETIN + (_KEY_TAKEN if key else 0) + 4 + 2 + 2 + 3 + 6
         self.position = BUFFER - 1
@@ -223,14 +229,66 @@ class KeySource(Source):
         self.m.cycles += 6 + 3 + 3 + 2 + 5 + 3 + RTS + 3 + 2 + RTS
 
 
-class FileSource(Source):
-    """GET# and INPUT#: nothing can be read from a file."""
+class FileKeySource(KeySource):
+    """GET#: one byte of a file."""
 
     def open(self, number: int) -> None:
         """Choose the file to read from."""
-        if number not in self.m.files:
-            raise BasicError(FILE_NOT_OPEN)
+        self._channel = self.m.files.reader(number)
+
+    def ask(self) -> bool:
+        """Whether the variables get values: always."""
+        return True
+
+    def next_key(self) -> int:
+        """Return the next byte."""
+        key, self.ram[STATUS] = self._channel.get()
+        self.m.cycles += self._channel.cycles
+        return key
+
+
+class FileLineSource(LineSource):
+    """INPUT#: lines of a file."""
+
+    def open(self, number: int) -> None:
+        """Choose the file to read from."""
+        self._channel = self.m.files.reader(number)
+
+    def ask(self) -> bool:
+        """Read the first line that is not empty. False if reading fails, which leaves all variables alone."""
+        while True:
+            self._read_line()
+            if self.ram[STATUS] & READ_TIMEOUT:
+                return False
+            if self.ram[BUFFER]:
+                return True
+            self.m.cycles += JSR + RTS
+
+    def _read_line(self) -> None:
+        m, ram = self.m, self.ram
+        line = self._channel.line() if isinstance(self._channel, KeyboardChannel) else self._read_to_return()
+        ram[BUFFER - 1] = _COMMA
+        ram[BUFFER : BUFFER + len(line) + 1] = line + b"\0"
+        self.position = BUFFER - 1
+        m.cycles += JSR + RTS
+
+    def _read_to_return(self) -> bytes:
+        line = bytearray()
+        while True:
+            char, self.ram[STATUS] = self._channel.get()
+            self.m.cycles += self._channel.cycles
+            if char == RETURN:
+                return bytes(line)
+            if len(line) >= _LONGEST_LINE:
+                raise BasicError(STRING_TOO_LONG)
+            line.append(char)
 
     def item(self, at: int, name: int) -> None:
-        """Read nothing."""
-        raise BasicError(FILE_NOT_OPEN)
+        """Take one item of the line, or of the next one."""
+        if self._again() in (0, COLON):
+            self._read_line()
+        if not self._close(self._take(at, name)):
+            raise BasicError(FILE_DATA)
+
+    def finish(self) -> None:
+        """What is left of the line is lost."""

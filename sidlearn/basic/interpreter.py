@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from sidlearn.basic import float40 as f40
 from sidlearn.basic.cpuport import CpuPort, MachineCall
-from sidlearn.basic.expressions import FRACTION, LENGTH_FAC, Expressions, made_integer
+from sidlearn.basic.expressions import Expressions
+from sidlearn.basic.filing import Filing
 from sidlearn.basic.frames import Frames
-from sidlearn.basic.inputs import DataSource, FileSource, KeySource, LineSource, Redo
+from sidlearn.basic.inputs import DataSource, FileKeySource, FileLineSource, KeySource, LineSource, Redo
 from sidlearn.basic.interrupt import TimerInterrupt
+from sidlearn.basic.keyboard import Keyboard
 from sidlearn.basic.memory import (
     ARYTAB,
     CINV,
     CURLIN,
     DATPTR,
     FRETOP,
-    KEYD,
     MEMSIZ,
     NDX,
     OLDTXT,
@@ -35,15 +37,13 @@ from sidlearn.basic.memory import (
 )
 from sidlearn.basic.messages import (
     BREAK,
-    DEVICE_NOT_PRESENT,
-    FILE_NOT_OPEN,
-    FILE_OPEN,
     ILLEGAL_QUANTITY,
     TEXTS,
     UNDEFD_FUNCTION,
     UNDEFD_STATEMENT,
     BasicError,
 )
+from sidlearn.basic.nodes import FRACTION, LENGTH_FAC, made_integer
 from sidlearn.basic.printing import Printer, keywords_of
 from sidlearn.basic.screen import Screen
 from sidlearn.basic.statements import NOT_DISPATCHED, Statement, compile_statement
@@ -60,7 +60,6 @@ TRACE_DTYPE = np.dtype([("cycle", "i8"), ("line", "u2")])
 _NEVER = 1 << 62
 _CLALL = 5 + 33  # the KERNAL's closing of all files: estimate from its few stores
 PROMPT_CYCLES = 3_821  # from READY until BASIC waits for a line again: measured on the original code
-KEYBOARD_BUFFER = 10
 _UNDEFINED_USR = 0xB248  # ILLEGAL QUANTITY: where USR points before it is set
 
 
@@ -93,6 +92,10 @@ class Interpreter:
         Where INPUT reads its lines from.
     cpu : CpuPort, optional
         Runs SYS and USR.
+    typed : callable, optional
+        Gives the PETSCII keys that have been typed since it was last called.
+    files : path, optional
+        The folder that stands for the disk in device 8. Without it a program reaches no file of the host.
 
     Attributes
     ----------
@@ -114,6 +117,8 @@ class Interpreter:
         keys: bytes = b"",
         lines: TextIO | None = None,
         cpu: CpuPort | None = None,
+        typed: Callable[[], bytes] | None = None,
+        files: str | Path | None = None,
     ):
         self.wall = wall_clock(video)
         self._interrupt = TimerInterrupt(self, self.wall) if isinstance(self.wall, WallClock) else None
@@ -125,11 +130,10 @@ class Interpreter:
         self.variables = Variables(self.memory, self.strings)
         self.screen = Screen(self.ram)
         self.printer = Printer(self)
+        self.files = Filing(self, files)
         self.frames = Frames()
         self.cpu = cpu
-        self.keys = bytearray(keys)
-        self.lines = lines
-        self.files: dict[int, int] = {}
+        self.keyboard = Keyboard(self.ram, keys, typed, lines)
         self.cycles = 0
         self.line = 0
         self.fac: f40.Fac = f40.ONE
@@ -140,7 +144,7 @@ class Interpreter:
         self.check_at = _NEVER
         self._started = False
         self._call: MachineCall | None = None
-        self._limit = _NEVER
+        self._waits_for: tuple[int, int, int] | None = None
         self._statements: dict[int, Statement] = {}
         self._formulas: dict[int, tuple[Callable[[], f40.Fac], int, int]] = {}
         self._function_stack = 0
@@ -149,7 +153,8 @@ class Interpreter:
         self.data_source = DataSource(self)
         self.line_source = LineSource(self)
         self.key_source = KeySource(self)
-        self.file_source = FileSource(self)
+        self.file_key_source = FileKeySource(self)
+        self.file_line_source = FileLineSource(self)
         self.memory.written = self._memory_written
         self.memory.page0_read = self._show_page0
         self._load(program)
@@ -165,14 +170,16 @@ class Interpreter:
         self.clear()
         self.cycles = 0
         self.position = TEXT_START - 1
-        self._fill_keyboard_buffer()
+        self.keyboard.fill()
 
     def _relink(self) -> int:
         """Set the links of all lines (LNKPRG). Returns the address behind the program."""
         ram = self.ram
         at = TEXT_START
         while ram[at + 1]:
-            following = ram.index(0, at + 4) + 1
+            following = ram.find(0, at + 4) + 1
+            if not 0 < following < len(ram) - 4:
+                break
             ram[at], ram[at + 1] = following & 255, following >> 8
             at = following
         return at + 2
@@ -186,7 +193,7 @@ class Interpreter:
             False when the program has ended, stopped with an error, or waits for what never comes, and has left no
             machine code on the interrupt. Such code plays on from the next call.
         """
-        self._limit = limit = _NEVER if until_cycle is None else until_cycle
+        limit = _NEVER if until_cycle is None else until_cycle
         wall = self.wall
         if self._ended:
             while wall.hooked and until_cycle is not None and wall.cycle(self.cycles) < limit:
@@ -198,8 +205,10 @@ class Interpreter:
                 self._run()
         except Ended:
             self._ended = True
+            self.files.flush()
         except Waiting:
             self.waiting = self._ended = True
+            self.files.flush()
         except BasicError as error:
             self._fail(error.code)
         except f40.FloatError as error:
@@ -217,6 +226,8 @@ class Interpreter:
         position = self.position
         if self._call is not None:
             position = self._go_on_with_code(position)
+        if self._waits_for is not None:
+            self._go_on_waiting()
         try:
             while self.cycles < self.check_at:
                 statement = statements.get(position)
@@ -252,6 +263,8 @@ class Interpreter:
 
     def _fail(self, code: int) -> None:
         self._ended = True
+        self.files.deselect()
+        self.files.flush()
         self.error = self.printer.error(code, self.line)
         self.cycles += PROMPT_CYCLES
 
@@ -263,6 +276,8 @@ class Interpreter:
         if address < 0x100:
             if TXTTAB <= address <= STREND + 1:
                 self.forget()
+            elif address == NDX:
+                self.keyboard.count_written()
             elif address in (CURLIN, CURLIN + 1):
                 self.line = memory.word(CURLIN)
         elif TEXT_START - 1 <= address < memory.word(VARTAB):
@@ -288,6 +303,7 @@ class Interpreter:
 
     def _show_page0(self) -> None:
         """A program looks at page 0: put there what is kept elsewhere."""
+        self.keyboard.fill()
         self.memory.set_word(CURLIN, self.line)
         self.memory.set_word(OLDTXT, self.statement_position)
 
@@ -479,18 +495,38 @@ class Interpreter:
         self.memory.set_word(DATPTR, start - 1)
         return 2 + 3 + 2 + 3 + (3 if start & 255 else 4) + 6 + RTS
 
+    def start_over(self) -> None:
+        """The text has been replaced by LOAD: run it from its start with the variables as they are."""
+        self._relink()
+        self.forget()
+        self.restore()
+        self.strings.reset()
+        self.frames.clear()
+
     def new(self) -> int:
         """NEW."""
         raise Ended
 
     def wait(self, address: int, mask: int, flip: int) -> None:
-        """WAIT: look at an address until one of the bits in `mask` differs from `flip`."""
+        """WAIT: look at an address until one of the bits in `mask` differs from `flip`.
+
+        Waiting that outlasts its time goes on first when the program is run again.
+        """
+        self._waits_for = address, mask, flip
+        self._go_on_waiting()
+
+    def _go_on_waiting(self) -> None:
         memory = self.memory
+        assert self._waits_for is not None
+        address, mask, flip = self._waits_for
         while not (memory.peek(address, self.cycles + 5) ^ flip) & mask:
             self.cycles += 14
-            if not memory.changes_by_itself(address) or self.wall.cycle(self.cycles) >= self._limit:
+            if not (memory.changes_by_itself(address) or self.keyboard.live):
                 raise Waiting
-        self.cycles += 13
+            if self.cycles >= self.check_at:
+                return
+        self._waits_for = None
+        self.cycles += 13 + RTS + JMP
 
     # machine code
 
@@ -524,52 +560,17 @@ class Interpreter:
 
     def next_key(self) -> int:
         """Take a key from the keyboard buffer; 0 for none."""
-        ram = self.ram
-        if not ram[NDX]:
-            return 0
-        key = ram[KEYD]
-        ram[KEYD : KEYD + 9] = ram[KEYD + 1 : KEYD + 10]
-        ram[NDX] -= 1
-        self._fill_keyboard_buffer()
-        return key
-
-    def _fill_keyboard_buffer(self) -> None:
-        ram = self.ram
-        while self.keys and ram[NDX] < KEYBOARD_BUFFER:
-            ram[KEYD + ram[NDX]] = self.keys.pop(0)
-            ram[NDX] += 1
+        return self.keyboard.take()
 
     def read_line(self) -> bytes:
         """Read a line for INPUT."""
-        from sidlearn.basic.petscii import read, to_bytes
-
-        line = self.lines.readline() if self.lines else ""
-        if not line:
+        line = self.keyboard.line()
+        if line is None:
             raise Waiting
         self.ram[PNTR] = 0  # the screen editor has gone to the next line
-        return to_bytes(read(line.rstrip("\r\n").lower()))[:80]
+        return line
 
-    # files and listing
-
-    def select_output(self, number: int) -> None:
-        """Choose the file that PRINT# and CMD write to."""
-        if number and number not in self.files:
-            raise BasicError(FILE_NOT_OPEN)
-
-    def device(self, action: str, values: list[Any]) -> None:
-        """OPEN, CLOSE, LOAD, SAVE, VERIFY: there is only the screen and the keyboard."""
-        if action == "close":
-            self.files.pop(values[0], None)
-        elif action == "open":
-            number = values[0]
-            device = values[1] if len(values) > 1 else 1
-            if number in self.files:
-                raise BasicError(FILE_OPEN)
-            if device not in (0, 3):
-                raise BasicError(DEVICE_NOT_PRESENT)
-            self.files[number] = device
-        else:
-            raise BasicError(DEVICE_NOT_PRESENT)
+    # listing
 
     def list(self, first: int, last: int) -> int:
         """LIST, which ends the program."""

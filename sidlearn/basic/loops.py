@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import CHKNUM, EQUAL, TO, Closure
+from sidlearn.basic.assigning import assign_float, assign_string
 from sidlearn.basic.frames import FOR_STACK, ForFrame, Frames
 from sidlearn.basic.messages import NEXT_WITHOUT_FOR, TYPE_MISMATCH, BasicError
+from sidlearn.basic.nodes import CHKNUM, EQUAL, TO, Closure
+from sidlearn.basic.references import read_name
 from sidlearn.basic.text import COLON, JMP, JSR
 from sidlearn.basic.tokens import TOKEN
 from sidlearn.basic.variables import is_string
@@ -68,7 +70,7 @@ def compile_for(c: Statements) -> Callable[[], int]:
     t.cost += 2 + 3 + JSR + JSR + 2
     t.again()
     t.cost += 3
-    name, _ = c.name(arrays=False, integers=False)
+    name, _ = read_name(c, arrays=False, integers=False)
     if t.error:
         return c.finish([])
     string = is_string(name)
@@ -84,7 +86,7 @@ def compile_for(c: Statements) -> Callable[[], int]:
         t.fail(TYPE_MISMATCH)
     if t.error:
         return c.finish([address, c.failing(start).run])
-    assign = c.assign_string(address, start) if string else c.assign_float(address, start)
+    assign = assign_string(c, address, start) if string else assign_float(c, address, start)
     t.cost += JSR + 8 + 2 + JSR + 22
     count, cycles = c.skip(COLON)
     body = t.position + count & 0xFFFF

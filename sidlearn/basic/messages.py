@@ -71,6 +71,10 @@ TEXTS = {
 }
 
 
+DIRECT = 0xFF00
+"""Line numbers from here on mean direct mode."""
+
+
 class BasicError(Exception):
     """A program has run into one of the machine's own errors; `code` is its number."""
 
@@ -80,11 +84,11 @@ class BasicError(Exception):
 
 
 def error_line(code: int, line: int) -> str:
-    """Return what the machine prints for an error: two blanks stand before ERROR.
+    """Return what the machine prints for an error: two blanks stand before ERROR. In direct mode there is no line.
 
     Examples
     --------
     >>> error_line(SYNTAX, 20)
     '?SYNTAX  ERROR IN 20'
     """
-    return f"?{TEXTS[code]}  ERROR IN {line}"
+    return f"?{TEXTS[code]}  ERROR" + (f" IN {line}" if line < DIRECT else "")

@@ -9,20 +9,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import CLOSE, COMMA, LENGTH_FAC, QUOTE, Closure, Node
 from sidlearn.basic.functions import PLOT
-from sidlearn.basic.messages import TEXTS, error_line
-from sidlearn.basic.screen import CURSOR_RIGHT, RETURN
+from sidlearn.basic.messages import DIRECT, TEXTS, error_line
+from sidlearn.basic.nodes import CLOSE, COMMA, LENGTH_FAC, QUOTE, SEMICOLON, Closure, Node
+from sidlearn.basic.screen import RETURN, Screen
 from sidlearn.basic.strings import PUTNEW
 from sidlearn.basic.text import JMP, JSR, RTS, crossings
 from sidlearn.basic.tokens import KEYWORDS, TOKEN
 
 if TYPE_CHECKING:
+    from sidlearn.basic.filing import FileOutput
     from sidlearn.basic.interpreter import Interpreter
     from sidlearn.basic.statements import Statements
 
-TAB, SPC, SEMICOLON = TOKEN["tab("], TOKEN["spc("], 0x3B
+TAB, SPC = TOKEN["tab("], TOKEN["spc("]
 ZONE = 10
+LINE_FEED = 10
 _OUTDO = JSR + JSR + 2 + RTS + 2 + RTS  # without CHROUT
 _OUTSPC = 3 + 3 + 2 + 4 + _OUTDO
 
@@ -136,7 +138,7 @@ class Printer:
 
     def __init__(self, machine: Interpreter):
         self.m = machine
-        self.screen = machine.screen
+        self.screen: Screen | FileOutput = machine.screen
 
     def put(self, char: int) -> None:
         """Print one character (OUTDO without its JSR)."""
@@ -162,7 +164,8 @@ class Printer:
             self.m.cycles += 2 + 4 + 3
         self.m.cycles += JSR + 41
         self.text(b"  ERROR")
-        self.at_line(line)
+        if line < DIRECT:
+            self.at_line(line)
         return error_line(code, line)
 
     def at_line(self, line: int) -> None:
@@ -194,12 +197,14 @@ class Printer:
         m.cycles += cycles + JSR
         m.fac = LENGTH_FAC[len(text)]
         self.string(descriptor)
-        m.cycles += JSR + _OUTSPC + self.screen.put(CURSOR_RIGHT) + 3
+        m.cycles += JSR + _OUTSPC + self.screen.space() + 3
 
     def end_line(self) -> None:
         """End the line (CRDO)."""
         self.m.cycles += 2 + JSR
         self.put(RETURN)
+        if self.screen.line_feed:
+            self.put(LINE_FEED)
         self.m.cycles += 3 + 3 + 2 + RTS
 
     def to_zone(self) -> None:
@@ -225,5 +230,5 @@ class Printer:
         """Send cursor rights (XSPAC)."""
         self.m.cycles += 2
         for _ in range(count):
-            self.m.cycles += 2 + 3 + JSR + _OUTSPC + self.screen.put(CURSOR_RIGHT) + 3
+            self.m.cycles += 2 + 3 + JSR + _OUTSPC + self.screen.space() + 3
         self.m.cycles += 2 + 2

@@ -33,6 +33,9 @@ class Screen:
         Every byte sent to CHROUT.
     """
 
+    line_feed = False
+    """Whether a line feed goes behind every RETURN."""
+
     def __init__(self, ram: bytearray):
         self.ram = ram
         self.output = bytearray()
@@ -69,6 +72,10 @@ class Screen:
         elif char & 0x7F >= 32:
             return CHARACTER_CYCLES + self._right(column)
         return CONTROL_CYCLES
+
+    def space(self) -> int:
+        """Send what stands between two values and what TAB and SPC send. Returns the cycles."""
+        return self.put(CURSOR_RIGHT)
 
     def _right(self, column: int) -> int:
         if column + 1 >= 2 * COLUMNS:

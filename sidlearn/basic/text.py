@@ -11,12 +11,15 @@ blank.
 
 from __future__ import annotations
 
-from sidlearn.basic.messages import SYNTAX
+from sidlearn.basic.messages import ILLEGAL_DIRECT, SYNTAX
+from sidlearn.basic.nodes import QUOTE
 
 JSR = 6
 RTS = 6
 JMP = 3
 GETSTK_LIMIT = 62  # bytes of stack that GETSTK keeps free: BASIC-M6502, 2 * NUMLEV + 16
+
+DIRECT_END = 0x0300  # text below lies in the input buffer: it is a line in direct mode
 
 BLANK, COLON, DIGIT_0, DIGIT_9 = 0x20, 0x3A, 0x30, 0x39
 
@@ -121,7 +124,55 @@ class Text:
         """Zero set after CHRGET: the statement ends here."""
         return self.char in (0, COLON)
 
+    def not_direct(self) -> None:
+        """ERRDIR: what follows works in a program only, not in a line that has just been typed."""
+        if self.position < DIRECT_END:
+            self.fail(ILLEGAL_DIRECT)
+
     def check_stack(self, words: int) -> None:
         """GETSTK for `words` two-byte entries, with its JSR."""
         self.cost += JSR + 22
         self.deepest = max(self.deepest, self.depth + 2 + GETSTK_LIMIT + 2 * words)
+
+
+def skip_text(ram: bytearray, position: int, terminator: int) -> tuple[int, int]:
+    """Count the characters up to `terminator` outside quotes, or to the end of the line (REMER).
+
+    Returns
+    -------
+    count, cycles
+        From the first fetch through the RTS.
+    """
+    end, other = terminator, 0
+    cycles = count = 0
+    while count < 256:
+        char = ram[position + count & 0xFFFF]
+        if not char:
+            cycles += 5 + 3 + RTS
+            break
+        if char == end:
+            cycles += 5 + 2 + 3 + 3 + RTS
+            break
+        count += 1
+        cycles += 19
+        if char == QUOTE:
+            end, other = other, end
+            cycles += 14
+    return count, cycles + crossings(position, 0, count)
+
+
+DATAN = 2 + 4 + 3 + 2 + 3 + 12  # before the first fetch
+
+
+REMN = 2 + 3 + 2 + 3 + 12
+
+
+def add_on(position: int, count: int) -> int:
+    """Return the cost of moving the text pointer on (ADDON)."""
+    return 2 + 2 + 3 + 3 + (3 if (position & 255) + count < 256 else 2 + 5) + RTS
+
+
+def skip_data(ram: bytearray, position: int) -> tuple[int, int]:
+    """Go to the end of the statement (DATA). Returns the address there and the cycles."""
+    count, cycles = skip_text(ram, position, COLON)
+    return position + count, JSR + DATAN + cycles + add_on(position, count)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
-from sidlearn.basic.expressions import LENGTH_FAC
 from sidlearn.basic.float40_text import add_digit
 from sidlearn.basic.memory import LOFBUF
 from sidlearn.basic.messages import ILLEGAL_QUANTITY, BasicError
+from sidlearn.basic.nodes import LENGTH_FAC
 from sidlearn.basic.text import JMP, JSR, RTS
 
 if TYPE_CHECKING:
