@@ -100,7 +100,9 @@ def driver_page(tune: Tune) -> int:
 class Player(Protocol):
     """A tune at play, whatever it is made of."""
 
-    error: str | None
+    @property
+    def error(self) -> str | None:
+        """The message of a program that ended in an error."""
 
     @property
     def cycle(self) -> int:
@@ -389,14 +391,14 @@ class TunePlayer:
         if not count:
             return
         raw = parts.events[:count]
-        parts.state.sid_bus = raw.value[-1]
-        address = raw.address.astype(np.int64)
+        parts.state.sid_bus = raw["value"][-1]
+        address = raw["address"].astype(np.int64)
         slot = np.where(address < machine.SID_END, (address - machine.SID_AT) >> 5, machine.slot_of(0xDE00))
         free = address >= machine.FREE_AT
         slot[free] += (address[free] - machine.FREE_AT) >> 5
         register = address & 0x1F
         events = np.empty(count, WRITE_DTYPE)
-        events["cycle"], events["value"] = raw.cycle, raw.value
+        events["cycle"], events["value"] = raw["cycle"], raw["value"]
         events["register"] = register + 32 * parts.state[0].slots[slot]
         events = events[register < registers.WRITABLE]
         self._parts.append(events)

@@ -157,7 +157,7 @@ def read(content: bytes, name: str = "tune") -> Tune:
         init = load
     tune = Tune(
         magic.decode(), version, load, init, play, songs, start if 1 <= start <= songs else 1, speed,
-        *(_text(content, n) for n in range(3)),
+        _text(content, 0), _text(content, 1), _text(content, 2),
         player_only=player_only, basic=basic, playsid_samples=not real and bool(flags & 2),
         clock_bits=flags >> 2 & 3,
         sid_addresses=_sids(second if version >= 3 else 0, third if version >= 4 else 0),
