@@ -754,6 +754,23 @@ def look_at_interrupts(cpu):
 
 
 @kernel
+def hold(cpu, opcodes, steps, due):
+    """A cycle that RDY repeats: interrupts are still looked at, CLI and SEI have done their work after the first turn.
+
+    Source: readings of a real C64 in the VICE test programs interrupts/irqdma.
+    """
+    cpu.stalled = 1
+    if steps[cpu.step].operate:
+        operation = opcodes[cpu.opcode].operation
+        if operation == CLI:
+            cpu.p &= ~INTERRUPT
+        elif operation == SEI:
+            cpu.p |= INTERRUPT
+    look_at_interrupts(cpu)
+    cpu.due |= due
+
+
+@kernel
 def clock_cpu(cpu, opcodes, steps, data):
     """End the bus cycle under way and put the next one on the bus.
 
@@ -772,10 +789,10 @@ def clock_cpu(cpu, opcodes, steps, data):
     cpu.cycle += 1
     due = cpu.due  # interrupts count as they stood at the end of the second last cycle of an instruction
     nmi_latched = cpu.nmi_latched
-    look_at_interrupts(cpu)
     if cpu.stall and not cpu.writing:
-        cpu.stalled = 1
+        hold(cpu, opcodes, steps, due)
         return
+    look_at_interrupts(cpu)
     index = cpu.step
     step = steps[index]
     action = int(step.action)

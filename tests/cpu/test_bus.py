@@ -297,6 +297,34 @@ def test_a_stall_before_the_store_of_shx_hides_the_high_byte():
         assert bus.ram[0x1234] == value
 
 
+@pytest.mark.parametrize(
+    ("program", "flag", "irq_from", "stall", "first"),
+    [
+        # the second cycle of CLI or SEI is held in cycles 1 to 5, and over in cycle 6
+        ("CLI\n INX\n INX", o.INTERRUPT, 0, (1, 6), 7 + 7),  # without the hold INX would run first
+        ("CLI\n INX\n INX", o.INTERRUPT, 4, (1, 6), 7 + 7),
+        ("CLI\n INX\n INX", o.INTERRUPT, 6, (1, 6), 9 + 7),
+        ("SEI\n INX\n INX", 0, 0, (1, 6), 7 + 7),
+        ("SEI\n INX\n INX", 0, 1, (1, 6), None),
+        ("SEI\n INX\n INX", 0, 4, (1, 6), None),
+        ("INX\n INX\n INX", 0, 5, (1, 6), 7 + 7),  # seen in the last cycle but one on the clock
+        ("INX\n INX\n INX", 0, 6, (1, 6), 9 + 7),
+    ],
+)
+def test_interrupts_are_looked_at_while_rdy_holds_a_cycle(program, flag, irq_from, stall, first):
+    """As a real C64 does in the VICE test programs interrupts/irqdma."""
+    bus = Bus()
+    bus.load(program)
+    bus.cpu.p = o.UNUSED | flag
+    bus.ram[0xFFFE:0x10000] = 0x00, 0x20
+    bus.ram[0x2000:0x2003] = 0x4C, 0x00, 0x20
+    bus.ram[0xC003:0xC006] = 0x4C, 0x03, 0xC0
+    for cycle in range(30):
+        bus.cycle(irq=int(cycle >= irq_from), stall=int(stall[0] <= cycle < stall[1]))
+    fetches = [n for n, (_, address, _) in enumerate(bus.accesses) if address == 0x2000]
+    assert (fetches[0] if fetches else None) == first
+
+
 # --- JAM -----------------------------------------------------------------------------------------------------------
 
 
