@@ -77,13 +77,18 @@ FRACTION = tuple(0xFFFFFFFF >> min(max(exponent - 128, 0), 32) for exponent in r
 
 
 def made_integer(fac: f40.Fac) -> f40.Fac:
-    """Return what QINT leaves behind, as far as ROUND looks at it: bytes shifted out pass through the rounding byte."""
+    """Return what QINT leaves behind: an integer under the old exponent.
+
+    The bytes that it shifts out pass through the rounding byte.
+    """
     sign, exponent, mantissa, rounding = fac
     size = (160 - exponent) >> 3
     if not exponent or size < 1:
         return fac
     bits = mantissa << 8 | rounding
-    return sign, exponent, mantissa, (-bits if sign else bits) >> 8 * min(size, 5) & 255
+    if sign:
+        bits = -bits
+    return sign, exponent, bits >> 168 - exponent & 0xFFFFFFFF, bits >> 8 * min(size, 5) & 255
 
 
 LENGTH_FAC: tuple[f40.Fac, ...] = tuple((0, length, 0, 0) for length in range(256))

@@ -147,6 +147,8 @@ def _simple_string(c: Expressions, name: int) -> Node:
     def string() -> int:
         address, cycles = find(name)
         m.cycles += cost + cycles
+        if m.fac[3]:
+            m.fac = (*m.fac[:3], 0)
         if address:
             m.cycles += 21 + 3 + RTS
             return address
@@ -203,7 +205,10 @@ def _element_string(c: Expressions, address: Closure) -> Node:
 
     def string() -> int:
         m.cycles += cost
-        return address()
+        at = address()
+        if m.fac[3]:
+            m.fac = (*m.fac[:3], 0)
+        return at
 
     return Node(string, string=True)
 
