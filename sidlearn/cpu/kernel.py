@@ -524,9 +524,8 @@ def write_io(cpu, memory, events, address, before, value, modify):
 @kernel
 def put_event(cpu, events, cycle, address, value):
     """Add one write to the log."""
-    events[cpu.filled].cycle = cycle
-    events[cpu.filled].address = address
-    events[cpu.filled].value = value
+    event = events[cpu.filled]
+    event.cycle, event.address, event.value = cycle, address, value
     cpu.filled += 1
 
 
@@ -545,7 +544,7 @@ def run_flat(cpu, ram, memory, opcodes, events, until):
     ram : ndarray, uint8, shape (65536,)
     memory : record of `MAP_DTYPE`
     opcodes : recarray of `OPCODE_DTYPE`, shape (256,)
-    events : ndarray of `EVENT_DTYPE`, at least 2
+    events : recarray of `EVENT_DTYPE`, at least 2
         Writes to chips go here from `cpu.filled` on.
     until : int
         In cycles of `cpu.cycle`.

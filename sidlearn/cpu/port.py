@@ -109,7 +109,7 @@ class MachineCode:
         self._cpus = state.cpu_state()
         self._maps = state.memory_map()
         self._opcodes = opcode_records()
-        self._events = np.zeros(EVENTS, state.EVENT_DTYPE)
+        self._events = state.event_buffer(EVENTS)
         memory = self._maps[0]
         memory.hooks[:] = state.STOP_READ | state.LOG_WRITE
         memory.traps[:] = state.TRAP_ROM

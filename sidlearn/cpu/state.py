@@ -99,6 +99,11 @@ def cpu_state() -> np.recarray:
     return cpus
 
 
+def event_buffer(size: int) -> np.recarray:
+    """Return room for `size` events: recarray of `EVENT_DTYPE`."""
+    return np.zeros(size, EVENT_DTYPE).view(np.recarray)
+
+
 def c64_pages() -> np.ndarray:
     """Return the C64's memory map without a cartridge: uint8 (8 * 256,), `RAM`, `ROM` or `IO`.
 

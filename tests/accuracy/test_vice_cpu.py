@@ -65,6 +65,6 @@ def test_functional_test_passes_on_the_core_for_whole_instructions(testprogs):
     start = program[0] | program[1] << 8
     machine.ram[start : start + len(program) - 2] = np.frombuffer(program[2:], np.uint8)
     cpu.pc = sys_address(program)
-    events = np.zeros(8, state.EVENT_DTYPE)
+    events = state.event_buffer(8)
     status = kernel.run_flat(cpu, machine.ram, memory[0], opcode_records(), events, 180_000_000)
     assert (status, int(events[0]["value"])) == (state.WRITES_IO, 0)

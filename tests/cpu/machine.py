@@ -20,7 +20,7 @@ class Flat:
     def __init__(self, memory: np.recarray | None = None):
         self.ram = np.zeros(0x10000, np.uint8)
         self.maps = state.ram_map() if memory is None else memory
-        self.events = np.zeros(64, state.EVENT_DTYPE)
+        self.events = state.event_buffer(64)
         self.cpus = state.cpu_state()
         self.cpu = self.cpus[0]
 
