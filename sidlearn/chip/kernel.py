@@ -771,7 +771,7 @@ def is_hard(voice, model):
 def is_noise_dead(voice, model):
     """Whether noise beside other waveforms has emptied its register: outside TEST it stays so, and the output at 0."""
     output = voice.output | voice.osc3 | pull_down(voice, model, 0)
-    return output | voice.noise | voice.noise_register | voice.noise_pipeline | voice.noise_test | voice.test == 0
+    return output | voice.noise | voice.noise_register | voice.test == 0
 
 
 @kernel
@@ -815,7 +815,7 @@ def way_to_rise(voice, bit):
 def leap_voices(voices, chip, model, levels, first, size):
     """Clock the digital half for `size` cycles that are known ahead, into `levels` from `first` on.
 
-    What no later cycle depends on (`output`, `osc3`, `env3`, `msb_rising`) is left to the cycle clocked after these.
+    What the cycle clocked after these sets anew (`output`, `osc3`, `env3`, `msb_rising`, `noise_test`) is left to it.
     """
     routed, mixed = external_levels(chip, model)
     fill(levels.routed[first : first + size], routed)
@@ -863,9 +863,7 @@ def phase_step(voice):
 def leap_noise(voice, model, wave, size):
     """Clock the noise register for `size` cycles, ahead of the accumulator; noise, if selected, goes to `wave`."""
     done = 0
-    if voice.test:
-        voice.noise_test = 1
-    else:
+    if not voice.test:
         way = way_to_rise(voice, 0x080000)
         rise = voice.noise_pipeline - 3  # the cycle in which bit 19 rose; the register moves two cycles later
         if voice.noise_pipeline == 0:
@@ -874,12 +872,11 @@ def leap_noise(voice, model, wave, size):
         while rise + 2 < size:
             hold_noise(voice, wave, done, rise + 2)
             done = rise + 2
-            if rise + 1 >= 0:
-                latch_noise(voice)
+            latch_noise(voice)
             shift_noise(voice, model, voice.waveform)
             rise = cycles_for(way, voice.frequency) - 1
             way += 0x100000
-        if rise + 2 == size and size > 1:
+        if rise + 2 == size:
             latch_noise(voice)
         voice.noise_pipeline = max(rise + 3 - size, 0) if rise < size else 0
     hold_noise(voice, wave, done, size)
