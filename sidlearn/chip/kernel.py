@@ -64,6 +64,7 @@ WAVE_TRIANGLE = TRIANGLE >> 4
 WAVE_SAWTOOTH = SAWTOOTH >> 4
 WAVE_PULSE = PULSE >> 4
 WAVE_NOISE = NOISE >> 4
+ALL_WAVES = 0xF
 ST_BY_PHASE, PST_BY_PHASE = 5, 6
 """Rows of the model's combined waveforms that go by the accumulator; those before, ST, PT, PS, PST, NP, by the AND."""
 
@@ -345,37 +346,33 @@ def latch_noise(voice):
 @kernel
 def shift_noise(voice, model, waveform_before):
     """Second phase of a shift: the cells take over their neighbours' latched values."""
-    latch = voice.noise_latch
-    if writes_back(waveform_before, voice.waveform, model):
-        latch = (latch & ~TAPS) | noise_taps(voice.output)
+    latch = voice.noise_latch & (~TAPS | noise_taps(written_back(voice, waveform_before, model)))
     feedback = ((latch >> 22 | voice.noise_test) ^ latch >> 17) & 1
     voice.noise_register = (latch << 1 & ALL_ONES) | feedback
     voice.noise = noise_output(voice.noise_register)
 
 
 @kernel
-def writes_back(before, after, model):
-    """Whether the output of a combined waveform overwrites the noise register during a shift.
-
-    A fitted rule: 12 of the 110 write-back programs among the VICE test programs still disagree with it.
-    """
-    if before <= 8 or after < 8 or (after == 8 and before != 0xF):
-        return False
-    if not model.is_8580:
-        low_before, low_after = before & 3, after & 3
-        if (low_before == 1 and low_after == 2) or (low_before == 2 and low_after == 1):
-            return False
-    return before != 0xC and after != 0xC
+def written_back(voice, before, model):
+    """What the output of a combined waveform leaves of the noise register's taps during a shift, as output bits."""
+    after = voice.waveform
+    if before <= WAVE_NOISE or after < WAVE_NOISE:
+        return 0xFFF
+    if before == ALL_WAVES and after == WAVE_NOISE and voice.noise_latch & TAPS != TAPS:
+        return voice.output  # one zero is enough, see `sidlearn.chip.waveforms.noise_holds`
+    pulled = model.pulse_pulls and before == WAVE_NOISE | WAVE_PULSE and after & (WAVE_TRIANGLE | WAVE_SAWTOOTH)
+    return int(model.noise_holds[before & 7, after & 7]) | (0 if pulled else voice.output)
 
 
 @kernel
-def write_back_noise(voice):
-    """Noise beside other waveforms: their zeros pull the register's taps down."""
-    if voice.test or voice.noise_pipeline == 1:
-        voice.noise = voice.output
-    else:
-        voice.noise_register &= ~TAPS | noise_taps(voice.output)
-        voice.noise &= voice.output
+def write_back_noise(voice, model):
+    """Noise beside other waveforms: their zeros pull the noise down, and its register's taps outside of a shift."""
+    line = cells = 0
+    if voice.waveform == WAVE_NOISE | WAVE_PULSE:
+        line, cells = model.noise_pulse_line, model.noise_pulse_cells
+    voice.noise &= voice.output | line
+    if not voice.test and voice.noise_pipeline != 1:
+        voice.noise_register &= ~TAPS | noise_taps(voice.output | cells)
 
 
 # --- Waveform ----------------------------------------------------------------------------------------------------
@@ -396,7 +393,7 @@ def clock_waveform(voice, source, chip, model):
             voice.osc3 = voice.output
             pull_top_bit(voice)
         if voice.waveform > 8:
-            write_back_noise(voice)
+            write_back_noise(voice, model)
     compare_pulse_width(voice)
     if model.latch_always:
         latch_triangle_sawtooth(voice, source)

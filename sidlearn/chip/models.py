@@ -44,6 +44,14 @@ MODEL_DTYPE = np.dtype(
         ("fade_t1", "i8"),  # and then between two such steps
         ("test_t0", "i8"),  # the same for the noise register while TEST is held
         ("test_t1", "i8"),
+        # Noise beside other waveforms, as output bits; see `sidlearn.chip.waveforms`.
+        ("noise_holds", "u2", (8, 8)),  # cells that hold in a shift, by lower bits of waveform [before, after]
+        (
+            "pulse_pulls",
+            "i8",
+        ),  # 1: what is selected after noise with pulse pulls the output low before it is taken over
+        ("noise_pulse_line", "i8"),  # noise with pulse, between two shifts: bits of the noise that hold,
+        ("noise_pulse_cells", "i8"),  # and those of its register
         # Voices: u = voice_dc + voice_drift * dac_env[e] + voice_range * dac_wave[w] * dac_env[e].
         ("voice_range", "f8"),  # also EXT IN: u = voice_dc + voice_range * level
         ("voice_dc", "f8"),
@@ -281,14 +289,22 @@ def _fill_digital(row: np.record, chip: Parameters) -> None:
     row["latch_always"] = chip.is_8580 and not chip.residfp
     row["bus_halves"] = chip.residfp
     row["by_phase"] = not chip.residfp
+    row["noise_holds"] = (waveforms.noise_holds_residfp if chip.residfp else waveforms.noise_holds)(chip.is_8580)
+    if not chip.residfp:
+        row["pulse_pulls"] = chip.is_8580
+        row["noise_pulse_line"], row["noise_pulse_cells"] = waveforms.NOISE_PULSE_HOLDS[_family(chip)]
     row["combined"] = _combined(_combined_sets(chip)[chip.combined])
 
 
 def _combined_sets(chip: Parameters) -> dict[str, Any]:
     """The sets of combined waveforms that a chip may have, by name."""
     sets: dict[str, Any] = waveforms.PULL_DOWNS if chip.residfp else waveforms.CIRCUITS
-    family = "8580 " if chip.is_8580 else "6581 "
+    family = f"{_family(chip)} "
     return {name.removeprefix(family): made for name, made in sets.items() if name.startswith(family)}
+
+
+def _family(chip: Parameters) -> str:
+    return "8580" if chip.is_8580 else "6581"
 
 
 def _combined(made: Any) -> np.ndarray:

@@ -66,53 +66,53 @@ class PullDown(NamedTuple):
 
 # Fits to OSC3 samplings of single chips, published as libsidplayfp/combined-waveforms; average is the fit to all that
 # work, 14 6581s and 17 8580s. The others: 6581 R3 0486S reference, R2 4383 weak, R2 0384 strong, 3384 strong 3384; 8580
-# R5 1088 reference, R5 4887 weak, R5 1489 strong. What belongs to noise is the same in all sets of a family: fitted to
-# readings of noise with pulse (libsidplayfp issue #3: 6581 3884, 8580 0591).
+# R5 1088 reference, R5 4887 weak, R5 1489 strong. What belongs to noise is fitted to readings of noise with pulse
+# from two further chips (libsidplayfp issue #3: 6581 3884, 8580 0591): 7 to 9 wrong bits of 80.
 CIRCUITS = {
     "6581 average": WaveformCircuit(
         zero=2.734, one=0.09869, top_zero=2.052, top_level=1.725, triangle=0.7282, triangle_ground=1.475,
         pulse=1.013, pulse_top=1.19, line=17.23, line_low=0.4002, line_high=0.9448, xor_zero=6.133,
-        xor_one=0.09504, noise_zero=0.368, noise_one=0.135, noise_ground=0.607, threshold=0.5997,
+        xor_one=0.09504, noise_zero=0.2008, noise_one=0.03063, noise_ground=0.2962, threshold=0.5997,
     ),
     "6581 reference": WaveformCircuit(
         zero=2.822, one=0.08218, top_zero=1.386, top_level=1.903, triangle=0.9683, triangle_ground=1.215,
         pulse=1.092, pulse_top=1.424, line=12.14, line_low=0.2206, line_high=0.6382, xor_zero=2.023,
-        xor_one=0.07707, noise_zero=0.368, noise_one=0.135, noise_ground=0.607, threshold=0.5173,
+        xor_one=0.07707, noise_zero=0.2499, noise_one=0.04944, noise_ground=0.3628, threshold=0.5173,
     ),
     "6581 weak": WaveformCircuit(
         zero=3.446, one=0.06701, top_zero=1.023, top_level=2.076, triangle=0.9599, triangle_ground=1.211,
         pulse=1.326, pulse_top=1.394, line=24.99, line_low=0.2196, line_high=0.6989, xor_zero=1.783,
-        xor_one=0.0561, noise_zero=0.368, noise_one=0.135, noise_ground=0.607, threshold=0.5052,
+        xor_one=0.0561, noise_zero=0.08525, noise_one=0.00801, noise_ground=0.2683, threshold=0.5052,
     ),
     "6581 strong": WaveformCircuit(
         zero=2.332, one=0.0366, top_zero=1.481, top_level=2.283, triangle=0.9104, triangle_ground=1.201,
         pulse=1.114, pulse_top=1.008, line=15.62, line_low=0.01806, line_high=0.2953, xor_zero=2.35,
-        xor_one=0.03592, noise_zero=0.368, noise_one=0.135, noise_ground=0.607, threshold=0.2779,
+        xor_one=0.03592, noise_zero=1.727, noise_one=0.06088, noise_ground=1.61, threshold=0.2779,
     ),
     "6581 strong 3384": WaveformCircuit(
         zero=1.825, one=0.09457, top_zero=1.505, top_level=2.051, triangle=1.258, triangle_ground=1.169,
         pulse=1.26, pulse_top=1.345, line=16.46, line_low=0.148, line_high=0.6917, xor_zero=1.659,
-        xor_one=0.1076, noise_zero=0.368, noise_one=0.135, noise_ground=0.607, threshold=0.5178,
+        xor_one=0.1076, noise_zero=0.1397, noise_one=0.0142, noise_ground=0.2246, threshold=0.5178,
     ),
     "8580 average": WaveformCircuit(
         zero=1.201, one=0.02253, top_zero=0.9135, top_level=0.936, triangle=0.6574, triangle_ground=0.9525,
         pulse=0.8498, pulse_top=0.7919, line=2.165, line_low=0.008649, line_high=0.1355, xor_zero=1.428,
-        xor_one=0.02269, noise_zero=0.247, noise_one=0.0183, noise_ground=0.368, threshold=0.2824,
+        xor_one=0.02269, noise_zero=0.07798, noise_one=0.0008018, noise_ground=0.09856, threshold=0.2824,
     ),
     "8580 reference": WaveformCircuit(
         zero=1.438, one=0.02258, top_zero=0.9083, top_level=0.8963, triangle=0.7592, triangle_ground=0.9383,
         pulse=1.057, pulse_top=0.8454, line=2.683, line_low=0.01385, line_high=0.131, xor_zero=1.617,
-        xor_one=0.02401, noise_zero=0.247, noise_one=0.0183, noise_ground=0.368, threshold=0.2469,
+        xor_one=0.02401, noise_zero=0.07442, noise_one=0.001021, noise_ground=0.1435, threshold=0.2469,
     ),
     "8580 weak": WaveformCircuit(
         zero=1.198, one=0.02693, top_zero=1.014, top_level=1.082, triangle=0.9929, triangle_ground=0.8642,
         pulse=1.193, pulse_top=1.1, line=3.068, line_low=0.0137, line_high=0.175, xor_zero=0.9779,
-        xor_one=0.02846, noise_zero=0.247, noise_one=0.0183, noise_ground=0.368, threshold=0.3183,
+        xor_one=0.02846, noise_zero=0.08033, noise_one=0.001719, noise_ground=0.1061, threshold=0.3183,
     ),
     "8580 strong": WaveformCircuit(
         zero=1.117, one=0.03144, top_zero=1.288, top_level=0.7685, triangle=0.7537, triangle_ground=1.094,
         pulse=0.9266, pulse_top=0.8195, line=2.284, line_low=0.004521, line_high=0.1165, xor_zero=1.304,
-        xor_one=0.03242, noise_zero=0.247, noise_one=0.0183, noise_ground=0.368, threshold=0.2384,
+        xor_one=0.03242, noise_zero=0.08341, noise_one=0.0007271, noise_ground=0.1137, threshold=0.2384,
     ),
 }  # fmt: skip
 
@@ -333,3 +333,76 @@ def pull_down_waveform(pull_down: PullDown) -> np.ndarray:
         stays = (bit[:, at] > 0) & (number(1) - pull > number(pull_down.threshold))
         table |= stays.astype(np.uint16) << at
     return table
+
+
+# --- Noise writes back ---
+# Beside noise, what pulls the output low also pulls at the cells of the noise register. Which of them give way while
+# TEST falls and the waveform changes differs from chip to chip. Source: OSC3 of four chips for all 64 changes (VICE
+# test programs wb_testsuite, samplings of 6581 2586 and 2783, 8580 0591 and 2888); where they differ or are unsteady,
+# one of them is followed, as the comments say.
+
+HOLDS_ALL, HOLDS_NONE = 0xFFF, 0
+TRIANGLE_OR_SAWTOOTH, PULSE = 3, 4
+
+
+def noise_holds(is_8580: bool) -> np.ndarray:
+    """Which cells of the noise register keep their bits in a shift, the second phase of which finds a new waveform.
+
+    Parameters
+    ----------
+    is_8580 : bool
+
+    Returns
+    -------
+    holds : ndarray, uint16, shape (8, 8)
+        [before, after], lower bits of both waveforms, which have noise beside them: output bits whose cells hold; the
+        others take over the output.
+
+    Notes
+    -----
+    One case is left to the kernel: from all four waveforms to noise alone, all cells hold if all are ones (VICE test
+    program wb_testsuite), but none does if there is a zero among them (noiselfsrinit, on ten 8580s). With all on, every
+    output is joined to every other; that one zero then pulls them all is a guess.
+    """
+    holds = np.full((8, 8), HOLDS_ALL, np.uint16)
+    for before in range(1, 8):
+        for after in range(1, 8):
+            holds[before, after] = (_holds_8580 if is_8580 else _holds_6581)(before, after)
+    if not is_8580:
+        holds[PULSE, 0] = HOLDS_NONE  # VICE test program wf12nsr: noise with pulse has run down to 0, and stays there
+    return holds
+
+
+def _holds_6581(before: int, after: int) -> int:
+    """What pulls must stay selected; but a pulse line that is let go has not charged its lower bits yet."""
+    if before & after & TRIANGLE_OR_SAWTOOTH or before == PULSE:
+        return HOLDS_NONE
+    return 0xF80 if before & after & PULSE else HOLDS_ALL  # chip 2783; 2586 has FE0, FC0 and F80
+
+
+def _holds_8580(before: int, after: int) -> int:
+    """Triangle and sawtooth take over from each other; what comes after the pulse pulls as strongly as it can."""
+    if before == PULSE:
+        # With triangle and pulse 0591; with triangle and sawtooth 2888, unsteady; with pulse as `NOISE_PULSE_HOLDS`.
+        return (HOLDS_ALL, 0xFC0, HOLDS_ALL, 0xFC0, 0xFC0, 0xE00, 0xFC0, HOLDS_NONE)[after]
+    if after == PULSE:
+        return 0xFE0 if before & PULSE else HOLDS_ALL  # chip 0591
+    return HOLDS_NONE
+
+
+def noise_holds_residfp(is_8580: bool) -> np.ndarray:
+    """The rule of pyresidfp 0.17.0 in the form of `noise_holds`: all cells or none."""
+    holds = np.full((8, 8), HOLDS_ALL, np.uint16)
+    for before in range(1, 8):
+        for after in range(8):
+            swapped = not is_8580 and (before & 3, after & 3) in ((1, 2), (2, 1))
+            to_noise_alone = after == 0 and before != 7
+            if not (swapped or to_noise_alone or PULSE in (before, after)):
+                holds[before, after] = HOLDS_NONE
+    return holds
+
+
+NOISE_PULSE_HOLDS = {"6581": (HOLDS_NONE, HOLDS_ALL), "8580": (0xFC0, 0xFC0)}
+"""Noise with pulse between two shifts: bits that the output leaves alone, of the noise as it comes out and of the
+register's cells. On the 6581 the output runs down to 0 within 6 cycles (VICE test program wf12nsr) while the register
+waits for the next shift (8 to C in wb_testsuite); on the 8580 the two lowest bits give way at once, the others hold."""

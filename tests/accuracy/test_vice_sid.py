@@ -1,7 +1,7 @@
 """VICE's self-judging SID programs on our chip: every row passes, or is a strict xfail with its reason.
 
-Needs ``--testprogs DIR``, a checkout of VICE-testprogs. The residfp rows are what residfp itself does (181 of 194,
-libresidfp issue #8).
+Needs ``--testprogs DIR``, a checkout of VICE-testprogs. The models of real chips pass 194 of 194 runs; those that
+follow residfp 181, as residfp itself does (libresidfp issue #8).
 """
 
 from __future__ import annotations
@@ -13,18 +13,13 @@ from tests.accuracy.harness import Listed, listed, run_program
 
 CHIPS = {"6581": "sid-old", "8580": "sid-new"}
 
-# Program -> why it fails, by chip; the same for both kinds of model.
-WRITE_BACK = "the rule for noise write-back is fitted, not understood; residfp fails the same programs"
+# Model -> programs that fail on it; the other models pass all. Why: libresidfp issue #8, its rule for noise write-back.
+WRITE_BACK = "residfp fails it too, for its rule of noise write-back"
 FAILS = {
-    "6581": dict.fromkeys(
-        [f"noise_writeback_check_{pair}_old.prg" for pair in
-         ("8_to_C", "9_to_C", "A_to_C", "C_to_C", "D_to_C", "D_to_E", "E_to_C", "F_to_8", "F_to_C")],
-        WRITE_BACK,
-    ),
-    "8580": dict.fromkeys(
-        [f"noise_writeback_check_{pair}_new.prg" for pair in ("C_to_9", "C_to_E", "C_to_F")] + ["wf12nsr-8580.prg"],
-        WRITE_BACK,
-    ),
+    "6581-residfp": [f"noise_writeback_check_{pair}_old.prg" for pair in
+                     ("8_to_C", "9_to_C", "A_to_C", "C_to_C", "D_to_C", "D_to_E", "E_to_C", "F_to_8", "F_to_C")],
+    "8580-residfp": [f"noise_writeback_check_{pair}_new.prg" for pair in ("C_to_9", "C_to_E", "C_to_F")]
+                    + ["wf12nsr-8580.prg"],
 }  # fmt: skip
 
 
@@ -44,8 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for test in listed(Path(folder), "SID/") if folder else []:
         for chip in chips_of(test) if test.kind == "exitcode" else []:
             for model in (name for name in MODELS if name.split("-")[0] == chip):
-                reason = FAILS[chip].get(test.program)
-                marks = [pytest.mark.slow] + ([pytest.mark.xfail(reason=reason)] if reason else [])
+                fails = test.program in FAILS.get(model, [])
+                marks = [pytest.mark.slow] + ([pytest.mark.xfail(reason=WRITE_BACK, strict=True)] if fails else [])
                 rows.append(pytest.param(test, model, marks=marks, id=f"{test.folder[4:]}/{test.program}-{model}"))
     metafunc.parametrize(("test", "model"), rows)
 

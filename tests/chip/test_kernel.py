@@ -417,6 +417,77 @@ def test_noise_with_another_waveform_empties_the_register(bench):
     assert noise_taps(bench) == 0
 
 
+# OSC3 in ten shifts after TEST has fallen while the waveform changed. Source: VICE test program wb_testsuite.
+READINGS = {
+    "-": "FE FC FC FC F8 F8 F8 F8 F0 F0",  # nothing is written back
+    "a": "FE 6C D8 B5 D8 6A B1 F8 07 F0",  # by the new waveform, after the shift
+    "b": "6C 48 91 91 4A 23 B1 07 07 62",  # by the old one in the shift, and by the new one
+    "p": "FC F8 F4 F8 E8 F0 F8 C0 F0 E0",  # into the lower cells in the shift
+    "q": "FC 68 D0 B1 C8 62 B1 C0 07 E0",  # the same, and by the new waveform
+    "r": "FC 68 D8 B1 D8 62 B1 E0 07 E0",
+}
+# Rows: noise and what is beside it before, columns after: alone, T, S, ST, P, PT, PS, PST. A dot is unsteady.
+CHANGES = {
+    "6581": ["-aaa-aaa", "-bab-bab", "-abb-abb", "-bbb-bbb", "-aaa-aaa", "-babpbqb", "-abbp.bb", "-bbbpbbb"],
+    "8580": ["-aaa.aaa", "-b.b.b.b", "-bbb.bbb", ".bbb.bbb", "-ra...rb", "-b.b.b.b", "-bbb.bbb", ".bbb.bbb"],
+}
+STEADY = {"6581": 10, "8580": 7}
+"""Readings that are the same each time."""
+
+
+@pytest.mark.parametrize("model", CHIPS)
+@pytest.mark.parametrize("before", range(8, 16))
+def test_noise_writes_back_as_real_chips_do(model, before):
+    for after, kind in enumerate(CHANGES[model][before - 8], 8):
+        if kind == ".":
+            continue
+        bench = Bench(model)
+        bench.write(VOICE_3 + CONTROL, NOISE | TEST)
+        bench.clock(10)
+        bench.voices[2].noise_register = bench.voices[2].noise_latch = kernel.ALL_ONES
+        bench.voices[2].noise = 0xFF0
+        bench.write(VOICE_3 + CONTROL, before << 4 | TEST)
+        bench.clock(8)
+        bench.write(VOICE_3 + CONTROL, after << 4)
+        bench.clock(12)
+        seen = []
+        for _ in range(STEADY[model]):
+            bench.write(VOICE_3 + CONTROL, NOISE | TEST)
+            bench.clock(6)
+            bench.write(VOICE_3 + CONTROL, NOISE)
+            seen.append(bench.clock(4)[0][-1])
+        assert " ".join(f"{value:02X}" for value in seen) == READINGS[kind][: 3 * len(seen) - 1], (before, after)
+
+
+@pytest.mark.parametrize("start", [0x7FFFFE, 0x2AAAAA, 0x000001])
+def test_seven_changes_from_all_waveforms_to_noise_empty_the_register(bench, start):
+    """Source: VICE test program noiselfsrinit."""
+    bench.voices[2].noise_register = start
+    for _ in range(7):
+        bench.write(VOICE_3 + CONTROL, 0xF0 | TEST)
+        bench.clock(6)
+        bench.write(VOICE_3 + CONTROL, NOISE)
+        bench.clock(11)
+    assert bench.voices[2].noise_register == 1
+
+
+@pytest.mark.parametrize(("model", "seen"), [("6581", [0, 0]), ("8580", [0xF8, 0xF8])])
+def test_noise_with_pulse_runs_down(model, seen):
+    """From all ones: six cycles after TEST, and two shifts on. Source: VICE test program wf12nsr."""
+    bench = Bench(model)
+    bench.voice(2, 0xFFFF, control=NOISE | TEST)
+    bench.voices[2].noise_register = kernel.ALL_ONES
+    bench.clock(10)
+    bench.write(VOICE_3 + CONTROL, NOISE | TEST)
+    bench.voices[2].noise_latch = kernel.ALL_ONES
+    bench.voices[2].noise = 0xFF0
+    bench.write(VOICE_3 + CONTROL, NOISE | PULSE)
+    first = bench.clock(6)[0][-1]
+    bench.clock(27)
+    bench.write(VOICE_3 + CONTROL, NOISE | PULSE | TEST)
+    assert [first, bench.clock(4)[0][-1]] == seen
+
+
 def noise_taps(bench):
     return int(bench.voices[2].noise_register) & kernel.TAPS
 
