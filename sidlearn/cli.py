@@ -75,6 +75,8 @@ def build_parser() -> Parser:
     run.add_argument(
         "--play", action="store_true", help="play aloud too when files are written, where there is a sound device"
     )
+    run.add_argument("--keys", metavar="TEXT", help="keys for GET and INPUT, as in listings: 'Y{return}{f1}'")
+    run.add_argument("--files", metavar="FOLDER", help="the folder that stands for a program's disk")
     run.add_argument("--rate", type=number(int, 8_000, 192_000), metavar="HZ", help="samples a second")
     run.add_argument("--mode", choices=("exact", "fast"), help="how the filter is solved")
     _source_options(run)
@@ -195,10 +197,11 @@ def _run(options: argparse.Namespace) -> int:
 
     settings, request = _settings(options)
     paths = [outputs.check(o) for o in options.output]
+    if not paths:
+        return _run_aloud(options, request, settings)
+    request = _with_typing(request, options)
     performance = sources.open_source(options.source, request)
     settings = _with_model_of(performance, settings)
-    if not paths:
-        return _run_aloud(options, performance, settings)
     with patience(COMPILING):
         result = sources.perform(performance, request, options.seconds, settings)
         _printer()(result.printed)
@@ -229,7 +232,36 @@ def _end(performance: Any, options: argparse.Namespace) -> int:
     return PROGRAM_ERROR if error else DONE
 
 
-def _run_aloud(options: argparse.Namespace, performance: Any, settings: Config) -> int:
+def _with_typing(request: Request, options: argparse.Namespace, raw_keys: Any = None) -> Request:
+    """Return the request with the keys, lines and files of the command line; `raw_keys` are typed as it plays."""
+    from dataclasses import replace
+
+    from sidlearn.basic.keyboard import given_keys
+    from sidlearn.typist import LiveKeyboard
+
+    return replace(
+        request,
+        keys=given_keys(options.keys) if options.keys else b"",
+        lines=sys.stdin,
+        keyboard=LiveKeyboard(raw_keys) if raw_keys is not None else None,
+        files=Path(options.files) if options.files is not None else None,
+    )
+
+
+def _run_aloud(options: argparse.Namespace, request: Request, settings: Config) -> int:
+    from sidlearn import sources
+    from sidlearn.terminal import RawKeys
+
+    raw_keys = RawKeys() if RawKeys.available() else None
+    performance = sources.open_source(options.source, _with_typing(request, options, raw_keys))
+    settings = _with_model_of(performance, settings)
+    if raw_keys is None:
+        return _play(options, performance, settings)
+    with raw_keys:
+        return _play(options, performance, settings)
+
+
+def _play(options: argparse.Namespace, performance: Any, settings: Config) -> int:
     from sidlearn.play.player import play
     from sidlearn.terminal import patience
 
@@ -262,9 +294,11 @@ def _play_written(writes: Any, options: argparse.Namespace, settings: Config) ->
 
 def _printer() -> Callable[[bytes], None]:
     """Return a function that puts what a program prints on standard output, as text."""
+    from sidlearn.basic.ansi import AnsiTerminal
     from sidlearn.basic.petscii import Terminal
+    from sidlearn.terminal import shows_colours
 
-    terminal = Terminal()
+    terminal = AnsiTerminal() if shows_colours(sys.stdout) else Terminal()
 
     def write(output: bytes) -> None:
         if output:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from sidlearn.writes import WRITE_DTYPE, LogPort, RegisterWrites
 if TYPE_CHECKING:
     from sidlearn.c64.tune import Tune
     from sidlearn.chip.sid import SID
+    from sidlearn.typist import LiveKeyboard
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class Request:
     """Names of the settings above that a source may know better."""
     until_silence: bool = True
     """Whether a tune that does not end by itself ends when it has fallen silent."""
+    keys: bytes = b""
+    """PETSCII keys for a program that asks for some."""
+    keyboard: LiveKeyboard | None = None
+    """Where a program gets keys that are typed while it runs, and its lines."""
+    lines: TextIO | None = None
+    """Where INPUT reads its lines from when no keys are left."""
+    files: Path | None = None
+    """The one folder in which a program's files are."""
 
     @property
     def clock_hz(self) -> int:
@@ -120,7 +129,17 @@ class BasicPerformance:
         self.program = program
         self.clock_hz = request.clock_hz
         self._port = ReadbackPort(request)
-        self._interpreter = Interpreter(program, self._port, request.video, sid=self._port)
+        self._keyboard = keyboard = request.keyboard
+        self._interpreter = Interpreter(
+            program,
+            self._port,
+            request.video,
+            sid=self._port,
+            keys=request.keys,
+            lines=keyboard or request.lines,  # type: ignore[arg-type]
+            typed=keyboard.typed if keyboard else None,
+            files=request.files,
+        )
         self._taken = 0
         self._printed = 0
 
@@ -141,7 +160,10 @@ class BasicPerformance:
 
     def advance(self, until_cycle: int) -> np.ndarray:
         """Run to `until_cycle`. A statement is never cut, so writes past it wait for the next call."""
-        self._interpreter.run(until_cycle)
+        if self._keyboard is None:
+            self._interpreter.run(until_cycle)
+        else:
+            self._keyboard.run(self._interpreter, until_cycle)
         port = self._port
         end = self._taken
         while end < len(port.cycles) and port.cycles[end] < until_cycle:
@@ -160,7 +182,7 @@ class BasicPerformance:
         """Return what it has sent to the screen since the last call."""
         part = bytes(self._interpreter.screen.output[self._printed :])
         self._printed += len(part)
-        return part
+        return part + self._keyboard.echo() if self._keyboard else part
 
     def facts(self) -> list[tuple[str, str]]:
         """Return its size in lines and bytes."""

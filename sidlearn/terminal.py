@@ -11,11 +11,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 
 def is_terminal() -> bool:
     """Whether a person can see standard error."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def shows_colours(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal that obeys ANSI sequences, and ``NO_COLOR`` does not forbid colours."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or os.name == "nt":
+        return False
+    return stream is not None and stream.isatty()
 
 
 def colour(text: str, code: str) -> str:
@@ -31,8 +39,90 @@ def note(text: str) -> None:
         print(f"\r\x1b[K{colour('sidlearn:', '36')} {text}", file=sys.stderr, flush=True)
 
 
+class RawKeys:
+    """Keys as they are typed on standard input, without echo and without waiting for the end of the line.
+
+    Between `open` and `close` (or inside ``with``) the terminal is in that mode; Ctrl-C stays an interrupt. Where
+    standard input is no terminal, or that of another job, no key ever comes.
+    """
+
+    def __init__(self) -> None:
+        self._before: list | None = None
+        self._opened = False
+
+    def __enter__(self) -> RawKeys:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @staticmethod
+    def available() -> bool:
+        """Whether a person can type on standard input."""
+        try:
+            if not sys.stdin.isatty():
+                return False
+            return os.name == "nt" or os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except (AttributeError, OSError, ValueError):
+            return False
+
+    def open(self) -> None:
+        """Take the terminal."""
+        self._opened = self.available()
+        if self._opened and os.name != "nt":
+            import termios
+
+            fd = sys.stdin.fileno()
+            self._before = termios.tcgetattr(fd)
+            mode = termios.tcgetattr(fd)
+            mode[3] &= ~(termios.ICANON | termios.ECHO)
+            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(fd, termios.TCSADRAIN, mode)
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        self._opened = False
+        if self._before is not None:
+            import termios
+
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)
+            self._before = None
+
+    def read(self) -> str:
+        """Return what has been typed since the last call."""
+        if not self._opened:
+            return ""
+        if os.name == "nt":
+            import msvcrt
+
+            text = ""
+            while msvcrt.kbhit():  # type: ignore[attr-defined]
+                text += msvcrt.getwch()  # type: ignore[attr-defined]
+            return text
+        import select
+
+        fd = sys.stdin.fileno()
+        if not select.select([fd], [], [], 0)[0]:
+            return ""
+        try:
+            typed = os.read(fd, 1024)
+        except OSError:
+            typed = b""
+        self._opened = bool(typed)  # the terminal has gone
+        return typed.decode("utf-8", "ignore")
+
+
 class Progress:
-    """One line that is written over and over, and taken away at the end."""
+    """One line that is written over and over, and taken away at the end.
+
+    Attributes
+    ----------
+    held : bool
+        Whether something else stands on the line, so that nothing is shown.
+    """
+
+    held = False
 
     def __init__(self, enabled: bool = True) -> None:
         self._on = enabled and is_terminal() and os.environ.get("TERM") != "dumb"
@@ -46,7 +136,7 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Replace the line."""
-        if self._on and text != self._shown:
+        if self._on and text != self._shown and not self.held:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{text[:width]}\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = text

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "sidlearn"
 BASE = {
     "__init__", "_kernel", "audio", "clock", "config", "errors", "files", "registers", "terminal", "writes"
 }  # fmt: skip
-TOP = {"__main__", "bench", "cli", "completion", "doctor", "outputs", "sources"}
+TOP = {"__main__", "bench", "cli", "completion", "doctor", "outputs", "prompt", "sources", "typist"}
 """Modules that may use everything, each inside the function that needs it."""
 
 # part -> (parts it may use anywhere, parts it may use inside a function only)

@@ -249,7 +249,7 @@ def compile_cont(c: Statements) -> Body:
 
     def cont() -> int:
         m.cycles += cost
-        return m.statement_position
+        return m.cont()
 
     return cont
 

@@ -37,6 +37,8 @@ from sidlearn.basic.memory import (
 )
 from sidlearn.basic.messages import (
     BREAK,
+    CANT_CONTINUE,
+    DIRECT,
     ILLEGAL_QUANTITY,
     TEXTS,
     UNDEFD_FUNCTION,
@@ -145,6 +147,8 @@ class Interpreter:
         self._started = False
         self._call: MachineCall | None = None
         self._waits_for: tuple[int, int, int] | None = None
+        self._cont: tuple[int, int] | None = None
+        self._stop_pressed = False
         self._statements: dict[int, Statement] = {}
         self._formulas: dict[int, tuple[Callable[[], f40.Fac], int, int]] = {}
         self._function_stack = 0
@@ -203,6 +207,10 @@ class Interpreter:
             while wall.cycle(self.cycles) < limit:
                 self.check_at = _NEVER if until_cycle is None else wall.pure(limit, self.cycles)
                 self._run()
+                if self._stop_pressed:
+                    self._stop_pressed = False
+                    self._call = self._waits_for = None
+                    self.stop(self.position)
         except Ended:
             self._ended = True
             self.files.flush()
@@ -263,6 +271,7 @@ class Interpreter:
 
     def _fail(self, code: int) -> None:
         self._ended = True
+        self._cont = None
         self.files.deselect()
         self.files.flush()
         self.error = self.printer.error(code, self.line)
@@ -460,17 +469,41 @@ class Interpreter:
 
     def end(self, position: int) -> int:
         """END, and the end of the text."""
+        self._remember(position)
         self.position = position
         self.cycles += PROMPT_CYCLES
         raise Ended
 
     def stop(self, position: int) -> int:
-        """STOP."""
+        """STOP, and the STOP key."""
+        self._remember(position)
+        self.files.deselect()
         self.printer.text(b"\r\n" + TEXTS[BREAK].encode())
-        self.printer.at_line(self.line)
-        self.error = f"{TEXTS[BREAK]} IN {self.line}"
+        self.error = TEXTS[BREAK]
+        if self.line < DIRECT:
+            self.printer.at_line(self.line)
+            self.error += f" IN {self.line}"
         self.cycles += PROMPT_CYCLES
         raise Ended
+
+    def _remember(self, position: int) -> None:
+        """Keep where CONT goes on."""
+        if self.line < DIRECT:
+            self._cont = position, self.line
+
+    def cont(self) -> int:
+        """CONT. In a program it is the statement that it goes on with: itself."""
+        if self.line < DIRECT:
+            return self.statement_position
+        if self._cont is None:
+            raise BasicError(CANT_CONTINUE)
+        position, self.line = self._cont
+        return position
+
+    def press_stop(self) -> None:
+        """Press the STOP key: the program breaks behind the statement that runs."""
+        self._stop_pressed = True
+        self.check_at = 0
 
     def restart(self) -> int:
         """RUN."""
@@ -487,6 +520,7 @@ class Interpreter:
         self.frames.clear()
         self.variables.forget()
         self.files.clear()
+        self._cont = None
         self.cycles += 12 + JSR + _CLALL + 18 + JSR + self.restore() + 41
 
     def restore(self) -> int:
@@ -505,6 +539,12 @@ class Interpreter:
 
     def new(self) -> int:
         """NEW."""
+        memory = self.memory
+        start = memory.word(TXTTAB)
+        memory.set_word(start, 0)
+        memory.set_word(VARTAB, start + 2)
+        self.forget()
+        self.clear()
         raise Ended
 
     def wait(self, address: int, mask: int, flip: int) -> None:
@@ -521,6 +561,8 @@ class Interpreter:
         address, mask, flip = self._waits_for
         while not (memory.peek(address, self.cycles + 5) ^ flip) & mask:
             self.cycles += 14
+            if address == NDX and self.keyboard.type_singly():
+                continue
             if not (memory.changes_by_itself(address) or self.keyboard.live):
                 raise Waiting
             if self.cycles >= self.check_at:
@@ -572,16 +614,22 @@ class Interpreter:
 
     # listing
 
+    def list_line(self, number: int, at: int) -> None:
+        """Print the line whose text begins at `at`."""
+        self.printer.end_line()
+        self.printer.text(f"{number} ".encode() + keywords_of(self.ram, at))
+
     def list(self, first: int, last: int) -> int:
         """LIST, which ends the program."""
         ram = self.ram
         at = self.memory.word(TXTTAB)
-        while ram[at + 1]:
+        while ram[at + 1] and self.cycles < self.check_at:
             number = ram[at + 2] | ram[at + 3] << 8
-            if first <= number <= last:
-                self.printer.end_line()
-                self.printer.text(f"{number} ".encode() + keywords_of(ram, at + 4))
-            at = ram[at] | ram[at + 1] << 8
+            if number > last:
+                break
+            if first <= number:
+                self.list_line(number, at + 4)
+            at = min(ram[at] | ram[at + 1] << 8, len(ram) - 5)
         return self.end(self.position)
 
 

@@ -86,8 +86,8 @@ def typed_line(text: str) -> bytes:
 class Keyboard:
     """Keys on their way to the program.
 
-    Keys that were given beforehand are typed as fast as the program takes them. A program that empties the buffer
-    (``POKE 198,0``) before it waits for a key still gets the next one.
+    Keys that were given beforehand are typed as fast as the program takes them, ten ahead at first. From a program that
+    empties the buffer (``POKE 198,0``) or waits for a key (``WAIT 198,1``) on, they are typed one at a time.
 
     Parameters
     ----------
@@ -113,13 +113,14 @@ class Keyboard:
         self.typed = typed
         self.lines = lines
         self._given = bytearray()  # of `keys`, those that lie in the machine's buffer
+        self._ahead = BUFFER_KEYS  # most keys that lie there
 
     def fill(self) -> None:
         """Move keys into the machine's buffer as far as it has room."""
         ram = self.ram
         if self.typed is not None:
             self.keys += self.typed()
-        while self.keys and ram[NDX] < BUFFER_KEYS:
+        while self.keys and ram[NDX] < self._ahead:
             key = self.keys.pop(0)
             self._given.append(key)
             ram[KEYD + ram[NDX]] = key
@@ -140,10 +141,26 @@ class Keyboard:
         return key
 
     def count_written(self) -> None:
-        """The program has written to 198: keys that it has thrown away unread are typed again."""
-        if not self.ram[NDX] and self.typed is None:
-            self.keys[:0] = self._given
+        """The program has written to 198: keys that it has thrown away unread are typed again, one at a time."""
+        if self.ram[NDX] or self.live:
+            self._given.clear()
+        else:
+            self._retype()
+
+    def type_singly(self) -> bool:
+        """Type one key at a time from now on. Returns whether that changes what lies in the buffer."""
+        if self.live or self._ahead == 1:
+            return False
+        changes = len(self._given) > 1
+        self._retype()
+        return changes
+
+    def _retype(self) -> None:
+        self.keys[:0] = self._given
         self._given.clear()
+        self.ram[NDX] = 0
+        self._ahead = 1
+        self.fill()
 
     @property
     def live(self) -> bool:

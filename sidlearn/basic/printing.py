@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TAB, SPC = TOKEN["tab("], TOKEN["spc("]
 ZONE = 10
 LINE_FEED = 10
+LONGEST_LINE = 255
 _OUTDO = JSR + JSR + 2 + RTS + 2 + RTS  # without CHROUT
 _OUTSPC = 3 + 3 + 2 + 4 + _OUTDO
 
@@ -123,13 +124,12 @@ def keywords_of(ram: bytearray, position: int) -> bytes:
     """Return the text of a line as LIST prints it: tokens outside quotes as keywords."""
     text = bytearray()
     quoted = False
-    while char := ram[position]:
+    for char in bytes(ram[position : position + LONGEST_LINE]).partition(b"\0")[0]:
         quoted ^= char == QUOTE
         if 0x80 <= char < 0x80 + len(KEYWORDS) and not quoted:
             text += KEYWORDS[char - 0x80].upper().encode()
         else:
             text.append(char)
-        position += 1
     return bytes(text)
 
 

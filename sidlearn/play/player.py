@@ -25,6 +25,7 @@ WAVEFORMS = (
 )
 VOICE_COLOURS = ("92", "96", "95")
 
+RETURN = 13
 POLL_SECONDS = 0.01
 """How often the loop looks at the queue."""
 
@@ -121,6 +122,7 @@ def play(
                 if printed_now:
                     progress.clear()
                     printed(printed_now)
+                    progress.held = printed_now[-1] != RETURN
                 if source.ended:
                     tail_end = tail_end or cycle + clock.seconds_to_cycles(audio.tail_seconds, source.clock_hz)
                     if not chips.sounding:
