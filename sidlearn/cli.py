@@ -82,6 +82,13 @@ def build_parser() -> Parser:
     _source_options(run)
     run.set_defaults(do=_run)
 
+    basic = verbs.add_parser("basic", help="open BASIC's READY. prompt in the terminal")
+    basic.add_argument("program", metavar="PROGRAM", nargs="?", help="a listing or .prg to begin with")
+    basic.add_argument("--files", metavar="FOLDER", help="the folder of LOAD, SAVE and a program's disk files")
+    basic.add_argument("--model", metavar="MODEL", help="6581 or 8580")
+    basic.add_argument("--video", choices=("pal", "ntsc"), help="television standard, which sets the clock")
+    basic.set_defaults(do=_basic, seconds=None, song=None)
+
     tokenize = verbs.add_parser("tokenize", help="turn a listing into a program file")
     tokenize.add_argument("listing", metavar="LISTING", help="a text listing: .bas .tok64 .txt")
     tokenize.add_argument("-o", "--output", metavar="PROGRAM.prg", required=True)
@@ -306,6 +313,19 @@ def _printer() -> Callable[[bytes], None]:
             sys.stdout.flush()
 
     return write
+
+
+def _basic(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from sidlearn.prompt import open_prompt
+    from sidlearn.sources import check_exists
+
+    settings, request = _settings(options)
+    if options.program is not None:
+        check_exists(options.program)
+    open_prompt(settings, replace(request, files=Path(options.files) if options.files else None), options.program)
+    return DONE
 
 
 def _tokenize(options: argparse.Namespace) -> int:
