@@ -32,6 +32,7 @@ CIA_DTYPE = np.dtype(
         ("serial_bits", "i8"),  # half periods of timer A until the byte is out
         ("tod", "i8", (4,)),  # tenths, seconds, minutes, hours in BCD
         ("alarm", "i8", (4,)),
+        ("alarm_agrees", "i8"),
         ("tod_shown", "i8", (4,)),  # what reads give while the hours have been read and the tenths have not
         ("tod_held", "i8"),
         ("tod_stopped", "i8"),
@@ -145,29 +146,25 @@ def clock_tod(cia):
     if cia.tod_count < (5 if cia.control[0] & HZ_50 else 6):
         return
     cia.tod_count = 0
-    tenths = cia.tod[0] + 1 & 0xF
-    if tenths == 10:
-        tenths = 0
-        for place in range(1, 3):
-            value = add_bcd(cia.tod[place], 0x60)
-            cia.tod[place] = value
-            if value:
-                break
-            if place == 2:
-                next_hour(cia)
-    cia.tod[0] = tenths
+    cia.tod[0], carry = next_digit(cia.tod[0], 9, 0xF)
+    for place in range(1, 3):
+        if carry:
+            low, carry = next_digit(cia.tod[place] & 0xF, 9, 0xF)
+            high = cia.tod[place] >> 4
+            if carry:
+                high, carry = next_digit(high, 5, 7)
+            cia.tod[place] = high << 4 | low
+    if carry:
+        next_hour(cia)
     look_at_alarm(cia)
 
 
-@kernel
-def add_bcd(value, end):
-    """One more in BCD; 0 after the one before `end`."""
-    low = value + 1 & 0xF
-    high = value & 0x70
-    if low == 10:
-        low = 0
-        high += 0x10
-    return 0 if high | low == end else (high | low) & 0x7F
+@inline_kernel
+def next_digit(digit, last, mask):
+    """One more, and 1 if the next place counts too. Values that no clock shows count on within their bits."""
+    if digit == last:
+        return 0, 1
+    return digit + 1 & mask, 0
 
 
 @kernel
@@ -176,8 +173,10 @@ def next_hour(cia):
     hour, afternoon = cia.tod[3] & 0x1F, cia.tod[3] & 0x80
     if hour == 0x12:
         hour = 1
+    elif hour & 0xF == 9:
+        hour = hour & 0x10 ^ 0x10
     else:
-        hour = add_bcd(hour, 0x60) & 0x1F
+        hour = hour & 0x10 | hour + 1 & 0xF
         if hour == 0x12:
             afternoon ^= 0x80
     cia.tod[3] = hour | afternoon
@@ -185,10 +184,14 @@ def next_hour(cia):
 
 @kernel
 def look_at_alarm(cia):
-    """The alarm goes off when all four places agree."""
+    """The alarm goes off when all four places come to agree."""
+    agreed = cia.alarm_agrees
+    cia.alarm_agrees = 1
     for place in range(4):
         if cia.tod[place] != cia.alarm[place]:
-            return
+            cia.alarm_agrees = 0
+    if agreed or not cia.alarm_agrees:
+        return
     flag(cia, ALARM)
     if cia.mask & ALARM:
         cia.delay |= INTERRUPT0

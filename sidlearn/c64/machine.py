@@ -55,6 +55,8 @@ NMI_ON = 6
 """Why `run_fast` has stopped, beside the reasons of `run_flat`: the tune has let CIA 2 interrupt."""
 
 SID_AT, SID_END, COLOR_AT, CIA_AT, FREE_AT = 0xD400, 0xD800, 0xD800, 0xDC00, 0xDE00
+FIRST_ROM = 0xA000
+"""Below it all is RAM, but for the CPU's port."""
 SLOT_BYTES = 32
 SLOTS = (SID_END - SID_AT + 0xE000 - FREE_AT) // SLOT_BYTES
 FREE_SLOT = (SID_END - SID_AT) // SLOT_BYTES
@@ -63,7 +65,7 @@ OSC3, ENV3, POTX, POTY = registers.OSC3, registers.ENV3, registers.POTX, registe
 BAD_LINE_CYCLES = vic.BA_TO - vic.BA_FROM
 SEEN_AFTER = 2
 """An interrupt line has to be on for two cycles before an instruction ends to be taken behind it."""
-JUMP_CYCLES = 3
+JUMP_CYCLES, JUMP_OPCODE = 3, 0x4C
 EVENTS = 1 << 16
 OPEN_BUS = 0xFF
 
@@ -225,7 +227,7 @@ def run_exact(machine, until):
             return FULL
         if not state.clocked:
             quiet = min(quiet_cycles(cia1), quiet_cycles(cia2), quiet_beam(beam), until - cpu.cycle)
-            if quiet > 1:
+            if quiet >= JUMP_CYCLES:
                 run_quiet(machine, quiet)
                 if cpu.jammed:
                     return JAMMED
@@ -278,6 +280,15 @@ def set_bus_lines(machine):
 
 
 @kernel
+def is_waiting(machine):
+    """Whether the CPU is about to jump to where it stands, and no interrupt is on its way."""
+    cpu = machine.cpu[0]
+    if machine.steps[cpu.step].bus != FETCH or cpu.forced or cpu.due or cpu.nmi_latched or cpu.opcode != JUMP_OPCODE:
+        return False
+    return cpu.nmi == cpu.nmi_before and (cpu.p & INTERRUPT or not cpu.irq)
+
+
+@kernel
 def run_quiet(machine, cycles):
     """Run up to `cycles` cycles in which no chip does anything but count.
 
@@ -290,12 +301,20 @@ def run_quiet(machine, cycles):
     set_bus_lines(machine)
     skip_vic(machine.vic[0], -1)
     setting = port_setting(cpu) << 8
+    if cpu.stall and not cpu.writing:
+        clock_cpu(cpu, opcodes, steps, 0)
+        cpu.cycle += cycles - 1
+        skip_chips(machine, cpu.cycle)
+        return
+    if cpu.address == state.idle and is_waiting(machine):
+        cpu.cycle += cycles // JUMP_CYCLES * JUMP_CYCLES  # every turn leaves the CPU as it was
+        skip_chips(machine, cpu.cycle)
+        return
     for passed in range(cycles):
         address = cpu.address
         data = cpu.output
-        page = memory.pages[setting | address >> 8]
-        if address < 2 or page != RAM:
-            if address < 2 or page == IO or memory.traps[address]:
+        if not 2 <= address < FIRST_ROM and (address < 2 or memory.pages[setting | address >> 8] != RAM):
+            if address < 2 or memory.pages[setting | address >> 8] == IO or memory.traps[address]:
                 skip_chips(machine, now + passed + 1)
                 state.clocked = 1
                 return

@@ -129,11 +129,19 @@ def takes_the_bus(vic):
 def quiet_beam(vic):
     """For how many cycles nothing changes but the column: not the line, not who has the bus."""
     after = vic.column + 1
-    if vic.sprites or vic.line == FIRST_BAD_LINE or after in (SPRITE_COLUMN, vic.line_cycles):
+    if vic.sprites or vic.line == FIRST_BAD_LINE or after == vic.line_cycles:
         return 0
-    if after < BA_FROM:
-        return BA_FROM - after
-    return (BA_TO if after < BA_TO else vic.line_cycles) - after
+    end = vic.line_cycles
+    if vic.registers[SPRITES_ON]:
+        if after == SPRITE_COLUMN:
+            return 0
+        end = SPRITE_COLUMN if after < SPRITE_COLUMN else end
+    if vic.shown and FIRST_BAD_LINE <= vic.line < END_OF_BAD_LINES and (vic.line ^ vic.control) & 7 == 0:
+        if after < BA_FROM:
+            end = BA_FROM
+        elif after < BA_TO:
+            end = BA_TO
+    return end - after
 
 
 @kernel
