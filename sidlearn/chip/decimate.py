@@ -29,6 +29,9 @@ PHASES = 128
 MIN_TAPS = 64
 """A shorter second stage cannot follow the first one's droop."""
 
+FAST_PASS_SHARE = 0.41
+"""Fast mode is flat up to this share of the sample rate only: half as many taps."""
+
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 192_000
 MIN_CLOCK_HZ, MAX_CLOCK_HZ = 500_000, 1_200_000
 
@@ -47,8 +50,15 @@ class Decimator(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def design(sample_rate: int, clock_hz: int) -> Decimator:
+def design(sample_rate: int, clock_hz: int, low_pass: float | None = None) -> Decimator:
     """Return the decimator from `clock_hz` to `sample_rate`.
+
+    Parameters
+    ----------
+    sample_rate, clock_hz : int
+        In Hz.
+    low_pass : float, optional
+        For fast mode: share by which the board's low-pass follows its input each cycle, to be part of the second stage.
 
     Raises
     ------
@@ -57,10 +67,10 @@ def design(sample_rate: int, clock_hz: int) -> Decimator:
     """
     _check(sample_rate, clock_hz)
     stage1, stage1_hz = _stage1(clock_hz), clock_hz / FRAME
-    pass_hz = min(PASS_HZ, PASS_SHARE * sample_rate)
+    pass_hz = min(PASS_HZ, (PASS_SHARE if low_pass is None else FAST_PASS_SHARE) * sample_rate)
     stop_hz = min(sample_rate, stage1_hz) - pass_hz  # what folds back below pass_hz begins here
     taps = max(MIN_TAPS, 32 * int(np.ceil(_kaiser_length(stop_hz - pass_hz, stage1_hz) / 32)))
-    prototype = _prototype(taps, (pass_hz + stop_hz) / 2, stage1, clock_hz)
+    prototype = _prototype(taps, (pass_hz + stop_hz) / 2, stage1, clock_hz, low_pass)
     stage2 = np.empty((PHASES + 1, taps), np.float32)
     for phase in range(PHASES + 1):
         stage2[phase] = prototype[phase::PHASES][:taps][::-1]
@@ -70,10 +80,16 @@ def design(sample_rate: int, clock_hz: int) -> Decimator:
     return Decimator(stage1, stage2, clock_hz, sample_rate)
 
 
-def delay_cycles(sample_rate: int, clock_hz: int) -> int:
-    """Cycles by which the sound of the decimator lags: half of each filter's length."""
-    taps = design(sample_rate, clock_hz).stage2.shape[1]
-    return _STAGE1_TAPS // 2 + FRAME * taps // 2
+def step_response(decimator: Decimator) -> np.ndarray:
+    """Share of the first stage's taps that lie before each cycle of its window: float32, shape (65,), 0 to 1."""
+    response = np.append(0, np.cumsum(decimator.stage1, dtype=np.float64))
+    return (response / response[-1]).astype(np.float32)
+
+
+def delay_cycles(sample_rate: int, clock_hz: int, low_pass: float | None = None) -> int:
+    """Cycles by which the sound of the decimator lags: half of each filter's length, and a frame in fast mode."""
+    taps = design(sample_rate, clock_hz, low_pass).stage2.shape[1]
+    return (0 if low_pass is None else FRAME) + _STAGE1_TAPS // 2 + FRAME * taps // 2
 
 
 def sample_count(cycles: int, sample_rate: int, clock_hz: int) -> int:
@@ -111,19 +127,22 @@ def _stage1(clock_hz: int) -> np.ndarray:
     return taps / taps.sum()
 
 
-def _prototype(taps: int, cut_hz: float, stage1: np.ndarray, clock_hz: int) -> np.ndarray:
+def _prototype(taps: int, cut_hz: float, stage1: np.ndarray, clock_hz: int, low_pass: float | None) -> np.ndarray:
     """The second stage as one filter with `PHASES` taps a sample, shape (taps * PHASES + 1,): inverse of the droop."""
     size = 1 << int(np.ceil(np.log2(4 * taps * PHASES)))
     step_hz = clock_hz / FRAME * PHASES / size
     hz = np.arange(round(cut_hz / step_hz)) * step_hz
     centre = (_STAGE1_TAPS - 1) / 2
     droop = np.cos(2 * np.pi * np.outer(hz / clock_hz, np.arange(_STAGE1_TAPS) - centre)) @ stage1
-    spectrum = np.zeros(size // 2 + 1)
+    spectrum = np.zeros(size // 2 + 1, np.complex128)
     spectrum[: len(hz)] = 1 / droop
+    if low_pass is not None:
+        delay = np.exp(-2j * np.pi * hz / clock_hz)
+        spectrum[: len(hz)] *= low_pass * delay / (1 - (1 - low_pass) * delay)
     ideal = np.fft.irfft(spectrum)
     half = taps * PHASES // 2
     age = np.arange(taps * PHASES + 1)
-    prototype = ideal[np.abs(age - half)] * _kaiser_window(age, taps * PHASES)
+    prototype = ideal[(age - half) % size] * _kaiser_window(age, taps * PHASES)
     return prototype / prototype[:-1].sum() * PHASES
 
 

@@ -22,11 +22,14 @@ from sidlearn.chip.state import (
     ATTACK,
     DECAY,
     EXACT_STEPS,
+    FAST_STEPS,
     FRAME,
     HISTORY,
     NEVER,
     RELEASE,
+    SETTINGS,
     STAGE1_FRAMES,
+    WINDOW,
     work_dtype,
 )
 from sidlearn.registers import (
@@ -89,6 +92,7 @@ BLOCK = BLOCK_FRAMES * FRAME
 MOST_CHARGE = 0.999
 """Of the filter's range; whatever a charge is driven to beyond is cut, so that nothing runs away."""
 EXACT_WORK = work_dtype(EXACT_STEPS, 1)
+FAST_WORK = work_dtype(FAST_STEPS, 1)
 
 
 class Levels(NamedTuple):
@@ -1268,10 +1272,11 @@ def expand_stages(work, model):
     damping, row = model.damping_lines, work["damping_row"]
     for t in range(one):
         word[t] = damping[np.uint32(index[t] + row[t])]
+    silent = work["silent"]
     total, inputs, per_sum, damping_slope = work["sum"], work["input"].ravel(), work["per_sum"], work["damping_slope"]
     for t in range(one):
         damping_slope[t] = pair[t, 1]
-        total[t] = inputs[t] + (pair[t, 0] + pair[t, 1] * charge[t]) + out[one + t]
+        total[t] = (inputs[t] + silent[t]) + (pair[t, 0] + pair[t, 1] * charge[t]) + out[one + t]
         index[t] = np.int32(min(max(zero, total[t] * per_sum[t]), top))
     summer, summer_row = model.summer_lines, work["summer_row"]
     for t in range(one):
@@ -1405,6 +1410,401 @@ def add_outputs(work):
         filtered[t] = min(max(-most, total), most)
 
 
+# --- Fast mode ---------------------------------------------------------------------------------------------------
+# The decimator's first stage comes before filter and mixer instead of behind them, which then work once a frame. What
+# it makes smaller is only by how much voices are off their silent level; levels set by registers are weighted by the
+# stage's taps cycle by cycle, so that a volume written between two frames stays where it is.
+
+
+@inline_kernel
+def solve_frames(work, model):
+    """Solve one block of steps of one frame; the outputs are those at the middle of each."""
+    forecast_frames(work)
+    expand_stages(work, model)
+    if model.is_8580:
+        expand_integrators_8580(work, model)
+    else:
+        expand_integrators_6581(work, model)
+    make_maps(work)
+    square_maps(work)
+    square_maps(work)
+    follow_half_frames(work)
+    make_outputs(work)
+
+
+@inline_kernel
+def forecast_frames(work):
+    """Both charges at the middle of each step, by the last step's linear map on the inputs, which are known."""
+    state, charge, inputs = work["state"], work["charge"], work["input"]
+    steps, lanes = inputs.shape
+    one = steps * lanes
+    half, most, most_step = np.float32(0.5), np.float32(MOST_CHARGE), np.float32(0.25)
+    for lane in range(lanes):
+        band, low = state[0, lane], state[1, lane]
+        band_step, low_step, last = state[2, lane], state[3, lane], state[4, lane]
+        a, b, c, d = state[5, lane], state[6, lane], state[7, lane], state[8, lane]
+        u, v = state[9, lane], state[10, lane]
+        for j in range(steps):
+            t = j * lanes + lane
+            rise = inputs[j, lane] - last
+            last = inputs[j, lane]
+            next_band = (a * band_step + u * rise) + b * low_step
+            next_low = (d * low_step + v * rise) + c * band_step
+            band_step = min(max(-most_step, next_band), most_step)
+            low_step = min(max(-most_step, next_low), most_step)
+            charge[t] = band + half * band_step
+            charge[one + t] = low + half * low_step
+            band = min(max(-most, band + band_step), most)
+            low = min(max(-most, low + low_step), most)
+        state[4, lane] = last
+    for t in range(charge.size):
+        charge[t] = min(max(-most, charge[t]), most)
+
+
+@inline_kernel
+def square_maps(work):
+    """Maps of twice as many cycles."""
+    maps = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"]
+    a, b, c, d, p, q, u, v = maps
+    for t in range(a.size):
+        a_t, b_t, c_t, d_t, p_t, q_t, u_t, v_t = a[t], b[t], c[t], d[t], p[t], q[t], u[t], v[t]
+        p[t] = p_t + (a_t * p_t + b_t * q_t)
+        q[t] = q_t + (c_t * p_t + d_t * q_t)
+        u[t] = u_t + (a_t * u_t + b_t * v_t)
+        v[t] = v_t + (c_t * u_t + d_t * v_t)
+        cross, trace = b_t * c_t, a_t + d_t
+        a[t], b[t], c[t], d[t] = a_t * a_t + cross, b_t * trace, c_t * trace, d_t * d_t + cross
+
+
+@inline_kernel
+def follow_half_frames(work):
+    """The charges step by step, in two halves; how far they are off the forecast in the middle is kept."""
+    state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
+    maps = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"]
+    a, b, c, d, p, q, u, v = maps
+    slope = work["slope"]
+    steps, lanes = slope.shape
+    size = steps * lanes
+    most = np.float32(MOST_CHARGE)
+    for lane in range(lanes):
+        band, low = state[0, lane], state[1, lane]
+        band_before, low_before = band, low
+        for j in range(steps):
+            t = j * lanes + lane
+            band_before, low_before = band, low
+            bent_band, bent_low = u[t] * slope[j, lane], v[t] * slope[j, lane]
+            x, y = band - charge[t], low - charge[size + t]
+            x, y = a[t] * x + (b[t] * y + (p[t] - bent_band)), d[t] * y + (c[t] * x + (q[t] - bent_low))
+            band_off[t], low_off[t] = x, y
+            band = a[t] * x + (b[t] * y + ((p[t] + bent_band) + charge[t]))
+            low = d[t] * y + (c[t] * x + ((q[t] + bent_low) + charge[size + t]))
+            band, low = min(max(-most, band), most), min(max(-most, low), most)
+        state[0, lane], state[1, lane] = band, low
+        state[2, lane], state[3, lane] = band - band_before, low - low_before
+        t = (steps - 1) * lanes + lane
+        cross, trace = b[t] * c[t], a[t] + d[t]
+        state[5, lane], state[6, lane] = a[t] * a[t] + cross, b[t] * trace
+        state[7, lane], state[8, lane] = c[t] * trace, d[t] * d[t] + cross
+        state[9, lane] = u[t] + (a[t] * u[t] + b[t] * v[t])
+        state[10, lane] = v[t] + (c[t] * u[t] + d[t] * v[t])
+
+
+@inline_kernel
+def make_outputs(work):
+    """Low-pass, band-pass and high-pass at the middle of each step."""
+    band_off, low_off, out, voltage = work["band_off"], work["low_off"], work["out"], work["in"]
+    x_slope, damping_slope, summer_slope = work["x_slope"], work["damping_slope"], work["summer_slope"]
+    low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
+    size = band_off.size
+    one, zero, most = np.float32(1), np.float32(0), np.float32(1)
+    for t in range(size):
+        low_rise = (x_slope[size + t] - one) * low_off[t]
+        low_out[t] = min(max(zero, out[size + t] + low_rise), most)
+        band_out[t] = min(max(zero, out[t] + (x_slope[t] - one) * band_off[t]), most)
+        high = voltage[t] + summer_slope[t] * (damping_slope[t] * band_off[t] + low_rise)
+        high_out[t] = min(max(zero, high), most)
+
+
+class FastLevels(NamedTuple):
+    """Room for a block in fast mode."""
+
+    levels: Levels
+    routed: np.ndarray
+    """Input of the filter less its silent level, float32 [cycle in frame, frame], and that of the mixer."""
+    mixed: np.ndarray
+    settings: np.ndarray
+    """As `chip.settings`, int64 (changes, 6)."""
+    routed_samples: np.ndarray
+    """First stage, float32 (frames,)."""
+    mixed_samples: np.ndarray
+    low: np.ndarray
+    """Outputs of the filter."""
+    band: np.ndarray
+    high: np.ndarray
+    part: np.ndarray
+    """Sound under one of several settings, and of all."""
+    sound: np.ndarray
+    work: np.ndarray
+    """`FAST_WORK` (1,)."""
+
+
+@kernel
+def new_fast_levels():
+    """Room for a block in fast mode."""
+    return FastLevels(
+        new_levels(),
+        new_block(),
+        new_block(),
+        np.zeros((SETTINGS + BLOCK + 1, 6), np.int64),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(BLOCK_FRAMES + 1, np.float32),
+        np.zeros(1, FAST_WORK),
+    )
+
+
+@kernel
+def clock_chip_fast(voices, chip, model, events, cycles, decimator, step_response, audio):
+    """As `clock_chip`, with filter and mixer once a frame; `step_response` is the first stage's, (WINDOW + 1,)."""
+    end = chip.cycle + cycles
+    room = new_fast_levels()
+    next_event = 0
+    filled = 0
+    while chip.cycle < end:
+        size = min(BLOCK - chip.frame_cycle, end - chip.cycle)
+        next_event, changes = clock_fast_voices(voices, chip, model, events, next_event, room, size)
+        first_frame = (chip.cycle - size) // FRAME
+        frames = (chip.frame_cycle + size) // FRAME
+        decimate_inputs(chip, decimator, room, frames, chip.frame_cycle + size)
+        follow_frames(chip, model, room, first_frame, frames, changes)
+        mix_frames(chip, model, room, first_frame, frames, changes, step_response)
+        keep_settings(chip, room.settings, changes)
+        samples = room.sound[:frames]
+        block_direct(chip, model, samples)
+        before = filled
+        filled = write_samples(chip, decimator, samples, audio, filled)
+        for i in range(before, filled):
+            audio[i] = clip(audio[i], model.clip_knee)
+    return filled
+
+
+@kernel
+def clock_fast_voices(voices, chip, model, events, next_event, room, size):
+    """Clock the digital half for `size` cycles; return the first event not yet due, and the number of settings."""
+    levels, settings = room.levels, room.settings
+    changes = chip.settings_end
+    settings[:changes] = chip.settings[:changes]
+    room.routed[:, : STAGE1_FRAMES + 1] = chip.routed
+    room.mixed[:, : STAGE1_FRAMES + 1] = chip.mixed
+    done = chip.frame_cycle
+    end = done + size
+    while done < end:
+        next_event = write_due(voices, chip, model, events, next_event)
+        changes = note_settings(chip, settings, changes)
+        stretch = end - done
+        if next_event < len(events):
+            stretch = min(stretch, events[next_event].cycle - chip.cycle)
+        clock_voices(voices, chip, model, levels, stretch)
+        routed = count_bits(chip.routing)
+        put_frames(room.routed, done, levels.routed, stretch, model.voice_dc * routed)
+        put_frames(room.mixed, done, levels.mixed, stretch, model.voice_dc * past_filter(chip))
+        done += stretch
+    return next_event, changes
+
+
+@kernel
+def past_filter(chip):
+    """Number of voices, and EXT IN, that go past the filter."""
+    past = 4 - count_bits(chip.routing)
+    return past - 1 if chip.mode & VOICE_3_OFF and not chip.routing & FILT3 else past
+
+
+@kernel
+def note_settings(chip, settings, changes):
+    """Add what registers set from this cycle on, if it is new; return the number of settings."""
+    last = settings[changes - 1]
+    same = last[1] == chip.cutoff and last[2] == chip.resonance and last[3] == chip.routing
+    if same and last[4] == chip.mode and last[5] == chip.volume:
+        return changes
+    if last[0] < chip.cycle:
+        changes += 1
+    row = settings[changes - 1]
+    row[0], row[1], row[2] = chip.cycle, chip.cutoff, chip.resonance
+    row[3], row[4], row[5] = chip.routing, chip.mode, chip.volume
+    return changes
+
+
+@kernel
+def put_frames(block, column, sums, size, silent):
+    """Put sums less their silent level into a block, [cycle in frame, frame]."""
+    i = 0
+    while i < size and (column + i) % FRAME:
+        block[(column + i) % FRAME, STAGE1_FRAMES + (column + i) // FRAME] = sums[i] - silent
+        i += 1
+    at = STAGE1_FRAMES + (column + i) // FRAME
+    frames = (size - i) // FRAME
+    for c in range(FRAME):
+        row, from_here = block[c, at : at + frames], sums[i + c : i + frames * FRAME]
+        for k in range(frames):
+            row[k] = from_here[k * FRAME] - silent
+    for j in range(i + frames * FRAME, size):
+        i = j
+        block[(column + i) % FRAME, STAGE1_FRAMES + (column + i) // FRAME] = sums[i] - silent
+
+
+@kernel
+def decimate_inputs(chip, decimator, room, frames, end):
+    """First stage of both sums; what is under way is kept."""
+    room.routed_samples[:frames] = 0
+    room.mixed_samples[:frames] = 0
+    filter_frames(decimator.stage1, room.routed, room.routed_samples[:frames])
+    filter_frames(decimator.stage1, room.mixed, room.mixed_samples[:frames])
+    chip.routed[:] = room.routed[:, frames : frames + STAGE1_FRAMES + 1]
+    chip.mixed[:] = room.mixed[:, frames : frames + STAGE1_FRAMES + 1]
+    chip.frame_cycle = end % FRAME
+
+
+@kernel
+def follow_frames(chip, model, room, first_frame, frames, changes):
+    """Filter for each frame whose successor is known: its three outputs, and the mixer's other input, go to `room`."""
+    work, settings = room.work[0], room.settings
+    routed, mixed, low, band, high = room.routed_samples, room.mixed_samples, room.low, room.band, room.high
+    load_frames(chip, model, work)
+    inputs, held, given = chip.frame_inputs, chip.fast_settings, chip.fast_input
+    low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
+    middle = solved = 0
+    for i in range(frames):
+        inputs[0, 0], inputs[0, 1] = inputs[1, 0], inputs[1, 1]
+        inputs[1, 0], inputs[1, 1] = inputs[2, 0], inputs[2, 1]
+        inputs[2, 0], inputs[2, 1] = routed[i], mixed[i]
+        mixed[i] = inputs[1, 1]
+        j = (first_frame + i - 1) % FAST_STEPS
+        middle = setting_at(settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
+        given[j, 0], given[j, 1] = inputs[1, 0], (inputs[2, 0] - inputs[0, 0]) * np.float32(0.125)
+        work["input"][j, 0], work["slope"][j, 0] = given[j, 0], given[j, 1]
+        s, h = settings[middle], held[j]
+        if s[1] != h[0] or s[2] != h[1] or s[3] != h[2] or s[4] != h[3]:
+            h[0], h[1], h[2], h[3] = s[1], s[2], s[3], s[4]
+            set_frame(chip, model, work, j)
+        if j == FAST_STEPS - 1 or i == frames - 1:
+            solve_frames(work, model)
+            for n in range(solved, i + 1):
+                step = (first_frame + n - 1) % FAST_STEPS
+                low[n], band[n], high[n] = low_out[step], band_out[step], high_out[step]
+            solved = i + 1
+            if j == FAST_STEPS - 1:
+                chip.filter[:] = work["state"][:, 0]
+
+
+@kernel
+def load_frames(chip, model, work):
+    """Put the filter before the steps under way, and what they got already, into `work`."""
+    work["state"][:, 0] = chip.filter
+    for j in range(FAST_STEPS):
+        work["input"][j, 0], work["slope"][j, 0] = chip.fast_input[j, 0], chip.fast_input[j, 1]
+        set_frame(chip, model, work, j)
+
+
+@kernel
+def set_frame(chip, model, work, j):
+    """What registers set for one step."""
+    r = chip.fast_settings[j]
+    set_step(work, model, j, r[0], r[1], r[2], r[3])
+    work["silent"][j] = model.voice_dc * count_bits(r[2])
+
+
+@kernel
+def setting_at(settings, changes, index, cycle):
+    """The setting in force in a cycle, from `index` on."""
+    while index + 1 < changes and settings[index + 1, 0] <= cycle:
+        index += 1
+    return index
+
+
+@kernel
+def keep_settings(chip, settings, changes):
+    """Keep the settings that can still matter."""
+    first = setting_at(settings, changes, 0, chip.cycle - WINDOW - 2 * FRAME)
+    chip.settings_end = changes - first
+    chip.settings[: changes - first] = settings[first:changes]
+
+
+@kernel
+def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
+    """Mixer and volume: each setting in a frame's window by the share of the taps over its cycles."""
+    settings, sound = room.settings, room.sound
+    setting = done = 0
+    if first_frame == 0 and frames:
+        sound[0] = chip.ext_vhp  # before the first cycle: silence
+        done = 1
+    while done < frames:
+        start = (first_frame + done) * FRAME - WINDOW
+        setting = setting_at(settings, changes, setting, start)
+        until = settings[setting + 1, 0] if setting + 1 < changes else FOREVER
+        if until >= start + WINDOW:
+            end = min(frames, until // FRAME - first_frame + 1)
+            mix_run(model, room, done, end, settings[setting], room.sound)
+            done = end
+            continue
+        sound[done] = 0
+        since = np.float32(0)
+        for s in range(setting, changes):
+            if settings[s, 0] >= start + WINDOW:
+                break
+            share = np.float32(1)
+            if s + 1 < changes:
+                share = step_response[min(settings[s + 1, 0] - start, WINDOW)]
+            mix_run(model, room, done, done + 1, settings[s], room.part)
+            sound[done] += (share - since) * room.part[done]
+            since = share
+        done += 1
+
+
+@kernel
+def mix_run(model, room, first, end, setting, sound):
+    """Mixer and volume for some frames under one setting, before the board's output stage."""
+    routing, mode, volume = setting[3], setting[4], setting[5]
+    past = 4 - count_bits(routing)
+    if mode & VOICE_3_OFF and not routing & FILT3:
+        past -= 1
+    selected = count_bits(mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
+    inputs = past + selected
+    scale = np.float32(model.filter_out_scale)
+    from_low = scale if mode & LOW_PASS else np.float32(0)
+    from_band = scale if mode & BAND_PASS else np.float32(0)
+    from_high = scale if mode & HIGH_PASS else np.float32(0)
+    silent = np.float32(model.voice_dc * past + model.filter_out_offset[selected])
+    zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
+    start = (volume * 8 + inputs) * (LINES + 1)
+    lines = model.mix_lines[start : start + LINES + 1]
+    total, index, word = room.levels.total, room.levels.index, room.levels.word
+    pair = word.view(np.float32)
+    mixed, low, band, high = room.mixed_samples, room.low, room.band, room.high
+    for i in range(first, end):
+        total[i] = (mixed[i] + silent) + ((from_low * low[i] + from_band * band[i]) + from_high * high[i])
+        index[i] = np.int32(min(max(zero, total[i] * per_sum), top))
+    for i in range(first, end):
+        word[i] = lines[np.uint32(index[i])]
+    at_zero, gain = np.float32(model.output_zero), np.float32(model.output_scale)
+    for i in range(first, end):
+        sound[i] = ((pair[2 * i] + pair[2 * i + 1] * total[i]) - at_zero) * gain
+
+
+@kernel
+def block_direct(chip, model, samples):
+    """DC block of the C64's board, a frame at a time; its low-pass is in the second stage's taps."""
+    high, keep = chip.ext_vhp, (1 - model.high_pass) ** FRAME
+    for i in range(samples.size):
+        level = samples[i]
+        samples[i] = level - high
+        high = level + keep * (high - level)
+    chip.ext_vhp = high
+
+
 # --- Decimator ---------------------------------------------------------------------------------------------------
 
 
@@ -1456,13 +1856,14 @@ def write_samples(chip, decimator, samples, audio, filled):
     chip.history[chip.history_end : chip.history_end + samples.size] = samples
     until = samples.size * frame + chip.frame_cycle * decimator.sample_rate
     due = chip.sample_due
-    lanes = np.empty(taps // 4, np.float32)
+    n = taps // 4
+    lanes = np.empty(n, np.float32)
+    rows = decimator.stage2.reshape(decimator.stage2.shape[0], 4, n)
+    history = chip.history
     while due <= until:
         newest = due // frame
         end = chip.history_end + newest
-        audio[filled] = interpolate(
-            chip.history[end - taps : end], decimator.stage2, due - newest * frame, frame, lanes
-        )
+        audio[filled] = interpolate(history[end - taps : end], rows, due - newest * frame, frame, lanes)
         filled += 1
         due += decimator.clock_hz
     chip.history_end += samples.size
@@ -1482,11 +1883,11 @@ def interpolate(samples, stage2, due, frame, lanes):
 @kernel
 def multiply(before, after, share, samples, lanes):
     """First half of a sum of products, with taps between two rows: four to a lane, so that vector units can follow."""
+    b0, b1, b2, b3 = before[0], before[1], before[2], before[3]
+    a0, a1, a2, a3 = after[0], after[1], after[2], after[3]
     n = lanes.size
-    b0, b1, b2, b3 = before[:n], before[n : 2 * n], before[2 * n : 3 * n], before[3 * n :]
-    a0, a1, a2, a3 = after[:n], after[n : 2 * n], after[2 * n : 3 * n], after[3 * n :]
     s0, s1, s2, s3 = samples[:n], samples[n : 2 * n], samples[2 * n : 3 * n], samples[3 * n :]
-    for i in range(n):
+    for i in range(lanes.size):
         low = (b0[i] * s0[i] + b1[i] * s1[i]) + (b2[i] * s2[i] + b3[i] * s3[i])
         high = (a0[i] * s0[i] + a1[i] * s1[i]) + (a2[i] * s2[i] + a3[i] * s3[i])
         lanes[i] = low + share * (high - low)

@@ -19,7 +19,7 @@ from sidlearn.errors import ModelError, RegisterError, WritesError, nearest, one
 from sidlearn.writes import WRITE_DTYPE, RegisterWrites
 
 MODES = ("exact", "fast")
-"""How the analogue half is worked out. For now "fast" is a second name for "exact"."""
+"""How the analogue half is worked out: in every cycle, or in every eighth, which is less exact above 10 kHz."""
 
 
 class SID:
@@ -77,8 +77,11 @@ class SID:
         self.mode = mode
         self.sample_rate = _index(sample_rate)
         self.clock_hz = _index(clock_hz)
-        self._decimator = decimate.design(self.sample_rate, self.clock_hz)
+        decimate.design(self.sample_rate, self.clock_hz)  # checks both
         self._tables = models.load(model, self.clock_hz)[0]
+        self._low_pass = float(self._tables.low_pass) if mode == "fast" else None
+        self._decimator = decimate.design(self.sample_rate, self.clock_hz, self._low_pass)
+        self._step_response = decimate.step_response(self._decimator)
         self.reset()
 
     def reset(self) -> None:
@@ -101,7 +104,7 @@ class SID:
     @property
     def delay_seconds(self) -> float:
         """By how much the sound lags behind the writes: half the length of the decimator's filters."""
-        return decimate.delay_cycles(self.sample_rate, self.clock_hz) / self.clock_hz
+        return decimate.delay_cycles(self.sample_rate, self.clock_hz, self._low_pass) / self.clock_hz
 
     def __repr__(self) -> str:
         return (
@@ -213,6 +216,7 @@ class SID:
             "model": self.model,
             "sample_rate": self.sample_rate,
             "clock_hz": self.clock_hz,
+            "mode": self.mode,
             "voices": np.array(self._voices),
             "chip": np.array(self._chips),
             "queue": list(self._queue),
@@ -225,9 +229,9 @@ class SID:
         Raises
         ------
         ModelError
-            If it was taken of another model, or at another sample rate or clock.
+            If it was taken of another model or mode, or at another sample rate or clock.
         """
-        for name in ("model", "sample_rate", "clock_hz"):
+        for name in ("model", "sample_rate", "clock_hz", "mode"):
             if snapshot[name] != getattr(self, name):
                 raise ModelError(f"snapshot: {name} is {snapshot[name]!r}, this SID has {getattr(self, name)!r}")
         self._voices[:] = snapshot["voices"]
@@ -236,7 +240,7 @@ class SID:
         self._sound = [part.copy() for part in snapshot["sound"]]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.snapshot(), "mode": self.mode}
+        return self.snapshot()
 
     def __setstate__(self, snapshot: dict[str, Any]) -> None:
         SID.__init__(self, *(snapshot[name] for name in ("model", "sample_rate", "clock_hz", "mode")))
@@ -259,7 +263,11 @@ class SID:
         audio = np.empty(self._count(end) - self._count(start), np.float32)
         if cycles:
             events = events.view(np.recarray)
-            kernel.clock_chip(self._voices, self._chip, self._tables, events, cycles, self._decimator, audio)
+            chip = self._voices, self._chip, self._tables, events, cycles, self._decimator
+            if self.mode == "fast":
+                kernel.clock_chip_fast(*chip, self._step_response, audio)
+            else:
+                kernel.clock_chip(*chip, audio)
         if audio.size:
             self._sound.append(audio)
 

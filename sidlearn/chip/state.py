@@ -27,6 +27,15 @@ HISTORY = 4096
 EXACT_STEPS = 8
 """Cycles that the exact filter solves at a time. Blocks stand on multiples of it, so that no cut moves them."""
 
+FAST_STEPS = 4
+"""Frames that the fast filter solves at a time, on a grid of their own."""
+
+WINDOW = FRAME * STAGE1_FRAMES
+"""Cycles that a sample of the decimator's first stage is made from."""
+
+SETTINGS = WINDOW + 3 * FRAME
+"""Changes of the analogue half's registers that can still matter: at most one a cycle."""
+
 FILTER_ROWS = 11
 """What the filter keeps between blocks: charges of band-pass and low-pass, by how much both moved in the last step,
 last input, and the last step's linear map: (band, low) to band, to low, and the input's share in both."""
@@ -112,7 +121,18 @@ _DECIMATOR = [
     ("sample_due", "i8"),  # time of the next output after the newest sample of the first stage, cycles * sample_rate
 ]
 
-CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR, align=True)
+_FAST = [
+    # like `recent`, by how much the inputs of filter and mixer are off their silent level
+    ("routed", "f4", (FRAME, STAGE1_FRAMES + 1)),
+    ("mixed", "f4", (FRAME, STAGE1_FRAMES + 1)),
+    ("frame_inputs", "f4", (3, 2)),  # the last three samples of both, oldest first
+    ("fast_input", "f4", (FAST_STEPS, 2)),  # inputs of the filter's steps under way, and their slopes
+    ("fast_settings", "i8", (FAST_STEPS, 4)),  # cutoff, resonance, routing, mode in each of them
+    ("settings", "i8", (SETTINGS, 6)),  # first cycle, cutoff, resonance, routing, mode, volume; oldest first
+    ("settings_end", "i8"),
+]
+
+CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR + _FAST, align=True)
 """What the three voices share: bus, filter registers and analogue state, decimator."""
 
 
@@ -127,6 +147,8 @@ def work_dtype(steps, lanes):
         ("state", (FILTER_ROWS, lanes)),
         # given: what goes in, and what registers have set in each step
         ("input", (steps, lanes)),
+        ("slope", (steps, lanes)),  # of the input, per cycle
+        ("silent", (one,)),  # what comes in besides
         ("gate", (both,)),  # vcr_gate (6581) or cutoff (8580)
         ("per_sum", (one,)),  # lines of the summer for one unit
         ("low", (one,)),
@@ -160,6 +182,9 @@ def work_dtype(steps, lanes):
         ("band_off", (one,)),
         ("low_off", (one,)),
         ("filtered", (steps, lanes)),
+        ("low_out", (one,)),
+        ("band_out", (one,)),
+        ("high_out", (one,)),
     ]
     fields = {"names": [], "formats": [], "offsets": []}
     size = 0
@@ -223,5 +248,7 @@ def power_on(model, clock_hz):
     # that dies away in some tenths of a second. Measured on pyresidfp 0.17.0.
     chips.ext_vlp = chips.ext_vhp = (0.5 - model.output_zero) * model.output_scale
     chips.history_end = HISTORY
+    chips.settings_end = 1
+    chips.settings[0, 0, 0] = -WINDOW
     chips.sample_due = clock_hz
     return voices, chips

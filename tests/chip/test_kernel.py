@@ -42,8 +42,8 @@ RATE_PERIODS = (9, 32, 63, 95, 149, 220, 267, 313, 392, 977, 1954, 3126, 3907, 1
 """Source: SID netlist."""
 TOLERANCES = {
     "reference_db": 50,  # signal to difference on notes; 56 to 69 was measured, the least where residfp rounds
-    # Random writes throw the filter from one end of its range to the other; after such a jump the solver's one iteration
-    # is not enough for some cycles: the share of those that are off by more than .001 (0.3 % on 6581, 1.1 % on 8580).
+    # Random writes throw the filter from one end of its range to the other; after such a jump the solver's one
+    # iteration is too few for some cycles: the share that is off by more than .001 (0.3 % on 6581, 1.1 % on 8580).
     "reference_share": 0.02,
     "start": 0.002,  # of full scale, where the step is 0.2 to 0.4
     "sound_db": 50,  # signal to difference; two instances of pyresidfp differ by 57 dB and more
