@@ -144,9 +144,7 @@ def _source_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how long a log lasts, or a program at the most",
     )
-    parser.add_argument(
-        "--song", type=number(int, 1, 256), metavar="N", help="song of a file that holds several"
-    )
+    parser.add_argument("--song", type=number(int, 1, 256), metavar="N", help="song of a file that holds several")
 
 
 def run_command(arguments: list[str] | None = None) -> int:

@@ -36,6 +36,10 @@ class AnsiTerminal(Terminal):
     '\\x1b[38;5;124mA\\n'
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._reverse = False
+
     def text(self, output: bytes) -> str:
         """Return the next piece of output."""
         parts = []
@@ -49,10 +53,6 @@ class AnsiTerminal(Terminal):
             if code in (0x12, 0x92, 0x0D):
                 self._reverse = code == 0x12
         return "".join(parts)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._reverse = False
 
 
 def list_line(number: int, line: bytes, colours: bool) -> str:

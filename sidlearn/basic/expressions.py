@@ -38,18 +38,6 @@ if TYPE_CHECKING:
     from sidlearn.basic.interpreter import Interpreter
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 class Expressions:
     """Compiles expressions for one statement."""
 
@@ -295,19 +283,3 @@ class Expressions:
             return value
 
         return Node(byte, looks_back=node.looks_back)
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

@@ -631,5 +631,3 @@ class Interpreter:
                 self.list_line(number, at + 4)
             at = min(ram[at] | ram[at + 1] << 8, len(ram) - 5)
         return self.end(self.position)
-
-

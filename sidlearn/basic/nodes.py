@@ -47,9 +47,7 @@ class Node:
 
     __slots__ = ("constant", "looks_back", "run", "string")
 
-    def __init__(
-        self, run: Closure, string: bool = False, constant: f40.Fac | None = None, looks_back: bool = False
-    ):
+    def __init__(self, run: Closure, string: bool = False, constant: f40.Fac | None = None, looks_back: bool = False):
         self.run = run
         self.string = string
         self.constant = constant

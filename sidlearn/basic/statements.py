@@ -58,7 +58,6 @@ AFTER_LINE = _TO_CURRENT + 2 + 2 + 5 + 2 + 3 + 2 + 5 + 3 + 2 + 5 + 3 + 2 + 3 + 3
 NOT_DISPATCHED = -2
 
 
-
 class Statement:
     """A compiled statement: what happens before its dispatch, and its body.
 
@@ -81,16 +80,6 @@ class Statement:
         self.line = line
         self.body = body
         self.need = need
-
-
-
-
-
-
-
-
-
-
 
 
 class Statements(Expressions):
@@ -261,8 +250,6 @@ class Statements(Expressions):
     # memory
 
     # files
-
-
 
 
 def compile_statement(machine: Interpreter, position: int) -> Statement:

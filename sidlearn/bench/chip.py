@@ -19,20 +19,17 @@ from sidlearn.writes import RegisterWrites
 
 SECONDS = 60
 SAMPLE_RATE = 44_100
-LANES = 32
-BATCH = 256
 SETTLE_SECONDS = 2  # residfp starts with a step and, when it resamples, with whatever its buffer held
 
-# (case, model, filter on, mode, lanes, floor)
+# (case, model, filter on, mode, floor)
 CASES = (
-    ("exact, 6581, filter", "6581", True, "exact", None, 2.5),
-    ("exact, 8580, filter", "8580", True, "exact", None, None),
-    ("exact, 6581, filter, lanes", "6581", True, "exact", LANES, 6),
-    ("exact, 6581, no filter", "6581", False, "exact", None, None),
-    ("fast, 6581, filter", "6581", True, "fast", None, 10),
-    ("fast, 8580, filter", "8580", True, "fast", None, None),
-    ("fast, 6581, no filter", "6581", False, "fast", None, 20),
-    ("fast, 8580, no filter", "8580", False, "fast", None, 16),
+    ("exact, 6581, filter", "6581", True, "exact", 2.5),
+    ("exact, 8580, filter", "8580", True, "exact", None),
+    ("exact, 6581, no filter", "6581", False, "exact", None),
+    ("fast, 6581, filter", "6581", True, "fast", 10),
+    ("fast, 8580, filter", "8580", True, "fast", None),
+    ("fast, 6581, no filter", "6581", False, "fast", 20),
+    ("fast, 8580, no filter", "8580", False, "fast", 16),
 )
 
 
@@ -46,7 +43,7 @@ def bench(progress: Progress = lambda _: None) -> Report:
     """
     residfp = _peer()
     logs = {True: tune(SECONDS), False: tune(SECONDS, filtered=False)}
-    rows = _speed(residfp, logs, progress) + _batch(progress)
+    rows = _speed(residfp, logs, progress)
     rows += _memory_and_start(progress)
     return Report("chip", rows)
 
@@ -64,12 +61,12 @@ def _speed(residfp: ModuleType, logs: dict[bool, RegisterWrites], progress: Prog
 
     peers = {(m, f): partial(play_residfp, residfp, logs[f], m) for m in ("6581", "8580") for f in (True, False)}
     ours: list[Callable[[], object]] = [
-        partial(render, logs[f], model, SAMPLE_RATE, mode, lanes=lanes) for _, model, f, mode, lanes, _ in CASES
+        partial(render, logs[f], model, SAMPLE_RATE, mode) for _, model, f, mode, _ in CASES
     ]
     timings = take_turns([*peers.values(), *ours], progress=progress)
     peer_timings = dict(zip(peers, timings, strict=False))
     rows = []
-    for (case, model, filtered, mode, _, floor), timing in zip(CASES, timings[len(peers) :], strict=True):
+    for (case, model, filtered, mode, floor), timing in zip(CASES, timings[len(peers) :], strict=True):
         peer = peer_timings[model, filtered]
         progress(f"distance of {case}")
         off = distance(residfp, logs[filtered], model, mode)
@@ -116,15 +113,6 @@ def distance(residfp: ModuleType, writes: RegisterWrites, model: str, mode: str,
     ours = render(writes, f"{model}-residfp", SAMPLE_RATE, mode)
     skip = SETTLE_SECONDS * SAMPLE_RATE
     return lsd(theirs[skip:], ours[skip:], SAMPLE_RATE)
-
-
-def _batch(progress: Progress) -> list[Row]:
-    from sidlearn.chip.sid import render_batch
-
-    logs = [tune(1, seed=n) for n in range(BATCH)]
-    (timing,) = take_turns([partial(render_batch, logs, "6581", SAMPLE_RATE, "fast")], progress=progress)
-    seconds = sum(log.seconds for log in logs)
-    return [Row(f"batch of {BATCH} chips x 1 s, filter", seconds / timing.least, "chip-s/CPU-s", 150)]
 
 
 _FIRST_SAMPLE = """
