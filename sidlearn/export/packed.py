@@ -49,14 +49,14 @@ REPEAT_BYTES = 3
 CANDIDATES = 64
 """Earlier places that are tried for a repeat, latest first: a guess, more gain little."""
 
-SPEEDS = (1, 2, 4, 8)
+SPEEDS = (1, 2, 4)
 """Ticks a picture."""
 BURST_CYCLES = 2000
 """Silence between writes that is longer than this divides the bursts in which the period is looked for."""
 ONE_CALL = 0.35
 """Share of a tick's period that one call of a player may take: four calls that fall into one tick take more."""
-IDLE_CYCLES, WRITE_CYCLES = 900, 75
-"""What our player takes for a tick, at the most: with the call, and for each write."""
+IDLE_CYCLES, WRITE_CYCLES = 2000, 75
+"""What our player takes for a tick, at the most: with a new unit in every stream, and for each write."""
 TOLERATED = 0.005
 """Share of ticks that may hold writes of two."""
 

@@ -44,18 +44,13 @@ def play(read: tune.Tune, video: clock.Video, cycles: int) -> RegisterWrites:
 @pytest.mark.parametrize("video", VIDEOS, ids=lambda v: v.name)
 @pytest.mark.parametrize("speed", packed.SPEEDS)
 def test_a_sid_reads_back_to_the_same_frames(video, speed):
-    frames = random_frames(speed, 300 * speed, video.frame_cycles // speed, video.clock_hz)
-    if speed == 8:  # there is no time for more
-        frames.values.flags.writeable = True
-        frames.values[:, 12:] = 0
+    frames = random_frames(speed, 400 * speed, video.frame_cycles // speed, video.clock_hz)
     writes = frames.writes()
     read = tune.read(as_sid(writes))
     assert read.video == video.name
     assert bool(read.speed) == (speed > 1)
     back = play(read, video, writes.length)
-    same = (back.frames(frames.frame_cycles).values == frames.values).all(axis=1)
-    # in an eighth of a picture, repeats and bad lines together may push the last write into the next tick
-    assert same.mean() > 0.97 if speed == 8 else same.all()
+    assert back.frames(frames.frame_cycles) == frames
 
 
 @pytest.mark.parametrize("video", VIDEOS, ids=lambda v: v.name)
