@@ -15,17 +15,18 @@ from sidlearn.chip import models
 _NAMES = {
     "SID": "sidlearn.chip.sid",
     "render": "sidlearn.chip.sid",
+    "render_batch": "sidlearn.chip.sid",
     "readback": "sidlearn.chip.sid",
     "sounding_cycles": "sidlearn.chip.sid",
     "MODES": "sidlearn.chip.sid",
     "MODELS": "sidlearn.chip.models",
 }
 
-__all__ = ["MODELS", "MODES", "SID", "models", "readback", "render", "sounding_cycles"]
+__all__ = ["MODELS", "MODES", "SID", "models", "readback", "render", "render_batch", "sounding_cycles"]
 
 if TYPE_CHECKING:
     from sidlearn.chip.models import MODELS
-    from sidlearn.chip.sid import MODES, SID, readback, render, sounding_cycles
+    from sidlearn.chip.sid import MODES, SID, readback, render, render_batch, sounding_cycles
 
 
 class _Models(ModuleType):

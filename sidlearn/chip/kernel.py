@@ -105,7 +105,7 @@ class Levels(NamedTuple):
     """12-bit waveform of the voice under way, uint16 (cycles,)."""
     total: np.ndarray
     """Sum at the mixer, float32 (cycles,); with the number of its line, and that line as a word."""
-    index: np.ndarray
+    line: np.ndarray
     word: np.ndarray
     sound: np.ndarray
     """Float64 (cycles,)."""
@@ -1151,14 +1151,14 @@ def mix_stages(chip, model, levels, size, inputs, offset):
     first = (chip.volume * 8 + inputs) * (LINES + 1)
     lines = model.mix_lines[first : first + LINES + 1]
     zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
-    total, index, word, sound = levels.total, levels.index, levels.word, levels.sound
+    total, line, word, sound = levels.total, levels.line, levels.word, levels.sound
     pair = word.view(np.float32)
     scale = model.filter_out_scale
     for i in range(size):
         total[i] = levels.mixed[i] + (scale * levels.filtered[i] + offset)
-        index[i] = np.int32(min(max(zero, total[i] * per_sum), top))
+        line[i] = np.int32(min(max(zero, total[i] * per_sum), top))
     for i in range(size):
-        word[i] = lines[np.uint32(index[i])]
+        word[i] = lines[np.uint32(line[i])]
     for i in range(size):
         sound[i] = (pair[2 * i] + pair[2 * i + 1] * total[i] - model.output_zero) * model.output_scale
 
@@ -1781,14 +1781,14 @@ def mix_run(model, room, first, end, setting, sound):
     zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
     start = (volume * 8 + inputs) * (LINES + 1)
     lines = model.mix_lines[start : start + LINES + 1]
-    total, index, word = room.levels.total, room.levels.index, room.levels.word
+    total, line, word = room.levels.total, room.levels.line, room.levels.word
     pair = word.view(np.float32)
     mixed, low, band, high = room.mixed_samples, room.low, room.band, room.high
     for i in range(first, end):
         total[i] = (mixed[i] + silent) + ((from_low * low[i] + from_band * band[i]) + from_high * high[i])
-        index[i] = np.int32(min(max(zero, total[i] * per_sum), top))
+        line[i] = np.int32(min(max(zero, total[i] * per_sum), top))
     for i in range(first, end):
-        word[i] = lines[np.uint32(index[i])]
+        word[i] = lines[np.uint32(line[i])]
     at_zero, gain = np.float32(model.output_zero), np.float32(model.output_scale)
     for i in range(first, end):
         sound[i] = ((pair[2 * i] + pair[2 * i + 1] * total[i]) - at_zero) * gain

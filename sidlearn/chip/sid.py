@@ -7,7 +7,9 @@ which is loaded when the first chip is made.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, overload
 
 import numpy as np
@@ -336,6 +338,50 @@ def render(
     parts = [writes] if writes.sids == 1 else [writes.sid(n) for n in range(writes.sids)]
     sounds = [SID(model, sample_rate, writes.clock_hz, mode).play(part) for part in parts]
     return sounds[0] if len(sounds) == 1 else np.asarray(np.mean(sounds, axis=0, dtype=np.float32))
+
+
+def render_batch(
+    list_of_writes: Sequence[RegisterWrites],
+    model: str = "6581",
+    sample_rate: int = 44_100,
+    mode: str = "fast",
+    threads: int | None = None,
+) -> list[np.ndarray]:
+    """Play many logs, each on a chip of its own from power-on, on all cores at once.
+
+    Parameters
+    ----------
+    list_of_writes : sequence of RegisterWrites
+    model, sample_rate, mode
+        As in `render`.
+    threads : int, optional
+        How many chips are clocked at a time; as many as there are cores if left out.
+
+    Returns
+    -------
+    sounds : list of ndarray, float32
+        For each log what `render` gives, to the last bit and for any number of threads.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or mode, or `threads` is not a whole number from 1 up.
+    SampleRateError
+        If the sample rate or the clock is out of range.
+
+    Examples
+    --------
+    >>> [sound.shape for sound in render_batch([RegisterWrites.empty(seconds=1)] * 2, threads=1)]
+    [(44100,), (44100,)]
+    """
+    logs = list(list_of_writes)
+    for writes in logs:
+        _check_writes(writes)
+    threads = os.cpu_count() or 1 if threads is None else _index(threads)
+    if not isinstance(threads, int) or threads < 1:
+        raise ModelError(f"threads {threads!r}: expected a whole number from 1 up")
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda writes: render(writes, model, sample_rate, mode), logs))
 
 
 def readback(writes: RegisterWrites, model: str = "6581") -> tuple[np.ndarray, np.ndarray]:

@@ -136,14 +136,14 @@ CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR + _FAST, align=True)
 """What the three voices share: bus, filter registers and analogue state, decimator."""
 
 
-def work_dtype(steps, lanes):
+def work_dtype(steps: int, lanes: int) -> np.dtype:
     """Room for the filter's solver: so many steps of so many chips, element [step * lanes + lane].
 
     Fields of both integrators hold those of the band-pass, then those of the low-pass.
     """
     one = steps * lanes
     both = 2 * one
-    layout = [
+    layout: list[tuple[str, tuple[int, ...]]] = [
         ("state", (FILTER_ROWS, lanes)),
         # given: what goes in, and what registers have set in each step
         ("input", (steps, lanes)),
@@ -186,14 +186,16 @@ def work_dtype(steps, lanes):
         ("band_out", (one,)),
         ("high_out", (one,)),
     ]
-    fields = {"names": [], "formats": [], "offsets": []}
+    names: list[str] = []
+    formats: list[tuple[str, tuple[int, ...]]] = []
+    offsets: list[int] = []
     size = 0
 
-    def add(name, kind, shape, at):
+    def add(name: str, kind: str, shape: tuple[int, ...], at: int) -> None:
         nonlocal size
-        fields["names"].append(name)
-        fields["formats"].append((kind, shape))
-        fields["offsets"].append(at)
+        names.append(name)
+        formats.append((kind, shape))
+        offsets.append(at)
         size = max(size, at + np.dtype(kind).itemsize * int(np.prod(shape)))
 
     for name, shape in layout:
@@ -205,7 +207,9 @@ def work_dtype(steps, lanes):
         at = -(-size // 64) * 64
         add(f"{name}_word", "i8", (both,), at)
         add(name, "f4", (both, 2), at)
-    return np.dtype({**fields, "itemsize": -(-size // 64) * 64})
+    return np.dtype(
+        {"names": names, "formats": formats, "offsets": offsets, "itemsize": -(-size // 64) * 64}  # type: ignore[call-overload]
+    )
 
 
 # Source: spread of the VICE test programs oscinit, noiseinit and allinit; measured on pyresidfp 0.17.0.

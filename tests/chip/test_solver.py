@@ -9,8 +9,9 @@ import pytest
 
 from sidlearn._kernel import numba
 from sidlearn.chip import models
-from sidlearn.chip.sid import MODES, SID, render
+from sidlearn.chip.sid import MODES, SID, render, render_batch
 from sidlearn.clock import PAL
+from sidlearn.errors import ModelError
 from sidlearn.learn.metrics import lsd
 from sidlearn.registers import (
     CONTROL,
@@ -110,3 +111,16 @@ def test_any_traffic_gives_sound_within_its_range(model, mode):
         sound = render(traffic(seed=seed, length=60_000, gap=gap, everything=True), model, mode=mode)
         assert np.isfinite(sound).all()
         assert np.abs(sound).max() <= 1
+
+
+def test_a_batch_is_what_each_chip_gives_alone_for_any_number_of_threads():
+    length = 30_000 if JIT else 200
+    logs = [traffic(seed=n, length=length + 100 * n, everything=True) for n in range(5)]
+    alone = [render(log, "8580", RATE, "fast").tobytes() for log in logs]
+    for threads in (1, 2, 4):
+        assert [sound.tobytes() for sound in render_batch(logs, "8580", RATE, threads=threads)] == alone
+
+
+def test_a_batch_needs_a_thread():
+    with pytest.raises(ModelError, match=r"^threads 0: expected a whole number from 1 up$"):
+        render_batch([], threads=0)
