@@ -38,7 +38,7 @@ def integer_expressions(draw, depth=3):
     if kind == "(":
         return f"({a})", f"({pa})"
     if kind == "neg":
-        return f"-{a}", f"(-{pa})" if a[0] != "-" else f"(-({pa}))"
+        return f"-({a})", f"(-({pa}))"
     b, pb = draw(integer_expressions(depth - 1))
     return f"{a}{kind}{b}", f"{pa}{kind}{pb}"
 
