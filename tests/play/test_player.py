@@ -125,4 +125,4 @@ def test_a_real_sound_server_gets_the_tune_whole(null_sink, tmp_path):
     )
     assert len(loud) >= len(wanted) >= 20
     fits = [np.corrcoef(loud[n : n + len(wanted)], wanted)[0, 1] for n in range(len(loud) - len(wanted) + 1)]
-    assert max(fits) > 0.8
+    assert np.nanmax(fits) > 0.8  # a stretch of silence correlates with nothing
