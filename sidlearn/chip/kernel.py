@@ -748,6 +748,17 @@ def clock_voices(voices, chip, model, levels, size):
             clock_digital(voices, chip, model)
             add_voices(voices, chip, model, levels, i)
         done += single
+    add_ext_in(chip, model, levels, size)
+
+
+@kernel
+def add_ext_in(chip, model, levels, size):
+    """Add the signal at EXT IN, if there is any, to the constant level that stands there."""
+    cycles = min(size, chip.ext_in_end - chip.ext_in_at)
+    sums = levels.routed if chip.routing & FILTEX else levels.mixed
+    for i in range(cycles):
+        sums[i] += model.voice_range * chip.ext_in[chip.ext_in_at + i]
+    chip.ext_in_at += cycles
 
 
 @kernel

@@ -10,7 +10,7 @@ an integrator's capacitor as voltage over (v_max - v_min), -1..1; sound as -1..1
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -179,7 +179,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 makes sample playback audible on an 8580."""
 
 
-def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> np.recarray:
+def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **changes: Any) -> np.recarray:
     """Return the record of one chip.
 
     Parameters
@@ -188,8 +188,8 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> 
         A key of `MODELS`.
     clock_hz : float
         The chip's clock, which the parts on the C64's board and the 6581's filter do not follow.
-    **profile
-        Changes to the chip's `Parameters`, such as ``combined="weak"`` or ``**PROFILES["galway"]``.
+    **changes
+        Changes to the chip's `Parameters`, such as ``combined="weak"`` or ``**profile("galway")``.
 
     Returns
     -------
@@ -207,9 +207,9 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> 
     (1, 256)
     """
     check_name(name)
-    for key, value in profile.items():
+    for key, value in changes.items():
         _check(key, value)
-    chip = replace(MODELS[name], **profile)
+    chip = replace(MODELS[name], **changes)
     if chip.combined not in _combined_sets(chip):
         expected = f"{one_of(_combined_sets(chip))}{nearest(chip.combined, _combined_sets(chip))}"
         raise ModelError(f"chip parameter combined: expected {expected}, not {chip.combined!r}")
@@ -218,6 +218,73 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **profile: Any) -> 
     if chip.is_8580 and chip.cutoff_curve is not None:
         raise ModelError(f"model {name}: cutoff_curve is for a 6581; an 8580 has filter_curve")
     return _build(chip, float(clock_hz))
+
+
+def profile(given: str | Mapping[str, Any] = "") -> dict[str, Any]:
+    """Return the changes for `load` that a profile stands for.
+
+    Parameters
+    ----------
+    given : str or mapping
+        A name from `PROFILES`; a single parameter as ``"filter_out=0.9"``; several of both with commas between, of
+        which the last wins; a mapping of parameters; or "" for none.
+
+    Returns
+    -------
+    changes : dict
+        Values by names of `Parameters`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such profile or parameter, or the parameter cannot have such a value.
+
+    Examples
+    --------
+    >>> profile("galway, combined=weak")
+    {'cutoff_curve': (280.0, -405.0), 'combined': 'weak'}
+    """
+    if isinstance(given, Mapping):
+        changes = dict(given)
+    elif isinstance(given, str):
+        changes = {}
+        for part in filter(None, (part.strip() for part in given.split(","))):
+            changes |= _profile_part(part)
+    else:
+        raise ModelError(f"profile {given!r}: expected a name or a mapping of parameters")
+    for key, value in changes.items():
+        _check(key, value)
+    return changes
+
+
+def _profile_part(part: str) -> dict[str, Any]:
+    key, equals, text = (piece.strip() for piece in part.partition("="))
+    if equals:
+        return {key: _value(key, text)}
+    if part not in PROFILES:
+        expected = f"{one_of([*PROFILES, 'PARAMETER=VALUE'])}{nearest(part, PROFILES)}"
+        raise ModelError(f"profile {part!r}: expected {expected}")
+    return PROFILES[part]
+
+
+def _value(key: str, text: str) -> Any:
+    """The value of a parameter that is written as text; what cannot be one is left for `_check` to tell of."""
+    if key == "cutoff_curve":
+        hz, _, shift = text.partition(":")
+        pair = _number(hz), _number(shift)
+        return None if text == "none" else pair
+    if _KINDS.get(key) == "bool":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    return text if _KINDS.get(key) == "str" else _number(text)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def check_name(name: str) -> str:

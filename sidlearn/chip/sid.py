@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, overload
 
@@ -16,8 +16,9 @@ import numpy as np
 
 from sidlearn import registers
 from sidlearn.chip import decimate, models, state
+from sidlearn.chip.ext_in import ExtIn, Signal
 from sidlearn.clock import PAL
-from sidlearn.errors import ModelError, RegisterError, WritesError, nearest, one_of
+from sidlearn.errors import AudioError, ModelError, RegisterError, WritesError, nearest, one_of
 from sidlearn.writes import WRITE_DTYPE, RegisterWrites
 
 MODES = ("exact", "fast")
@@ -37,11 +38,13 @@ class SID:
         Chip cycles a second.
     mode : str
         One of `MODES`.
+    profile : str or mapping
+        What makes this chip differ from its model, see `models.profile`: ``"galway"``, ``"galway, combined=weak"``.
 
     Raises
     ------
     ModelError
-        If there is no such model or mode.
+        If there is no such model, mode or profile.
     SampleRateError
         If the sample rate or the clock is out of range.
 
@@ -72,6 +75,7 @@ class SID:
         sample_rate: int = 44_100,
         clock_hz: int = PAL.clock_hz,
         mode: str = "exact",
+        profile: str | Mapping[str, Any] = "",
     ) -> None:
         if mode not in MODES:
             raise ModelError(f"mode {mode!r}: expected {one_of(MODES)}{nearest(mode, MODES)}")
@@ -80,7 +84,8 @@ class SID:
         self.sample_rate = _index(sample_rate)
         self.clock_hz = _index(clock_hz)
         decimate.design(self.sample_rate, self.clock_hz)  # checks both
-        self._tables = models.load(model, self.clock_hz)[0]
+        self.profile = profile
+        self._tables = models.load(model, self.clock_hz, **models.profile(profile))[0]
         self._low_pass = float(self._tables.low_pass) if mode == "fast" else None
         self._decimator = decimate.design(self.sample_rate, self.clock_hz, self._low_pass)
         self._step_response = decimate.step_response(self._decimator)
@@ -92,6 +97,7 @@ class SID:
         self._chip = self._chips[0]
         self._queue: list[tuple[int, int, int]] = []
         self._sound: list[np.ndarray] = []
+        self._ext_in: ExtIn | None = None
 
     @property
     def cycle(self) -> int:
@@ -178,13 +184,15 @@ class SID:
 
     # --- Time ---
 
-    def clock(self, cycles: int) -> np.ndarray:
+    def clock(self, cycles: int, ext_in: Signal | None = None) -> np.ndarray:
         """Let `cycles` cycles go by and return their sound, after any that peeks at later cycles have left.
 
         Parameters
         ----------
         cycles : int
             0 or more. From power-on to cycle c there are ``c * sample_rate // clock_hz`` samples, however they are cut.
+        ext_in : array_like, shape (cycles,), or tuple (samples, sample_rate), optional
+            What comes in at EXT IN meanwhile, see the property `ext_in`, and stays there after these cycles.
 
         Returns
         -------
@@ -195,8 +203,16 @@ class SID:
         ------
         WritesError
             If `cycles` is not a whole number from 0 up.
+        AudioError
+            If `ext_in` has a wrong shape, or values that are not numbers within -1..1.
         """
-        self._advance(_cycles("clock", cycles))
+        cycles = _cycles("clock", cycles)
+        if ext_in is not None:
+            signal = ExtIn.of(ext_in, self.clock_hz)
+            if not isinstance(ext_in, tuple) and len(signal.samples) != cycles:
+                raise AudioError(f"EXT IN: expected {cycles} samples, one a cycle, given {len(signal.samples)}")
+            self._ext_in = signal
+        self._advance(cycles)
         sound, self._sound = self._sound, []
         return sound[0] if len(sound) == 1 else np.concatenate(sound) if sound else np.empty(0, np.float32)
 
@@ -210,6 +226,20 @@ class SID:
         self._run(events, writes.length)
         return self.clock(0)
 
+    @property
+    def ext_in(self) -> np.ndarray | None:
+        """What is still to come in at EXT IN, a sample a cycle, float32; None if nothing is.
+
+        Set it to an array with a sample for each cycle from now on, or to a tuple ``(samples, sample_rate)`` that is
+        drawn out to the chip's clock; -1..1, a voice's range. After its end EXT IN falls back to the profile's constant
+        level, on which it stands all the time. RES_FILT bit 3 (FILTEX) leads it through the filter.
+        """
+        return None if self._ext_in is None else self._ext_in.rest()
+
+    @ext_in.setter
+    def ext_in(self, signal: Signal | None) -> None:
+        self._ext_in = None if signal is None else ExtIn.of(signal, self.clock_hz)
+
     # --- State ---
 
     def snapshot(self) -> dict[str, Any]:
@@ -218,11 +248,13 @@ class SID:
             "model": self.model,
             "sample_rate": self.sample_rate,
             "clock_hz": self.clock_hz,
+            "profile": self.profile,
             "mode": self.mode,
             "voices": np.array(self._voices),
             "chip": np.array(self._chips),
             "queue": list(self._queue),
             "sound": [part.copy() for part in self._sound],
+            "ext_in": self._ext_in,
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -233,19 +265,20 @@ class SID:
         ModelError
             If it was taken of another model or mode, or at another sample rate or clock.
         """
-        for name in ("model", "sample_rate", "clock_hz", "mode"):
+        for name in ("model", "profile", "sample_rate", "clock_hz", "mode"):
             if snapshot[name] != getattr(self, name):
                 raise ModelError(f"snapshot: {name} is {snapshot[name]!r}, this SID has {getattr(self, name)!r}")
         self._voices[:] = snapshot["voices"]
         self._chips[:] = snapshot["chip"]
         self._queue = list(snapshot["queue"])
         self._sound = [part.copy() for part in snapshot["sound"]]
+        self._ext_in = snapshot["ext_in"]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.snapshot()
 
     def __setstate__(self, snapshot: dict[str, Any]) -> None:
-        SID.__init__(self, *(snapshot[name] for name in ("model", "sample_rate", "clock_hz", "mode")))
+        SID.__init__(self, *(snapshot[name] for name in ("model", "sample_rate", "clock_hz", "mode", "profile")))
         self.restore(snapshot)
 
     # --- Work ---
@@ -258,7 +291,19 @@ class SID:
         self._run(np.array(events, WRITE_DTYPE), cycles)
 
     def _run(self, events: np.ndarray, cycles: int) -> None:
-        """Clock the chip with `events`; keep the sound."""
+        """Clock the chip with `events`, piece by piece while something comes in at EXT IN; keep the sound."""
+        while self._ext_in is not None and cycles:
+            size = min(cycles, state.EXT_IN_ROOM)
+            levels, self._ext_in = self._ext_in.take(size)
+            self._chip.ext_in[: len(levels)] = levels
+            self._chip.ext_in_at, self._chip.ext_in_end = 0, len(levels)
+            due = int(np.searchsorted(events["cycle"], self.cycle + size))
+            self._run_piece(events[:due], size)
+            events, cycles = events[due:], cycles - size
+        self._run_piece(events, cycles)
+
+    def _run_piece(self, events: np.ndarray, cycles: int) -> None:
+        """Clock the chip with `events` and what EXT IN has in store; keep the sound."""
         from sidlearn.chip import kernel
 
         start, end = self.cycle, self.cycle + cycles

@@ -21,6 +21,9 @@ FRAME = 8
 STAGE1_FRAMES = 8
 """Such frames that one of its samples is made from: 64 taps."""
 
+EXT_IN_ROOM = 2048
+"""Cycles of a signal at EXT IN that a chip is given at a time."""
+
 HISTORY = 4096
 """Room for samples of the first stage, of which the second one needs the newest."""
 
@@ -132,7 +135,13 @@ _FAST = [
     ("settings_end", "i8"),
 ]
 
-CHIP_DTYPE = np.dtype(_BUS + _FILTER + _DECIMATOR + _FAST, align=True)
+_EXT_IN = [
+    ("ext_in", "f4", (EXT_IN_ROOM,)),  # levels of the coming cycles, from ext_in_at up to ext_in_end
+    ("ext_in_at", "i8"),
+    ("ext_in_end", "i8"),
+]
+
+CHIP_DTYPE = np.dtype(_BUS + _EXT_IN + _FILTER + _DECIMATOR + _FAST, align=True)
 """What the three voices share: bus, filter registers and analogue state, decimator."""
 
 

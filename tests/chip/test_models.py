@@ -86,6 +86,51 @@ def test_a_wrong_name_or_value_is_told_in_one_line(name, profile, message):
         models.load(name, **profile)
 
 
+@pytest.mark.parametrize(
+    ("given", "changes"),
+    [
+        ("", {}),
+        ("galway", {"cutoff_curve": (280.0, -405.0)}),
+        ("digi boost", {"ext_in": -1.0}),
+        (" galway ,combined = weak, ", {"cutoff_curve": (280.0, -405.0), "combined": "weak"}),
+        ("galway, follin", {"cutoff_curve": (240.0, -785.0)}),
+        (
+            "fade_t0=100, dac_leak=0.01, wave_saturates=False",
+            {"fade_t0": 100, "dac_leak": 0.01, "wave_saturates": False},
+        ),
+        ("cutoff_curve=250:-100.5", {"cutoff_curve": (250, -100.5)}),
+        ("cutoff_curve=none", {"cutoff_curve": None}),
+        ({"ext_in": 0.5}, {"ext_in": 0.5}),
+    ],
+)
+def test_a_profile_is_names_and_single_parameters(given, changes):
+    assert models.profile(given) == changes
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("galwey", r"profile 'galwey': expected follin, galway, .* or PARAMETER=VALUE \(did you mean galway\?\)"),
+        ("dac_leek=0.1", r"'dac_leek'.* \(did you mean dac_leak\?\)"),
+        ("dac_leak=much", "dac_leak: expected 0 to 1, not 'much'"),
+        ("dac_leak=nan", "dac_leak: expected 0 to 1, not nan"),
+        ("wave_saturates=1", "wave_saturates: expected True or False, not '1'"),
+        ("cutoff_curve=250", "cutoff_curve: expected None or a tuple"),
+        ("=3", "chip parameter '': there is none of that name"),
+        (3, "profile 3: expected a name or a mapping of parameters"),
+        ({"dac_leak": 2}, "dac_leak: expected 0 to 1, not 2"),
+    ],
+)
+def test_a_wrong_profile_is_told_in_one_line(given, message):
+    with pytest.raises(ModelError, match=message):
+        models.profile(given)
+
+
+@pytest.mark.parametrize("name", models.PROFILES)
+def test_every_profile_changes_a_6581(name):
+    assert models.load("6581", **models.profile(name)).tobytes() != models.load("6581").tobytes()
+
+
 def test_only_compatibility_models_follow_residfp():
     for name in models.MODELS:
         model = models.load(name)[0]
