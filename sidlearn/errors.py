@@ -42,6 +42,10 @@ class ListingError(SidlearnError, ValueError):
     """A BASIC listing or program file that cannot be read."""
 
 
+class LearnError(SidlearnError, ValueError):
+    """A target or a setting that the learner cannot use."""
+
+
 class ConfigError(SidlearnError, ValueError):
     """A mistake in ``sidlearn.toml`` or in an environment variable."""
 
