@@ -426,7 +426,9 @@ def run_fast(machine, until):
             take_writes(machine)
             if state.stop_at_nmi and machine.cias[1].mask:
                 return NMI_ON
-        elif status in (FULL, JAMMED) or (status == TRAPPED and cpu.pc != state.idle):
+        elif status == TRAPPED and cpu.pc == state.idle:
+            cpu.flag_late = 0  # the jump has looked at the interrupt flag as it is now
+        elif status in (FULL, JAMMED, TRAPPED):
             return status
     return REACHED
 

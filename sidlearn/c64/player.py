@@ -64,6 +64,22 @@ def power_on_ram() -> np.ndarray:
     return ram
 
 
+def put_kernal_variables(ram: np.ndarray, video: clock.Video) -> None:
+    """Put what the KERNAL leaves behind into memory."""
+    for address, text in _RAM:
+        content = bytes.fromhex(text)
+        ram[address : address + len(content)] = np.frombuffer(content, np.uint8)
+    ram[0:2] = 0x2F, PLAIN_PORT
+    ram[0x02A6] = 1 if video is clock.PAL else 0
+
+
+def put_ports(parts: machine.Machine) -> None:
+    """Set the ports of both CIAs as the KERNAL does: keyboard, serial bus, video bank."""
+    first, second = parts.cias[0], parts.cias[1]
+    first.ports[:], first.directions[:] = (0x7F, 0xFF), (0xFF, 0x00)
+    second.ports[:], second.directions[:] = (0x07, 0xFF), (0x3F, 0x00)
+
+
 def bank(tune: Tune, address: int) -> int:
     """Return the value of $01 under which `address` is called."""
     if tune.magic == "RSID" or not address:
@@ -272,11 +288,7 @@ class TunePlayer:
         memory, ram, cpu = parts.maps[0], parts.ram, parts.cpu[0]
         memory.rom[:], memory.traps[:] = kernal.images()
         ram[:] = power_on_ram()
-        for address, text in _RAM:
-            content = bytes.fromhex(text)
-            ram[address : address + len(content)] = np.frombuffer(content, np.uint8)
-        ram[0:2] = 0x2F, PLAIN_PORT
-        ram[0x02A6] = 1 if video is clock.PAL else 0
+        put_kernal_variables(ram, video)
         ram[tune.load_address : tune.load_address + len(tune.data)] = np.frombuffer(tune.data, np.uint8)
         labels = self._place_driver(song)
         self._start, self._played = labels["start"], labels["played"]
@@ -287,8 +299,7 @@ class TunePlayer:
         beam.line, beam.column = video.lines - 1, video.line_cycles - RASTER_BEFORE_LINE_0
         beam.flags = 1  # line 311 has gone by many times
         timers.latch[0] = timers.counter[0] = video.jiffy_cycles - 1
-        timers.ports[:], timers.directions[:] = (0x7F, 0xFF), (0xFF, 0x00)
-        parts.cias[1].ports[:], parts.cias[1].directions[:] = (0x07, 0xFF), (0x3F, 0x00)
+        put_ports(parts)
         if not tune.play_address or tune.by_timer(song):
             timers.mask = TIMER_A
         else:

@@ -1,0 +1,67 @@
+"""VICE's self-judging programs on the machine that plays tunes: exact core, stand-in ROMs, no disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sidlearn import clock
+from sidlearn.c64 import kernal, machine, player
+from sidlearn.cpu.kernel import STACK, begin_at
+from sidlearn.cpu.opcodes import UNUSED
+from sidlearn.cpu.state import IO_BASE, JAMMED, READS_IO, TRAP_ROM, TRAPPED
+from tests.accuracy.harness import RETURN, VERDICT_ADDRESS, sys_address
+
+SLICE = 200_000
+RTS = 0x60
+NO_VERDICT = -1
+
+
+def ready() -> machine.Machine:
+    """Return a machine as it shows READY, with a return wherever the stand-in ROMs hold nothing."""
+    parts = machine.power_on(clock.PAL)
+    memory, ram = parts.maps[0], parts.ram
+    memory.rom[:], _ = kernal.images(Path("no folder"))
+    for start, end in ((0xA000, 0xC000), (0xE000, 0x10000)):
+        rom = memory.rom[start:end]
+        rom[rom == 0] = RTS
+    memory.traps[:] = 0
+    memory.traps[RETURN] = TRAP_ROM
+    ram[:] = player.power_on_ram()
+    player.put_kernal_variables(ram, clock.PAL)
+    ram[0x0400:0x07E8] = 0x20
+    player.put_ports(parts)
+    timers = parts.cias[0]
+    timers.latch[0] = timers.counter[0] = clock.PAL.jiffy_cycles - 1
+    timers.control[0], timers.delay, timers.feed, timers.mask = 1, 0xF, 1, 1
+    return parts
+
+
+def run_program(path: Path, limit: int) -> tuple[int, str]:
+    """Return the verdict of a .prg, 0 for passed and -1 for none, and why it has ended."""
+    program = path.read_bytes()
+    parts = ready()
+    cpu, ram = parts.cpu[0], parts.ram
+    load = program[0] | program[1] << 8
+    end = load + len(program) - 2
+    ram[load:end] = np.frombuffer(program[2:], np.uint8)
+    ram[0x2D], ram[0x2E] = end & 0xFF, end >> 8
+    ram[STACK + 0xFE], ram[STACK + 0xFF] = (RETURN - 1) & 0xFF, RETURN - 1 >> 8
+    cpu.p, cpu.sp = UNUSED, 0xFD
+    begin_at(cpu, sys_address(program))
+    while cpu.cycle < limit:
+        status = machine.run_exact(parts, min(limit, int(cpu.cycle) + SLICE))
+        events = parts.events[: int(cpu.filled)]
+        verdicts = events.value[events.address == VERDICT_ADDRESS]
+        cpu.filled = 0
+        if len(verdicts):
+            return int(verdicts[0]), "verdict"
+        if status == READS_IO:
+            parts.maps[0].io[int(cpu.address) - IO_BASE] = 0
+            cpu.answered = 1
+        elif status == JAMMED:
+            return NO_VERDICT, f"jam at ${int(cpu.pc):04X}"
+        elif status == TRAPPED:
+            return NO_VERDICT, "returned"
+    return NO_VERDICT, "time is over"
