@@ -85,13 +85,13 @@ class Variables:
             cycles += 3 + 5
             if ram[at] == first:
                 cycles += 2 + 3 + 2 + 5 + (at & 255 == 255)
-                if ram[at + 1] == second:
-                    return at + 2, cycles + 3 + self._finish(at)
+                if ram[at + 1 & 0xFFFF] == second:
+                    return at + 2 & 0xFFFF, cycles + 3 + self._finish(at)
                 cycles += 2 + 2
             else:
                 cycles += 3
             cycles += 2 + 3 + 2
-            at += ENTRY
+            at = at + ENTRY & 0xFFFF  # behind pointers that a program has broken the search goes round
             cycles += 4 if at & 255 >= ENTRY else 2 + 2 + 4 + 3
 
     @staticmethod
