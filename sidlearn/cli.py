@@ -137,6 +137,9 @@ def build_parser() -> Parser:
 
 def _source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="MODEL", help="6581 or 8580")
+    parser.add_argument(
+        "--profile", metavar="PROFILE", help="what makes the chip differ from its model: galway, 'combined=weak', ..."
+    )
     parser.add_argument("--video", choices=("pal", "ntsc"), help="television standard, which sets the clock")
     parser.add_argument(
         "--seconds",
@@ -178,13 +181,20 @@ def _settings(options: argparse.Namespace) -> tuple[Config, Request]:
     from dataclasses import replace
 
     from sidlearn import config
-    from sidlearn.chip.models import check_name
+    from sidlearn.chip import models
     from sidlearn.sources import Request
 
     settings = config.load()
-    model = check_name(options.model or settings.chip.model)
+    model = models.check_name(options.model or settings.chip.model)
+    given = getattr(options, "profile", None)
+    profile = settings.chip.profile if given is None else given
+    if given is not None or options.model is None:
+        models.parameters(model, **models.profile(profile))
+    else:
+        profile = _fitting_profile(model, profile)
     video = options.video or settings.machine.video
-    chip = replace(settings.chip, model=model, mode=getattr(options, "mode", None) or settings.chip.mode)
+    mode = getattr(options, "mode", None) or settings.chip.mode
+    chip = replace(settings.chip, model=model, profile=profile, mode=mode)
     audio = replace(settings.audio, rate=getattr(options, "rate", None) or settings.audio.rate)
     machine = replace(settings.machine, video=video)
     return replace(settings, chip=chip, audio=audio, machine=machine), Request(
@@ -193,7 +203,23 @@ def _settings(options: argparse.Namespace) -> tuple[Config, Request]:
         model,
         frozenset(name for name in ("video", "model") if getattr(options, name) is None),
         options.seconds is None,
+        profile=profile,
     )
+
+
+def _fitting_profile(model: str, profile: str) -> str:
+    """Return the profile, or none where it is that of the other chip than the one that plays after all."""
+    from sidlearn.chip import models
+    from sidlearn.errors import ModelError
+    from sidlearn.terminal import note
+
+    changes = models.profile(profile)
+    try:
+        models.parameters(model, **changes)
+    except ModelError as error:
+        note(f"{error}; playing without profile {profile!r}")
+        return ""
+    return profile
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -212,7 +238,7 @@ def _run(options: argparse.Namespace) -> int:
         _printer()(result.printed)
         for path in paths:
             chip, audio = settings.chip, settings.audio
-            outputs.save(result.writes, path, chip.model, audio.rate, chip.mode, audio.wav_bits)
+            outputs.save(result.writes, path, chip.model, audio.rate, chip.mode, audio.wav_bits, chip.profile)
             note(f"{path}: {result.writes.seconds:.2f} s, {len(result.writes)} writes")
     if result.cut:
         _note_cut(options, settings)
@@ -226,7 +252,10 @@ def _with_model_of(performance: Any, settings: Config) -> Config:
     from dataclasses import replace
 
     model = getattr(performance, "model", None) or settings.chip.model
-    return replace(settings, chip=replace(settings.chip, model=model))
+    profile = settings.chip.profile
+    if model != settings.chip.model:
+        profile = _fitting_profile(model, profile)
+    return replace(settings, chip=replace(settings.chip, model=model, profile=profile))
 
 
 def _end(performance: Any, options: argparse.Namespace) -> int:

@@ -45,6 +45,10 @@ def _model_name(value: Any) -> str | None:
     return None if isinstance(value, str) and value else f"expected the name of a chip model, given {value!r}"
 
 
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"expected a text, given {value!r}"
+
+
 def _option(default: Any, check: Check, text: str) -> Any:
     return field(default=default, metadata={"check": check, "text": text})
 
@@ -55,6 +59,9 @@ class ChipConfig:
 
     model: str = _option(
         "6581", _model_name, "Chip model: 6581 (the breadbin's, warm) or 8580 (the later C64's, clean)."
+    )
+    profile: str = _option(
+        "", _text, 'What makes the chip differ from its model: "galway", "galway, combined=weak"; "" for nothing.'
     )
     mode: str = _option(
         "exact", _choice("exact", "fast"), "exact: filter solved every cycle; fast: quicker, a shade less true."

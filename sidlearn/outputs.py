@@ -23,6 +23,7 @@ class Sound:
     mode: str = "exact"
     sample_rate: int = 44_100
     wav_bits: int = 16
+    profile: str = ""
 
 
 def _write_log(exporter: Exporter, writes: RegisterWrites, path: Path, sound: Sound) -> None:
@@ -49,7 +50,7 @@ def _named(path: Path) -> Iterator[None]:
 def _write_sound(writes: RegisterWrites, path: Path, sound: Sound) -> None:
     from sidlearn.chip.sid import render
 
-    samples = render(writes, sound.model, sound.sample_rate, sound.mode)
+    samples = render(writes, sound.model, sound.sample_rate, sound.mode, sound.profile)
     audio.write(path, samples, sound.sample_rate, sound.wav_bits)
 
 
@@ -86,6 +87,7 @@ def save(
     sample_rate: int = 44_100,
     mode: str = "exact",
     wav_bits: int = 16,
+    profile: str = "",
 ) -> None:
     """Write register writes as sound (``.wav .flac``), a log (``.csv .dump``) or a program for a C64 (``.sid .prg``).
 
@@ -99,4 +101,4 @@ def save(
     if not isinstance(writes, RegisterWrites):
         raise OutputError(f"save: expected RegisterWrites, given {type(writes).__name__}")
     path = check(path)
-    OUTPUTS[path.suffix.lower()](writes, path, Sound(model, mode, sample_rate, wav_bits))
+    OUTPUTS[path.suffix.lower()](writes, path, Sound(model, mode, sample_rate, wav_bits, profile))

@@ -77,7 +77,7 @@ class Sound:
         chip, audio = self._settings.chip, self._settings.audio
         try:
             with Speaker(audio.rate, audio.block) as speaker:
-                sid = SID(chip.model, audio.rate, clock_hz=self._clock_hz, mode=chip.mode)
+                sid = SID(chip.model, audio.rate, self._clock_hz, chip.mode, chip.profile)
                 ahead = audio.ahead_ms * audio.rate // 1000
                 speaker.start()
                 while not self._stop.is_set():

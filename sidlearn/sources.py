@@ -45,6 +45,8 @@ class Request:
     """Where INPUT reads its lines from when no keys are left."""
     files: Path | None = None
     """The one folder in which a program's files are."""
+    profile: str = ""
+    """What makes the chip differ from its model."""
 
     @property
     def clock_hz(self) -> int:
@@ -273,7 +275,7 @@ class ReadbackPort(LogPort):
         from sidlearn.chip.sid import SID
 
         if self._chip is None:
-            self._chip = SID(self._request.model, clock_hz=self._request.clock_hz)
+            self._chip = SID(self._request.model, clock_hz=self._request.clock_hz, profile=self._request.profile)
         for i in range(self._fed, len(self.cycles)):
             self._chip.poke(self.cycles[i], self.registers[i], self.values[i])
         self._fed = len(self.cycles)

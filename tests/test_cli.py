@@ -92,6 +92,11 @@ def test_endless_program_is_bounded_by_seconds(tmp_path):
         (["run", "scale.bas", "-o", "a.wave"], ["a.wave", "did you mean .wav"]),
         (["run", "scale.bas", "-o", "none/a.wav"], ["none"]),
         (["run", "scale.bas", "-o", "a.wav", "--model", "6851"], ["6851", "did you mean 6581"]),
+        (["run", "scale.bas", "-o", "a.wav", "--profile", "galwey"], ["profile 'galwey'", "did you mean galway"]),
+        (["run", "scale.bas", "-o", "a.wav", "--profile", "dac_leek=1"], ["'dac_leek'", "did you mean dac_leak"]),
+        (["run", "scale.bas", "-o", "a.wav", "--profile", "dac_leak=2"], ["dac_leak: expected 0 to 1, not 2"]),
+        (["run", "scale.bas", "-o", "a.wav", "--profile", "combined=wet"], ["combined: expected", "not 'wet'"]),
+        (["run", "scale.bas", "-o", "a.wav", "--model", "8580", "--profile", "galway"], ["8580", "cutoff_curve"]),
         (["run", "scale.bas", "-o", "a.wav", "--rate", "12"], ["--rate", "8000 to 192000", "'12'"]),
         (["run", "scale.bas", "-o", "a.wav", "--seconds", "soon"], ["--seconds", "'soon'"]),
         (["run", "scale.bas", "-o", "a.wav", "--song", "2"], ["song 2"]),
@@ -125,6 +130,39 @@ def test_unknown_key_in_the_settings_is_told(scale, tmp_path):
     assert result.returncode == 2
     assert "did you mean model" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_profile_of_the_settings_is_heard_and_the_command_line_overrides_it(scale, tmp_path):
+    def run(*options):
+        result = sidlearn("run", scale, "-o", "a.wav", "--seconds", "0.2", *options, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        return (tmp_path / "a.wav").read_bytes()
+
+    plain = run()
+    (tmp_path / "sidlearn.toml").write_text('[chip]\nprofile = "voice_dc_v=4.5"\n')
+    changed = run()
+    assert changed != plain
+    assert run("--profile", "") == plain
+    assert run("--profile", "voice_dc_v=4.5") == changed
+
+
+def test_profile_of_the_settings_that_is_none_is_told(scale, tmp_path):
+    (tmp_path / "sidlearn.toml").write_text("[chip]\nprofile = 'folin'\n")
+    result = sidlearn("run", scale, "-o", "a.wav", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "did you mean follin" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_profile_of_the_settings_is_left_out_where_the_command_line_names_the_other_chip(scale, tmp_path):
+    def run():
+        result = sidlearn("run", scale, "-o", "a.wav", "--seconds", "0.2", "--model", "8580", cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        return (tmp_path / "a.wav").read_bytes()
+
+    plain = run()
+    (tmp_path / "sidlearn.toml").write_text('[chip]\nprofile = "galway"\n')
+    assert run() == plain
 
 
 def test_command_line_overrides_the_settings(scale, tmp_path):

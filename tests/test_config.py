@@ -56,6 +56,7 @@ def test_environment_overrides_files_and_says_so(tmp_path):
     [
         ("[chip]\nmodell = '6581'\n", ["chip.modell", "did you mean model"]),
         ("[chop]\nmodel = '6581'\n", ["[chop]", "did you mean chip"]),
+        ("[chip]\nprofile = 3\n", ["chip.profile", "expected a text, given 3"]),
         ("[audio]\nrate = 1\n", ["audio.rate", "8000 to 192000", "given 1"]),
         ("[audio]\nrate = true\n", ["given True"]),
         ("[machine]\nvideo = 'palm'\n", ["pal or ntsc", "did you mean pal"]),

@@ -206,6 +206,13 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **changes: Any) -> 
     >>> load("8580").dac_env.shape
     (1, 256)
     """
+    if not 0 < clock_hz < math.inf:
+        raise ModelError(f"model {name}: expected a clock above 0 Hz, not {clock_hz!r}")
+    return _build(parameters(name, **changes), float(clock_hz))
+
+
+def parameters(name: str = "6581", **changes: Any) -> Parameters:
+    """Return the parameters of one chip, with the same arguments and errors as `load`."""
     check_name(name)
     for key, value in changes.items():
         _check(key, value)
@@ -213,11 +220,9 @@ def load(name: str = "6581", clock_hz: float = PAL.clock_hz, **changes: Any) -> 
     if chip.combined not in _combined_sets(chip):
         expected = f"{one_of(_combined_sets(chip))}{nearest(chip.combined, _combined_sets(chip))}"
         raise ModelError(f"chip parameter combined: expected {expected}, not {chip.combined!r}")
-    if not 0 < clock_hz < math.inf:
-        raise ModelError(f"model {name}: expected a clock above 0 Hz, not {clock_hz!r}")
     if chip.is_8580 and chip.cutoff_curve is not None:
         raise ModelError(f"model {name}: cutoff_curve is for a 6581; an 8580 has filter_curve")
-    return _build(chip, float(clock_hz))
+    return chip
 
 
 def profile(given: str | Mapping[str, Any] = "") -> dict[str, Any]:

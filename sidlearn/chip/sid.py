@@ -347,6 +347,7 @@ def render(
     model: str = "6581",
     sample_rate: int = 44_100,
     mode: str = "exact",
+    profile: str | Mapping[str, Any] = "",
 ) -> np.ndarray:
     """Play register writes on the chip from power-on and return the sound.
 
@@ -361,6 +362,8 @@ def render(
         In Hz, 8 000 to 192 000.
     mode : str
         One of `MODES`.
+    profile : str or mapping
+        Changes to the model, see `models.profile`.
 
     Returns
     -------
@@ -370,7 +373,7 @@ def render(
     Raises
     ------
     ModelError
-        If there is no such model or mode.
+        If there is no such model, mode or profile.
     SampleRateError
         If the sample rate or the clock is out of range.
 
@@ -381,7 +384,7 @@ def render(
     """
     _check_writes(writes)
     parts = [writes] if writes.sids == 1 else [writes.sid(n) for n in range(writes.sids)]
-    sounds = [SID(model, sample_rate, writes.clock_hz, mode).play(part) for part in parts]
+    sounds = [SID(model, sample_rate, writes.clock_hz, mode, profile).play(part) for part in parts]
     return sounds[0] if len(sounds) == 1 else np.asarray(np.mean(sounds, axis=0, dtype=np.float32))
 
 
@@ -391,13 +394,14 @@ def render_batch(
     sample_rate: int = 44_100,
     mode: str = "fast",
     threads: int | None = None,
+    profile: str | Mapping[str, Any] = "",
 ) -> list[np.ndarray]:
     """Play many logs, each on a chip of its own from power-on, on all cores at once.
 
     Parameters
     ----------
     list_of_writes : sequence of RegisterWrites
-    model, sample_rate, mode
+    model, sample_rate, mode, profile
         As in `render`.
     threads : int, optional
         How many chips are clocked at a time; as many as there are cores if left out.
@@ -410,7 +414,7 @@ def render_batch(
     Raises
     ------
     ModelError
-        If there is no such model or mode, or `threads` is not a whole number from 1 up.
+        If there is no such model, mode or profile, or `threads` is not a whole number from 1 up.
     SampleRateError
         If the sample rate or the clock is out of range.
 
@@ -426,10 +430,12 @@ def render_batch(
     if not isinstance(threads, int) or threads < 1:
         raise ModelError(f"threads {threads!r}: expected a whole number from 1 up")
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda writes: render(writes, model, sample_rate, mode), logs))
+        return list(pool.map(lambda writes: render(writes, model, sample_rate, mode, profile=profile), logs))
 
 
-def readback(writes: RegisterWrites, model: str = "6581") -> tuple[np.ndarray, np.ndarray]:
+def readback(
+    writes: RegisterWrites, model: str = "6581", profile: str | Mapping[str, Any] = ""
+) -> tuple[np.ndarray, np.ndarray]:
     """Play register writes from power-on and return what PEEKs of OSC3 and ENV3 would give.
 
     Parameters
@@ -438,6 +444,8 @@ def readback(writes: RegisterWrites, model: str = "6581") -> tuple[np.ndarray, n
         Those to a second or third SID are left out.
     model : str
         A name from ``chip.models()``.
+    profile : str or mapping
+        Changes to the model, see `models.profile`.
 
     Returns
     -------
@@ -447,7 +455,7 @@ def readback(writes: RegisterWrites, model: str = "6581") -> tuple[np.ndarray, n
     Raises
     ------
     ModelError
-        If there is no such model.
+        If there is no such model or profile.
 
     Examples
     --------
@@ -458,7 +466,7 @@ def readback(writes: RegisterWrites, model: str = "6581") -> tuple[np.ndarray, n
     from sidlearn.chip import kernel
 
     _check_writes(writes)
-    tables = models.load(model, writes.clock_hz)[0]
+    tables = models.load(model, writes.clock_hz, **models.profile(profile))[0]
     voices, chips = state.power_on(tables, writes.clock_hz)
     osc3, env3 = np.empty((2, writes.length), np.uint8)
     kernel.clock_readback(voices, chips[0], tables, _first_sid(writes), osc3, env3)

@@ -55,7 +55,7 @@ class Chips:
 
         chip = settings.chip
         self.sids: list[SID] = [
-            SID(chip.model, settings.audio.rate, clock_hz=source.clock_hz, mode=chip.mode) for _ in range(source.sids)
+            SID(chip.model, settings.audio.rate, source.clock_hz, chip.mode, chip.profile) for _ in range(source.sids)
         ]
 
     def clock(self, events: np.ndarray, until_cycle: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sidlearn import chip
 from sidlearn._kernel import numba
 from sidlearn.chip import models
-from sidlearn.chip.sid import MODES, SID, readback, render, sounding_cycles
+from sidlearn.chip.sid import MODES, SID, readback, render, render_batch, sounding_cycles
 from sidlearn.clock import NTSC, PAL
 from sidlearn.errors import ModelError, RegisterError, SampleRateError, WritesError
 from sidlearn.registers import (
@@ -301,6 +301,28 @@ def test_more_sids_are_mixed_to_their_mean(writes):
     assert np.abs(render(two) - render(writes)).max() < 1e-6
     for one, other in zip(readback(two), readback(writes), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_a_profile_reaches_sound_and_readings(writes):
+    log = traffic(seed=8, length=20_000, kind="combined", everything=True)
+    profile = "galway, combined=weak"
+    sound = render(log, profile=profile)
+    assert not np.array_equal(sound, render(log))
+    assert np.array_equal(sound, SID(profile=profile).play(log))
+    assert np.array_equal(sound, render_batch([log], mode="exact", profile=models.profile(profile))[0])
+    osc3, env3 = readback(log, profile=profile)
+    plain_osc3, plain_env3 = readback(log)
+    assert np.array_equal(env3, plain_env3)
+    assert np.count_nonzero(osc3 != plain_osc3) > 100
+    sid = SID(profile=profile)
+    copy = pickle.loads(pickle.dumps(sid))
+    assert np.array_equal(copy.play(log), sound)
+
+
+@pytest.mark.parametrize("play", [render, readback, lambda log, **options: render_batch([log], **options)])
+def test_a_wrong_profile_is_told_before_anything_plays(writes, play):
+    with pytest.raises(ModelError, match=r"profile 'galwai': .*did you mean galway\?"):
+        play(writes, profile="galwai")
 
 
 def test_a_log_can_be_played_in_the_middle_of_time(writes):
