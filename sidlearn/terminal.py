@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -146,6 +147,40 @@ class Progress:
         if self._on and self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = ""
+
+
+BAR_COLUMNS = 24
+
+
+class Bar:
+    """How far something is and how long it will take, on a line that is written over and over."""
+
+    def __init__(self) -> None:
+        self._line = Progress()
+        self._start: float | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, done: float, what: str) -> None:
+        """Show the share that is done, 0 to 1, and what is being done."""
+        now = time.monotonic()
+        if self._start is None or done <= 0:
+            self._start = now
+        full = round(BAR_COLUMNS * min(max(done, 0.0), 1.0))
+        left = ""
+        if done > 0.02:  # before that the guess would jump about
+            seconds = round((now - self._start) * (1 - done) / done)
+            left = f"  {seconds // 60}:{seconds % 60:02d} left"
+        self._line.show(f"[{'#' * full}{'.' * (BAR_COLUMNS - full)}] {100 * done:3.0f} %  {what}{left}")
+
+    def clear(self) -> None:
+        """Take the line away; the next thing begins at 0."""
+        self._line.clear()
+        self._start = None
 
 
 @contextmanager
