@@ -424,20 +424,25 @@ def _voices(writes: Any) -> list[tuple[str, str]]:
 
 def _score(options: argparse.Namespace) -> int:
     from sidlearn import audio
-    from sidlearn.errors import AudioError
-    from sidlearn.learn.metrics import METRICS
+    from sidlearn.learn import metrics, pairs
 
     reference, rate = audio.read(options.reference)
     candidate, other_rate = audio.read(options.candidate)
-    if rate != other_rate:
-        raise AudioError(f"{options.candidate}: {other_rate} Hz, expected the {rate} Hz of {options.reference}")
-    scores = {name: metric(reference, candidate, rate) for name, metric in METRICS.items()}
+    common_rate = max(rate, other_rate)
+    reference = pairs.mono(options.reference, pairs.resample(reference, rate, common_rate))
+    candidate = pairs.mono(options.candidate, pairs.resample(candidate, other_rate, common_rate))
+    values, reasons = metrics.score(reference, candidate, common_rate)
     if options.json:
         import json
 
-        print(json.dumps(scores))
-    else:
-        print("\n".join(f"{name.upper()}  {value:.2f} dB" for name, value in scores.items()))
+        missing = {"missing": reasons} if reasons else {}
+        print(json.dumps({name: values.get(name) for name in metrics.METRICS} | missing))
+        return DONE
+    for name, metric in metrics.METRICS.items():
+        value = (
+            f"{values[name]:8.3f} {metric.unit:<3}  {metric.text}" if name in values else f"{'-':>8}  {reasons[name]}"
+        )
+        print(f"{name:<12} {value}")
     return DONE
 
 

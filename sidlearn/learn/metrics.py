@@ -1,29 +1,62 @@
-"""Distances between two sounds. `METRICS` maps a name to its function."""
+"""How far a sound is from another: `METRICS` maps a name to a `Metric`.
+
+No single one of them tells whether a learned tune is good, and some fall while the sound gets worse, so `score` gives
+the whole panel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from sidlearn.audio import check
-from sidlearn.errors import AudioError
+from sidlearn.errors import LearnError, SidlearnError, nearest, one_of
+from sidlearn.learn import intelligibility, onsets, pitch, spectra
+from sidlearn.learn.spectra import lsd
 
-WINDOW = 2_048
-HOP = 1_024
-BAND_HZ = (20.0, 16_000.0)
-FLOOR_DB = 60.0
-"""How far under each frame's peak a bin still counts."""
-QUIET_DB = 70.0
-"""Frames further than this under the loudest one do not count."""
-MOST_LAG_SECONDS = 0.1
+__all__ = ["METRICS", "Metric", "lsd", "score"]
 
 
-def lsd(reference: np.ndarray, candidate: np.ndarray, sample_rate: int) -> float:
-    """Return the log-spectral distance in dB.
+@dataclass(frozen=True)
+class Metric:
+    """One measure of how alike two sounds are; call it with reference, candidate and sample rate in Hz.
 
-    Hann 2048, hop 1024, 20 Hz to 16 kHz, floor 60 dB under each frame's peak; lag and one overall gain are fitted;
-    root mean square over bins, mean over the frames within 70 dB of the loudest.
+    What it needs beyond NumPy it loads when it is called; where that is missing, or the sounds do not allow it, it
+    raises a `SidlearnError` of one line.
+    """
+
+    function: Callable[[np.ndarray, np.ndarray, int], float]
+    unit: str
+    higher_is_better: bool
+    text: str
+    """What it tells, in a few words."""
+
+    def __call__(self, reference: np.ndarray, candidate: np.ndarray, sample_rate: int) -> float:
+        """Return the value for two mono sounds."""
+        return float(self.function(reference, candidate, sample_rate))
+
+
+METRICS: dict[str, Metric] = {
+    "stoi": Metric(intelligibility.stoi, "", True, "intelligibility of speech, 0..1"),
+    "estoi": Metric(intelligibility.estoi, "", True, "the same, stricter where the background moves"),
+    "visqol": Metric(intelligibility.visqol_speech, "MOS", True, "quality of speech, 1..5, by ViSQOL"),
+    "visqol_audio": Metric(intelligibility.visqol_audio, "MOS", True, "quality of music, 1..5, by ViSQOL"),
+    "rpa": Metric(pitch.rpa, "", True, "share of pitched frames within 50 cents"),
+    "rms_cosine": Metric(spectra.rms_cosine, "", True, "likeness of the loudness over time"),
+    "onset_f": Metric(onsets.onset_f, "", True, "onsets found again within 50 ms, F-measure"),
+    "mss": Metric(spectra.mss, "dB", False, "log-mel spectra at three resolutions"),
+    "lsd": Metric(lsd, "dB", False, "log spectra, lag and gain fitted"),
+    "sot": Metric(spectra.sot, "Hz", False, "how far energy must be moved along frequency"),
+    "wmfcc": Metric(spectra.wmfcc, "", False, "timbre, time warped"),
+}
+"""The panel, in the order in which it is printed."""
+
+
+def score(
+    reference: np.ndarray, candidate: np.ndarray, sample_rate: int, names: Iterable[str] | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the values of metrics, and for those that have none the reason.
 
     Parameters
     ----------
@@ -31,65 +64,35 @@ def lsd(reference: np.ndarray, candidate: np.ndarray, sample_rate: int) -> float
         Mono.
     sample_rate : int
         Of both, in Hz.
+    names : iterable of str, optional
+        Keys of `METRICS`; all of them if not given.
+
+    Returns
+    -------
+    values : dict
+        Metric by name.
+    reasons : dict
+        One line by name: what is missing, or what about the sounds is not fit for it.
 
     Raises
     ------
-    AudioError
-        If one of them is no mono sound, shorter than a window, or silent.
+    LearnError
+        If there is no metric of a name.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).normal(0, 0.1, 16_000)
+    >>> score(noise, noise, 16_000, ["lsd"])
+    ({'lsd': 0.0}, {})
     """
-    reference, candidate = align(reference, candidate, sample_rate)
-    power = _power(reference, sample_rate)
-    other = _power(candidate, sample_rate)
-    other *= power.sum() / other.sum()
-    peak = power.max(axis=1)
-    loud = peak > peak.max() * 10 ** (-QUIET_DB / 10)
-    floor = peak[loud, None] * 10 ** (-FLOOR_DB / 10)
-    difference = 10 * np.log10(np.maximum(power[loud], floor) / np.maximum(other[loud], floor))
-    return float(np.sqrt(np.mean(difference**2, axis=1)).mean())
-
-
-def align(reference: np.ndarray, candidate: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the parts of two sounds that belong together once the lag of up to 0.1 s between them is taken away."""
-    reference, candidate = _mono("reference", reference), _mono("candidate", candidate)
-    lag = lag_samples(reference, candidate, round(MOST_LAG_SECONDS * sample_rate))
-    if lag > 0:
-        candidate = candidate[lag:]
-    else:
-        reference = reference[-lag:]
-    count = min(len(reference), len(candidate))
-    if count < WINDOW:
-        raise AudioError(f"sound: {count} samples in common, expected at least {WINDOW}")
-    return reference[:count], candidate[:count]
-
-
-def lag_samples(reference: np.ndarray, candidate: np.ndarray, most: int) -> int:
-    """Return by how many samples `candidate` comes later: the peak of the cross-correlation within `most`."""
-    size = 1 << (len(reference) + len(candidate) - 1).bit_length()
-    spectrum = np.fft.rfft(reference - reference.mean(), size).conj() * np.fft.rfft(candidate - candidate.mean(), size)
-    correlation = np.fft.irfft(spectrum, size)
-    window = np.concatenate((correlation[size - most :], correlation[: most + 1]))
-    return int(np.argmax(window)) - most
-
-
-def _mono(name: str, audio: np.ndarray) -> np.ndarray:
-    audio = check(audio).astype(np.float64)
-    if audio.ndim != 1:
-        raise AudioError(f"{name}: expected mono sound, given {audio.shape}")
-    if len(audio) < WINDOW:
-        raise AudioError(f"{name}: {len(audio)} samples, expected at least {WINDOW}")
-    if np.ptp(audio) == 0:
-        raise AudioError(f"{name}: silent, so there is nothing to compare")
-    return audio
-
-
-def _power(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return the power spectra inside the band: (frames, bins)."""
-    frames = np.lib.stride_tricks.sliding_window_view(audio, WINDOW)[::HOP]
-    hz = np.fft.rfftfreq(WINDOW, 1 / sample_rate)
-    inside = (hz >= BAND_HZ[0]) & (hz <= BAND_HZ[1])
-    periodic_hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-    return np.abs(np.fft.rfft(frames * periodic_hann, axis=1)[:, inside]) ** 2 + 1e-30
-
-
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {"lsd": lsd}
-"""Name -> function of reference, candidate and sample rate; lower is better."""
+    names = list(METRICS if names is None else names)
+    for name in names:
+        if name not in METRICS:
+            raise LearnError(f"metric {name!r}: expected {one_of(METRICS)}{nearest(name, METRICS)}")
+    values, reasons = {}, {}
+    for name in names:
+        try:
+            values[name] = METRICS[name](reference, candidate, sample_rate)
+        except SidlearnError as error:
+            reasons[name] = str(error)
+    return values, reasons
