@@ -89,6 +89,34 @@ def build_parser() -> Parser:
     basic.add_argument("--video", choices=("pal", "ntsc"), help="television standard, which sets the clock")
     basic.set_defaults(do=_basic, seconds=None, song=None)
 
+    learn = verbs.add_parser("learn", help="listen to a sound and write the POKEs that play it")
+    learn.add_argument("targets", metavar="TARGET", nargs="+", help="a sound file, or a folder of them")
+    learn.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        action="append",
+        default=[],
+        help="a file to write, as for run; with several targets {name} stands for each one's; may be given again",
+    )
+    learn.add_argument(
+        "--frame-rate", type=int, default=50, metavar="HZ", help="50, 100 or 200 register frames a second"
+    )
+    learn.add_argument(
+        "--method", default="auto", metavar="METHOD", help="auto, decode (a SID made it) or pursue (any sound)"
+    )
+    learn.add_argument("--model", metavar="MODEL", help="the chip that is to play it: 6581 or 8580")
+    learn.add_argument("--quality", default="best", metavar="QUALITY", help="best, or fast for less search")
+    learn.add_argument(
+        "--seed", type=number(int, 0, 4_294_967_295), default=0, metavar="N", help="equal seeds, equal bytes"
+    )
+    learn.add_argument("--seconds", type=number(float, 0.01, 3_600), metavar="N", help="learn the first N seconds only")
+    learn.add_argument("--report", metavar="FILE", help="figures as .json, or with pictures and sounds as .html")
+    learn.add_argument("--resume", action="store_true", help="go on where a run of the same kind was stopped")
+    learn.add_argument("--jobs", type=number(int, 1, 1_024), default=1, metavar="N", help="how many targets at a time")
+    learn.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler whose machines do the work")
+    learn.set_defaults(do=_learn)
+
     tokenize = verbs.add_parser("tokenize", help="turn a listing into a program file")
     tokenize.add_argument("listing", metavar="LISTING", help="a text listing: .bas .tok64 .txt")
     tokenize.add_argument("-o", "--output", metavar="PROGRAM.prg", required=True)
@@ -340,6 +368,43 @@ def _printer() -> Callable[[bytes], None]:
             sys.stdout.flush()
 
     return write
+
+
+def _learn(options: argparse.Namespace) -> int:
+    from sidlearn import config
+    from sidlearn.learn import many, report
+    from sidlearn.learn.learner import Settings
+    from sidlearn.terminal import Bar, note
+
+    model = options.model or config.load().chip.model
+    order = many.Order(
+        tuple(map(Path, options.targets)),
+        tuple(options.output),
+        options.report,
+        Settings(model, options.frame_rate, options.quality, options.seed),
+        options.method,
+        options.seconds,
+        options.resume,
+    )
+    jobs = many.plan(order)
+
+    def told(done: many.Done) -> None:
+        bar.clear()
+        if done.error is not None:
+            print(f"sidlearn: {done.error}", file=sys.stderr)
+        elif done.learned is not None:
+            files = ", ".join(map(str, done.job.files))
+            print(f"{files}: {report.summary(done.learned.report)}; {done.seconds:.1f} s of processor time")
+
+    try:
+        with many.executor(options.scheduler, options.jobs) as pool, Bar() as bar:
+            done = many.run(order, pool, bar.show, told)
+    except KeyboardInterrupt:
+        kept = [job.checkpoint for job in jobs if job.checkpoint.exists()]
+        if kept:
+            note(f"stopped; the same command with --resume goes on from {kept[0]}")
+        raise
+    return BAD_USE if any(d.error is not None for d in done) else DONE
 
 
 def _basic(options: argparse.Namespace) -> int:

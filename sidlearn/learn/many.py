@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sidlearn import audio, outputs
+from sidlearn import audio
 from sidlearn.errors import LearnError, OutputError, SidlearnError
 from sidlearn.learn import report
 from sidlearn.learn.checkpoint import Checkpoint, Forgetful, Progress, Store
@@ -126,6 +126,8 @@ def plan(order: Order) -> list[Job]:
     LearnError, OutputError
         If a target is missing, an output cannot be written, or two targets would become one file.
     """
+    from sidlearn import outputs
+
     check_settings(order.settings, order.method)
     if not order.outputs and order.report is None:
         raise LearnError("expected -o OUT or --report FILE: where the result goes")
