@@ -8,12 +8,17 @@ settle: DEY
         BNE settle
         LDA #15
         STA $D418
-        LDY #22
+        LDY #17
         BIT $00                 ; the tune begins about 170 cycles after the machine, as measured on sidplayfp
 wait:   DEY
         BNE wait
+        NOP
         LDA #control
-        STA $DC0E
+        STA $DC0E               ; and the timer 29 cycles before the tune
+        NOP
+        LDY #4
+before: DEY
+        BNE before
         LDA #initbank
         STA $01
         LDA #song
