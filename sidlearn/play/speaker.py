@@ -21,12 +21,12 @@ import numpy as np
 from sidlearn.errors import DeviceError
 
 # Source: SDL 2 headers, SDL.h and SDL_audio.h.
-_INIT_AUDIO = 0x10
-_AUDIO_F32 = 0x8120 if sys.byteorder == "little" else 0x9120
+INIT_AUDIO = 0x10
+AUDIO_F32 = 0x8120 if sys.byteorder == "little" else 0x9120
 _NO_CHANGES = 0  # SDL converts to whatever the device wants
 
 
-class _Spec(Structure):
+class Spec(Structure):
     """SDL_AudioSpec."""
 
     _fields_ = (
@@ -60,20 +60,20 @@ class Speaker:
 
     def __init__(self, sample_rate: int, block: int = 512) -> None:
         self.sample_rate = sample_rate
-        self._sdl = _library()
+        self._sdl = library()
         # Without this SDL turns SIGTERM and SIGINT into events of a loop that does not run here.
         os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
-        with _quiet_libraries():
-            failed = self._sdl.SDL_InitSubSystem(_INIT_AUDIO)
+        with quiet_libraries():
+            failed = self._sdl.SDL_InitSubSystem(INIT_AUDIO)
         if failed:
             raise DeviceError(f"no sound device: {self._error()}; write a file instead with -o out.wav")
-        want = _Spec(sample_rate, _AUDIO_F32, 1, 0, block, 0, 0, None, None)
-        have = _Spec()
-        with _quiet_libraries():
+        want = Spec(sample_rate, AUDIO_F32, 1, 0, block, 0, 0, None, None)
+        have = Spec()
+        with quiet_libraries():
             self._device = self._sdl.SDL_OpenAudioDevice(None, 0, byref(want), byref(have), _NO_CHANGES)
         if not self._device:
             reason = self._error()
-            self._sdl.SDL_QuitSubSystem(_INIT_AUDIO)
+            self._sdl.SDL_QuitSubSystem(INIT_AUDIO)
             raise DeviceError(f"no sound device: {reason}; write a file instead with -o out.wav")
 
     def __enter__(self) -> Speaker:
@@ -106,7 +106,7 @@ class Speaker:
         """Stop at once and give the device back."""
         if self._device:
             self._sdl.SDL_CloseAudioDevice(self._device)
-            self._sdl.SDL_QuitSubSystem(_INIT_AUDIO)
+            self._sdl.SDL_QuitSubSystem(INIT_AUDIO)
             self._device = 0
 
     def _error(self) -> str:
@@ -121,16 +121,16 @@ def devices() -> tuple[str, list[str]]:
     DeviceError
         If there is none.
     """
-    sdl = _library()
-    with _quiet_libraries():
-        failed = sdl.SDL_InitSubSystem(_INIT_AUDIO)
+    sdl = library()
+    with quiet_libraries():
+        failed = sdl.SDL_InitSubSystem(INIT_AUDIO)
     if failed:
         raise DeviceError(f"no sound device: {sdl.SDL_GetError().decode()}")
     try:
         names = [sdl.SDL_GetAudioDeviceName(i, 0) for i in range(max(sdl.SDL_GetNumAudioDevices(0), 0))]
         return sdl.SDL_GetCurrentAudioDriver().decode(), [n.decode(errors="replace") for n in names if n]
     finally:
-        sdl.SDL_QuitSubSystem(_INIT_AUDIO)
+        sdl.SDL_QuitSubSystem(INIT_AUDIO)
 
 
 def library_path() -> Path | None:
@@ -149,7 +149,7 @@ def library_path() -> Path | None:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep what the sound libraries print about missing cards, a dozen lines of it, off the user's standard error."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -163,7 +163,7 @@ def _quiet_libraries() -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
     import ctypes.util
 
     name = library_path() or ctypes.util.find_library("SDL2-2.0") or ctypes.util.find_library("SDL2")
@@ -177,7 +177,7 @@ def _library() -> ctypes.CDLL:
     sdl.SDL_GetCurrentAudioDriver.restype = c_char_p
     sdl.SDL_GetAudioDeviceName.restype = c_char_p
     sdl.SDL_GetAudioDeviceName.argtypes = [c_int, c_int]
-    sdl.SDL_OpenAudioDevice.argtypes = [c_char_p, c_int, POINTER(_Spec), POINTER(_Spec), c_int]
+    sdl.SDL_OpenAudioDevice.argtypes = [c_char_p, c_int, POINTER(Spec), POINTER(Spec), c_int]
     sdl.SDL_OpenAudioDevice.restype = c_uint32
     sdl.SDL_QueueAudio.argtypes = [c_uint32, c_void_p, c_uint32]
     sdl.SDL_GetQueuedAudioSize.argtypes = [c_uint32]
