@@ -24,6 +24,7 @@ class Sound:
     sample_rate: int = 44_100
     wav_bits: int = 16
     profile: str = ""
+    listing: str = "auto"
 
 
 def _write_log(exporter: Exporter, writes: RegisterWrites, path: Path, sound: Sound) -> None:
@@ -36,6 +37,15 @@ def _write_tune(writes: RegisterWrites, path: Path, sound: Sound) -> None:
 
     with whole_file(path) as file, _named(path):
         sid_file.write(writes, file, sound.model, title=path.stem)
+
+
+def _write_listing(writes: RegisterWrites, path: Path, sound: Sound) -> None:
+    from sidlearn.export import bas_file
+    from sidlearn.terminal import note
+
+    with whole_file(path) as file, _named(path):
+        made = bas_file.write(writes, file, path.stem, sound.listing)
+    note(f"{path}: {made.report()}")
 
 
 @contextmanager
@@ -58,6 +68,7 @@ OUTPUTS: dict[str, Callable[[RegisterWrites, Path, Sound], None]] = {
     **dict.fromkeys(audio.FORMATS, _write_sound),
     **{suffix: partial(_write_log, exporter) for suffix, exporter in EXPORTERS.items()},
     ".sid": _write_tune,
+    ".bas": _write_listing,
 }
 """Suffix -> function that writes such a file."""
 
@@ -88,8 +99,12 @@ def save(
     mode: str = "exact",
     wav_bits: int = 16,
     profile: str = "",
+    listing: str = "auto",
 ) -> None:
-    """Write register writes as sound (``.wav .flac``), a log (``.csv .dump``) or a program for a C64 (``.sid .prg``).
+    """Write register writes as sound, a log (``.csv .dump``), a program for a C64 (``.sid .prg``) or a listing.
+
+    Sound is ``.wav`` or ``.flac``, a listing ``.bas``; `listing` chooses its form: "plain" BASIC, "coded" with a player
+    in machine code, or "auto", plain where that keeps time.
 
     The file appears whole or not at all.
 
@@ -101,4 +116,4 @@ def save(
     if not isinstance(writes, RegisterWrites):
         raise OutputError(f"save: expected RegisterWrites, given {type(writes).__name__}")
     path = check(path)
-    OUTPUTS[path.suffix.lower()](writes, path, Sound(model, mode, sample_rate, wav_bits, profile))
+    OUTPUTS[path.suffix.lower()](writes, path, Sound(model, mode, sample_rate, wav_bits, profile, listing))

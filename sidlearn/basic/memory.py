@@ -171,7 +171,7 @@ class Memory:
     def _peek_cia1(self, register: int, when: int) -> int:
         if register in (TIMER_LOW, TIMER_HIGH):
             return self.wall.timer(when) >> 8 * (register - TIMER_LOW) & 255
-        return 0 if register == INTERRUPT_CONTROL else self.cia1[register]
+        return self.wall.flags(when) if register == INTERRUPT_CONTROL else self.cia1[register]
 
     def poke(self, address: int, value: int, cycles: int) -> None:
         """Write as POKE does; `cycles` is the pure CPU time at the end of the bus access."""

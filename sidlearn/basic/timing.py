@@ -46,6 +46,9 @@ class PureClock:
     def __init__(self) -> None:
         self._jiffies = 0
         self._from = 0
+        self._latch = self.video.jiffy_cycles - 1
+        self._loaded_at = LOG_CYCLES
+        self._flags_read = 0
 
     def cycle(self, cycles: int) -> int:
         """Return the log cycle of what happens at pure cycle `cycles`."""
@@ -61,7 +64,13 @@ class PureClock:
 
     def timer(self, when: int) -> int:
         """Return CIA 1 timer A."""
-        return self.video.jiffy_cycles - 1 - (when - LOG_CYCLES) % self.video.jiffy_cycles
+        return self._latch - (when - self._loaded_at) % (self._latch + 1)
+
+    def flags(self, when: int) -> int:
+        """Read the interrupt control register of CIA 1: whether timer A has run out since the last time."""
+        rounds = (when - self._loaded_at) // (self._latch + 1)
+        seen, self._flags_read = self._flags_read, rounds
+        return TIMER_A if rounds > seen else 0
 
     def jiffies(self, cycles: int) -> int:
         """Return TI."""
@@ -75,7 +84,14 @@ class PureClock:
         """VIC register 17 has been written: without a picture there are no badlines."""
 
     def set_timer(self, register: int, value: int, when: int) -> None:
-        """A register of CIA 1 has been written."""
+        """A register of CIA 1 has been written. Here the timer never stands."""
+        if register == TIMER_LOW:
+            self._latch = self._latch & 0xFF00 | value
+        elif register == TIMER_HIGH:
+            self._latch = self._latch & 0x00FF | value << 8
+        elif register == TIMER_CONTROL and value & FORCE_LOAD:
+            self._loaded_at = when
+            self._flags_read = 0
 
 
 class WallClock(PureClock):
@@ -107,6 +123,7 @@ class WallClock(PureClock):
         self._left = 0  # of the timer, while it stands
         self._running = True
         self._enabled = True
+        self._flag = False  # of the timer in the interrupt control register, until that is read
         self._pending = False
         self._free_at = 0  # pure cycle from which the next interrupt can be taken
         self._phase = START_LINE * video.line_cycles  # of the raster at wall cycle 0
@@ -137,6 +154,10 @@ class WallClock(PureClock):
 
     def timer(self, when: int) -> int:
         return max(0, self._underflow - (when - LOG_CYCLES)) if self._running else self._left
+
+    def flags(self, when: int) -> int:
+        flag, self._flag, self._pending = self._flag, False, False
+        return (TIMER_A | (SET_MASK if self._enabled else 0)) if flag else 0
 
     def jiffies(self, cycles: int) -> int:
         self.cycle(cycles)
@@ -184,7 +205,7 @@ class WallClock(PureClock):
                 self._badline = self._badline_after(self._wall)
             elif self._wall >= self._underflow:
                 self._underflow += max(self._latch + 1, SHORTEST_PERIOD)
-                self._pending = True
+                self._flag = self._pending = True
             self._next = min(self._badline, self._underflow)
             if self._pending and self._enabled:
                 if self._pure < self._free_at:
@@ -198,6 +219,7 @@ class WallClock(PureClock):
         self._pending = False
         self._free_at = self._pure + INSTRUCTION_CYCLES
         taken, counts = self.interrupt()
+        self._flag = False  # read by the KERNAL, if not by the program
         self._pure -= taken
         self._jiffies += counts
 

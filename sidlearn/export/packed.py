@@ -88,7 +88,7 @@ def video_of(writes: RegisterWrites) -> clock.Video:
     return clock.NTSC if abs(writes.clock_hz - clock.NTSC.clock_hz) < 10_000 else clock.PAL
 
 
-def _changes(writes: RegisterWrites) -> np.ndarray:
+def changes(writes: RegisterWrites) -> np.ndarray:
     """Return the writes that change a register, and a first gate even on a register that is 0."""
     events = writes.events
     order = np.argsort(events["register"], kind="stable")
@@ -109,7 +109,7 @@ def ticks(writes: RegisterWrites) -> Ticks:
     if writes.sids > 1:
         raise OutputError(f"expected the writes to one SID, given {writes.sids}: our players write to one")
     video = video_of(writes)
-    events = _changes(writes)
+    events = changes(writes)
     cycles, register = events["cycle"], events["register"]
     periods = [(video.frame_cycles // s, s == 1, 0) for s in SPEEDS]
     own = _own_period(cycles)
@@ -264,7 +264,9 @@ def source(name: str) -> str:
     return (SOURCES / f"{name}.s").read_text(encoding="ascii")
 
 
-def program(writes: RegisterWrites, shell: str, address: int, end: int) -> tuple[bytes, dict[str, int], Ticks]:
+def program(
+    writes: RegisterWrites, shell: str, address: int, end: int, align: int = 1
+) -> tuple[bytes, dict[str, int], Ticks]:
     """Return a player with its data, as they lie in memory from `address` on.
 
     Parameters
@@ -274,6 +276,8 @@ def program(writes: RegisterWrites, shell: str, address: int, end: int) -> tuple
         What calls the player: a file of `players`.
     address, end : int
         The first address, and the first one behind the memory that may be used.
+    align : int
+        For shells that wait before the first tick: how long, in turns of a loop.
 
     Returns
     -------
@@ -289,7 +293,9 @@ def program(writes: RegisterWrites, shell: str, address: int, end: int) -> tuple
     from sidlearn.cpu.assemble import assemble
 
     cut = ticks(writes)
-    head = f"period = {cut.period - 1}\ntimer = {0 if cut.picture else 1}\n"
+    head = f"period = {cut.period - 1}\ntimer = {0 if cut.picture else 1}\nalign = {align}\n"
+    for place, name in enumerate(("low", "mid", "high")):
+        head += f"count_{name} = {((max(cut.count, 1) - 1 >> 8 * place) + 1) & 0xFF}\n"
     table = "registers:\n" + "".join(
         f".byte {', '.join(str(r) for r in (*group, *[0] * (REGISTERS_A_STREAM - len(group))))}\n" for group in STREAMS
     )
