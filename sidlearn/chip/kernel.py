@@ -351,9 +351,17 @@ def latch_noise(voice):
 def shift_noise(voice, model, waveform_before):
     """Second phase of a shift: the cells take over their neighbours' latched values."""
     latch = voice.noise_latch & (~TAPS | noise_taps(written_back(voice, waveform_before, model)))
+    if model.residfp and is_replaced(waveform_before, voice.waveform, model):
+        latch |= noise_taps(voice.output)  # of the cycle before, which may still be that of a waveform without noise
     feedback = ((latch >> 22 | voice.noise_test) ^ latch >> 17) & 1
     voice.noise_register = (latch << 1 & ALL_ONES) | feedback
     voice.noise = noise_output(voice.noise_register)
+
+
+@kernel
+def is_replaced(before, after, model):
+    """Whether in residfp the output takes the place of the noise register's taps during a shift."""
+    return before > WAVE_NOISE and after >= WAVE_NOISE and model.noise_holds[before & 7, after & 7] == 0
 
 
 @kernel
