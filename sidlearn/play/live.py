@@ -101,7 +101,8 @@ class Engine:
         self._taken = np.zeros(LANES, np.int64)
         self._free = np.zeros(LANES, np.int64)
         self._host: Host | None = None
-        self._host_name, self._device = "", None
+        self._host_name = ""
+        self._device: str | None = None
         self._gaps: list[float] = []
         self._seen_underruns = 0
         self._switch: float | None = None

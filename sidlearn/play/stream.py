@@ -18,7 +18,7 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
 from sidlearn._kernel import kernel as compiled
 from sidlearn.chip import kernel as engine
@@ -29,6 +29,8 @@ from sidlearn.chip.state import CHIP_DTYPE, VOICE_DTYPE, WINDOW
 from sidlearn.play.record import LANES, MAX_BLOCK, MIX, RECORD_DTYPE, RING, SCOPE
 from sidlearn.registers import MIRROR, VOICES
 from sidlearn.writes import SIDS, WRITE_DTYPE
+
+intrinsic: Any = numba_intrinsic  # its type knows nothing of how intrinsics are called from compiled code
 
 RING_MASK, SCOPE_MASK, MIX_MASK = RING - 1, SCOPE - 1, MIX - 1
 PHASE_ROWS = PHASES + 1
@@ -400,11 +402,11 @@ _FUNCTIONS = {
 
 
 @cache
-def callback(name: str) -> CFunc:
+def callback(name: str) -> Any:
     """Return a compiled function by its name in `_FUNCTIONS`; the first time on a computer takes a while."""
     function, signature = _FUNCTIONS[name]
     parts = signature.args, signature.return_type
-    made = CFunc(function, parts, locals={}, options={"error_model": "numpy", "nopython": True})
+    made: Any = CFunc(function, parts, locals={}, options={"error_model": "numpy", "nopython": True})
     made.enable_caching()
     if name in MODES:
         _watch(made, Path(engine.__file__))
@@ -412,7 +414,7 @@ def callback(name: str) -> CFunc:
     return made
 
 
-def _watch(made: CFunc, other: Path) -> None:
+def _watch(made: Any, other: Path) -> None:
     """Let the cache see a change of another source file: numba looks at that of the function alone."""
     stored = made._cache._cache_file
     stamp = other.stat()

@@ -1,4 +1,4 @@
-"""The live engine on the file device: the same bytes as offline, writes at their time, silence where nothing is left."""
+"""The live engine on the file device: the same bytes as offline, writes at their time, silence at the end."""
 
 from __future__ import annotations
 
