@@ -155,6 +155,11 @@ def build_parser() -> Parser:
         "doctor", help="tell what sound, cache and packages are found, and what to do where one is missing"
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument(
+        "--roms",
+        action="store_true",
+        help="also tell what ROM images lie in the folder roms, and whether their BASIC makes the writes of ours",
+    )
     doctor.set_defaults(do=_doctor)
 
     completion = verbs.add_parser("completion", help="print a completion script for a shell")
@@ -538,7 +543,7 @@ def _config(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from sidlearn import doctor
 
-    findings = doctor.examine()
+    findings = doctor.examine(options.roms)
     if options.json:
         import json
 

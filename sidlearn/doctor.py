@@ -28,9 +28,10 @@ class Finding:
     remedy: str = ""
 
 
-def examine() -> list[Finding]:
-    """Look at everything; nothing that fails keeps the rest from being looked at."""
-    return [finding for check in CHECKS for finding in check()]
+def examine(roms: bool = False) -> list[Finding]:
+    """Look at everything, with `roms` also at a user's own ROM images; nothing that fails keeps the rest back."""
+    checks = (*CHECKS, _roms) if roms else CHECKS
+    return [finding for check in checks for finding in check()]
 
 
 def report(findings: list[Finding]) -> str:
@@ -143,6 +144,43 @@ def _settings() -> Iterator[Finding]:
             yield Finding("settings", GOOD, f"{path}: {count} options")
     if not config.files():
         yield Finding("settings", GOOD, "built-in")
+
+
+def _roms() -> Iterator[Finding]:
+    from sidlearn.c64 import romcheck
+    from sidlearn.c64.kernal import USER_ROMS
+
+    folder = USER_ROMS.resolve()
+    try:
+        found = romcheck.images(folder)
+    except OSError as error:
+        yield Finding("ROMs", FAULT, f"{folder}: {error.strerror}")
+        return
+    for image in found:
+        state = GOOD if image.known else POOR
+        yield Finding("ROM", state if image.kind else FAULT, f"{image.path.name}: {image.name}")
+    kinds = {image.kind for image in found}
+    if romcheck.BOTH in kinds:
+        yield Finding(
+            "ROMs", POOR, "BASIC and KERNAL in one image", "cut it in two: the first 8192 bytes and the last ones"
+        )
+    missing = [kind for kind in (romcheck.BASIC, romcheck.KERNAL) if kind not in kinds]
+    if missing:
+        yield Finding(
+            "ROMs", POOR, f"no {' and no '.join(missing)} image in {folder}: nothing to compare with",
+            "none is needed; to compare, put images read out of a C64 of yours there (8192 bytes each)",
+        )  # fmt: skip
+        return
+    try:
+        result = romcheck.compare(folder)
+    except SidlearnError as error:
+        yield Finding("ROMs", FAULT, str(error))
+        return
+    if not result.same:
+        remedy = "unknown images may differ; with the known ones this is a fault of sidlearn: please report it"
+        yield Finding("ROMs", FAULT, result.text, remedy)
+    else:
+        yield Finding("ROMs", GOOD if result.worst_ms <= romcheck.SAME_MS else POOR, result.text)
 
 
 def _version(name: str) -> str | None:
