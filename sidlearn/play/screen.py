@@ -12,7 +12,7 @@ from sidlearn import charset
 
 Colour = tuple[int, int, int]
 
-# The VIC-II's sixteen colours as computed from its video signal: P. Timmermann, "Commodore VIC-II Color Analysis" (2017).
+# The VIC-II's sixteen colours, computed from its video signal: P. Timmermann, "Commodore VIC-II Color Analysis" (2017).
 BLACK, WHITE, RED, CYAN = (0, 0, 0), (255, 255, 255), (129, 51, 56), (117, 206, 200)
 PURPLE, GREEN, BLUE, YELLOW = (142, 60, 151), (86, 172, 77), (46, 44, 155), (237, 241, 113)
 ORANGE, BROWN, LIGHT_RED, DARK_GREY = (142, 80, 41), (85, 56, 0), (196, 108, 113), (74, 74, 74)
