@@ -33,8 +33,8 @@ from sidlearn.play.screen import (
 from sidlearn.registers import VOICES, voice_register
 
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-SCOPE_POINTS = 1_024
-"""Points of a scope's picture: 23 ms at 44 100 Hz."""
+SCOPE_SECONDS = 0.025
+"""How much of a wave a scope shows."""
 SPECTRUM_SAMPLES = 4_096
 SPECTRUM_BARS = 64
 SPECTRUM_RANGE_DB = 72.0
@@ -70,7 +70,9 @@ class View:
         now = record["samples"] * record["clock_hz"] / record["sample_rate"]
         self.age = np.where(written < 0, math.inf, (now - written) / record["clock_hz"])
         end = int(record["scope_end"])
-        self.scopes = [_newest(record["scope"][v], end, 2 * SCOPE_POINTS, SCOPE) for v in range(VOICES)]
+        rate = record["sample_rate"] / max(int(record["scope_step"]), 1)
+        points = min(2 * round(SCOPE_SECONDS * rate), SCOPE)
+        self.scopes = [_newest(record["scope"][v], end, points, SCOPE) for v in range(VOICES)]
         self.mix = _newest(record["mix"], int(record["samples"]), SPECTRUM_SAMPLES, MIX)
         self.sounding = self.desk.sounding()
 
@@ -142,8 +144,11 @@ class Scope(Panel):
         screen.fill(box, PANEL)
         voice = self._voice
         colour = MIX_COLOUR if voice is None else VOICE_COLOURS[voice]
-        points = view.mix[-2 * SCOPE_POINTS :] if voice is None else view.scopes[voice]
-        wave = steady(points, SCOPE_POINTS)
+        if voice is None:
+            points = view.mix[-round(2 * SCOPE_SECONDS * float(view.desk.record[0]["sample_rate"])) :]
+        else:
+            points = view.scopes[voice]
+        wave = steady(points, len(points) // 2)
         middle, half = box.y + box.height / 2 + 6, box.height / 2 - 12
         screen.line([(box.x + 4, middle), (box.x + box.width - 4, middle)], BLUE)
         if voice is None:
