@@ -1,0 +1,375 @@
+"""Registers for any sound: three voices and a filter, chosen frame by frame, with envelopes planned exactly."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sidlearn.clock import PAL, frame_cycles
+from sidlearn.learn import envelopes, search
+from sidlearn.learn.analyse import Target, analyse
+from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
+from sidlearn.registers import (
+    ATTACK_DECAY,
+    CONTROL,
+    FC_HI,
+    FC_LO,
+    FREQ_HI,
+    FREQ_LO,
+    GATE,
+    MODE_VOL,
+    NOISE,
+    PW_HI,
+    PW_LO,
+    RES_FILT,
+    RING,
+    SUSTAIN_RELEASE,
+    SYNC,
+    TRIANGLE,
+    VOICES,
+    WRITABLE,
+    voice_register,
+)
+from sidlearn.writes import FRAME_ORDER, RegisterFrames
+
+HZ_TO_FREQ = (1 << 24) / PAL.clock_hz
+LEVEL_OF = (10 ** (-search.LEVEL_STEP_DB * np.arange(search.LEVELS) / 10)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Pursued:
+    """Registers that sound like a target."""
+
+    frames: RegisterFrames
+    confidence: np.ndarray
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass
+class Score:
+    """What each voice does in each frame, before its envelope is planned."""
+
+    freq: np.ndarray
+    pulse_width: np.ndarray
+    control: np.ndarray
+    """Without the gate."""
+    level: np.ndarray
+    """0..1 of a full envelope."""
+    routed: np.ndarray
+    cutoff: np.ndarray
+    resonance: np.ndarray
+    mode: np.ndarray
+
+    @classmethod
+    def empty(cls, frames: int) -> Score:
+        ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
+        return cls(
+            ints(frames, 3), ints(frames, 3), ints(frames, 3), np.zeros((frames, 3)), np.zeros((frames, 3), bool),
+            ints(frames), ints(frames), ints(frames),
+        )  # fmt: skip
+
+
+def pursue(
+    audio: np.ndarray,
+    sample_rate: int,
+    *,
+    model: str = "6581",
+    frame_rate: int = 50,
+    quality: str = "best",
+    seed: int = 0,
+    progress: Any = None,
+    checkpoint: Any = None,
+) -> Pursued:
+    """Return registers that sound like a target."""
+    cycles = frame_cycles(frame_rate)
+    seconds = cycles / PAL.clock_hz
+    count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
+    target = analyse(audio, sample_rate, count, seconds)
+    atoms = dictionary(model, seconds)
+    score, loss = choose_frames(target, atoms, quality)
+    frames = to_frames(score, cycles, model)
+    return Pursued(frames, np.exp(-loss).astype(np.float32))
+
+
+# --- Choosing ----------------------------------------------------------------------------------------------------
+
+
+class Palette(NamedTuple):
+    """The atoms of one frame."""
+
+    power: np.ndarray
+    """float32 (atoms, bands)."""
+    allowed: np.ndarray
+    """bool (SLOTS, atoms)."""
+    base: np.ndarray
+    """float64 (atoms,): FREQ of the pitch, 0 for noise."""
+    index: np.ndarray
+    """int64 (atoms,): row among shapes or noises."""
+
+
+class Wanted(NamedTuple):
+    """A target in units of the chip."""
+
+    power: np.ndarray
+    compressed: np.ndarray
+    floor: np.ndarray
+    weight: np.ndarray
+
+
+class Routing(NamedTuple):
+    """What stays as it is all along, since every change of it is heard as a click."""
+
+    mode: int
+    mask: int
+
+
+def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Score, np.ndarray]:
+    """Return what the voices do in each frame, and its loss."""
+    wanted = want(target, atoms)
+    palettes = [palette(t, target, atoms) for t in range(len(target.power))]
+    routing = choose_routing(palettes, wanted, atoms, quality)
+    rows = settings_of(routing, atoms)
+    if quality == "fast" and len(rows) > 1:
+        rows = rows[::2]
+    candidates = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
+    return assemble(candidates, palettes, target, wanted, atoms, routing, rows)
+
+
+def want(target: Target, atoms: Dictionary) -> Wanted:
+    power = (target.power * scale(target.power, atoms)).astype(np.float32)
+    floor = (np.quantile(power, 0.98, axis=0) * FLOOR_SHARE + search.FLOOR).astype(np.float32)
+    return Wanted(power, ((power + floor) ** 0.125).astype(np.float32), floor, band_weight(atoms.bands.hz))
+
+
+LOUD = 1.0
+FLOOR_SHARE = 1e-4
+CANDIDATES = 8
+
+
+def scale(power: np.ndarray, atoms: Dictionary) -> float:
+    """Return by what a target's power is multiplied so that its loudest frames are what three voices can give."""
+    total = power.sum(axis=1)
+    loud = np.quantile(total, 0.99)
+    full = float(atoms.shapes.power[1].sum())
+    return LOUD * full / max(float(loud), 1e-20)
+
+
+def band_weight(hz: np.ndarray) -> np.ndarray:
+    return np.where(hz > 5_000, 0.5, 1.0).astype(np.float32)
+
+
+def palette(t: int, target: Target, atoms: Dictionary) -> Palette:
+    """Return what may sound in a frame: harmonics of its pitch, or its strongest partials, and noise."""
+    shapes, noises = atoms.shapes, atoms.noises
+    linked = (shapes.control & (SYNC | RING)) != 0
+    f0 = target.f0_hz[t]
+    if f0 > 0:
+        powers = [partial_power(shapes.power, f0, atoms.bands)]
+        base = np.full(len(linked), f0 * HZ_TO_FREQ)
+        index = np.arange(len(linked))
+        high = shapes.ratio * f0 * HZ_TO_FREQ < 65_000
+        allowed = np.stack((high & (shapes.ratio == 1) & ~linked, high, high & ~linked))
+    else:
+        plain = np.flatnonzero((shapes.ratio == 1) & ~linked)[:4]
+        peaks = target.peaks_hz[t][target.peaks_hz[t] > 0]
+        powers = [partial_power(shapes.power[plain], hz, atoms.bands) for hz in peaks]
+        base = np.repeat(peaks * HZ_TO_FREQ, len(plain))
+        index = np.tile(plain, len(peaks))
+        allowed = np.ones((3, len(index)), bool)
+    count = len(noises.freq)
+    noisy = np.ones((3, count), bool)
+    noisy[0] = f0 <= 0
+    return Palette(
+        np.ascontiguousarray(np.concatenate([*powers, noises.power]), np.float32),
+        np.concatenate((allowed, noisy), axis=1),
+        np.concatenate((base, np.zeros(count))),
+        np.concatenate((index, np.arange(count))),
+    )
+
+
+def settings_of(routing: Routing, atoms: Dictionary) -> np.ndarray:
+    """Return the filter settings that go with a routing."""
+    if not routing.mask:
+        return np.zeros(1, np.int64)
+    return np.flatnonzero(atoms.filters.mode == routing.mode)
+
+
+def choose_routing(palettes, wanted: Wanted, atoms: Dictionary, quality: str) -> Routing:
+    """Return the filter mode and the voices through it that suit the sound best, by some of its loud frames."""
+    strength = wanted.compressed.sum(axis=1)
+    loud = np.flatnonzero(strength > np.quantile(strength, 0.3))
+    count = 60 if quality == "best" else 24
+    frames = loud[np.unique(np.linspace(0, len(loud) - 1, count).astype(int))]
+    routings = [Routing(0, 0)] + [Routing(m, k) for m in (0x10, 0x20, 0x40) for k in range(1, 8)]
+    rows, of = [], []
+    for routing in routings:
+        for row in settings_of(routing, atoms)[:: 3 if routing.mask else 1]:
+            rows.append(row)
+            of.append(routing)
+    found = search_all(frames, palettes, wanted, atoms, np.array(rows), of, 1)
+    which = np.array([routings.index(r) for r in of])
+    totals = [found.loss[:, which == i].min(axis=1).sum() for i in range(len(routings))]
+    return routings[int(np.argmin(totals))]
+
+
+class Found(NamedTuple):
+    """The best atoms of some frames for each filter setting."""
+
+    best: np.ndarray
+    """int64 (frames, settings, SLOTS, 2)."""
+    loss: np.ndarray
+    """float32 (frames, settings)."""
+
+
+def search_all(frames, palettes, wanted: Wanted, atoms: Dictionary, rows, routings, sweeps: int) -> Found:
+    """Search some frames on two cores."""
+    frames = list(frames)
+    routed = np.array([[bool(r.mask >> v & 1) for v in range(3)] for r in routings])
+    best = np.zeros((len(frames), len(rows), 3, 2), np.int64)
+    loss = np.zeros((len(frames), len(rows)), np.float32)
+    rows = np.asarray(rows, np.int64)
+
+    def work(first: int) -> None:
+        for i in range(first, len(frames), THREADS):
+            frame = palettes[frames[i]]
+            search.search_frame(
+                frame.power, np.zeros(len(frame.power), np.float32), frame.allowed, atoms.filters.gain, rows, routed,
+                wanted.compressed[frames[i]], wanted.floor, wanted.weight, LEVEL_OF,
+                np.array(search.COARSE, np.int64), sweeps, best[i], loss[i],
+            )  # fmt: skip
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, range(THREADS)))
+    return Found(best, loss)
+
+
+THREADS = 2
+
+
+def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dictionary, routing: Routing, rows):
+    """Return the score along the best path through the candidates of all frames, and the losses."""
+    frames = len(palettes)
+    size = min(CANDIDATES, len(rows))
+    order = np.argsort(found.loss, axis=1, kind="stable")[:, :size]
+    power = np.zeros((frames, size, len(wanted.weight)), np.float32)
+    dc = np.zeros((frames, size), np.float32)
+    own = np.take_along_axis(found.loss, order, axis=1)
+    change = np.zeros((frames, size, size), np.float32)
+    for t in range(frames):
+        for k in range(size):
+            r = order[t, k]
+            power[t, k], dc[t, k] = render_candidate(palettes[t], found.best[t, r], atoms, routing, rows[r], wanted)
+    keep = np.zeros(frames, np.int64)
+    search.best_path(power, own, dc, atoms.click, wanted.compressed, wanted.weight, change, keep)
+    score = Score.empty(frames)
+    score.mode[:] = routing.mode
+    score.routed[:] = [bool(routing.mask >> v & 1) for v in range(3)]
+    for t in range(frames):
+        r = order[t, keep[t]]
+        write_candidate(score, t, palettes[t], found.best[t, r], target.f0_hz[t], atoms, rows[r])
+    return score, own[np.arange(frames), keep]
+
+
+def render_candidate(frame: Palette, best, atoms: Dictionary, routing: Routing, row: int, wanted: Wanted):
+    """Return the band power of a candidate, and its constant part."""
+    power = wanted.floor.copy()
+    dc = 0.0
+    for v in range(3):
+        a, level = best[v]
+        if a == search.OFF:
+            continue
+        routed = routing.mask >> v & 1
+        power += LEVEL_OF[level] * frame.power[a] * (atoms.filters.gain[row] if routed else 1)
+        mean = atoms.shapes.mean[frame.index[a]] if frame.base[a] > 0 else NOISE_MEAN
+        constant = np.sqrt(LEVEL_OF[level]) * (atoms.constants.per_wave * mean + atoms.constants.offset)
+        dc += constant * ((atoms.constants.low_pass if routing.mode & 0x10 else 0.0) if routed else 1)
+    return power, dc
+
+
+NOISE_MEAN = -0.06  # measured on the 6581: the waveform DAC's mean over all values
+
+
+def write_candidate(score: Score, t: int, frame: Palette, best, f0: float, atoms: Dictionary, row: int) -> None:
+    """Write what the voices do in a frame."""
+    shapes, filters = atoms.shapes, atoms.filters
+    score.cutoff[t], score.resonance[t] = filters.cutoff[row], filters.resonance[row]
+    master = round(f0 * HZ_TO_FREQ)
+    for v in range(3):
+        a, level = best[v]
+        if a == search.OFF:
+            if v == 0 and f0 > 0:
+                score.freq[t, v], score.control[t, v] = master, TRIANGLE
+            continue
+        i = frame.index[a]
+        if frame.base[a] == 0:
+            score.freq[t, v], score.control[t, v] = atoms.noises.freq[i], NOISE
+        else:
+            base = master if f0 > 0 else frame.base[a]
+            score.freq[t, v] = min(round(base * shapes.ratio[i]), 0xFFFF)
+            score.control[t, v], score.pulse_width[t, v] = shapes.control[i], shapes.pulse_width[i]
+        score.level[t, v] = np.sqrt(LEVEL_OF[level])
+
+
+# --- Registers ---------------------------------------------------------------------------------------------------
+
+
+def to_frames(score: Score, cycles: int, model: str) -> RegisterFrames:
+    """Return the registers of a score: what a silent voice keeps costs no write; envelopes are planned exactly."""
+    score = fill_silence(score)
+    values = np.zeros((len(score.freq), WRITABLE), np.uint8)
+    values[:, FC_LO] = score.cutoff & 7
+    values[:, FC_HI] = score.cutoff >> 3
+    values[:, RES_FILT] = score.resonance << 4 | score.routed @ np.array([1, 2, 4])
+    values[:, MODE_VOL] = score.mode | 15
+    for v in range(VOICES):
+        for offset, column in (
+            (FREQ_LO, score.freq[:, v] & 0xFF),
+            (FREQ_HI, score.freq[:, v] >> 8),
+            (PW_LO, score.pulse_width[:, v] & 0xFF),
+            (PW_HI, score.pulse_width[:, v] >> 8),
+            (CONTROL, score.control[:, v]),
+        ):
+            values[:, voice_register(v, offset)] = column
+    for v in range(VOICES):
+        plan_voice(values, v, score.level[:, v], cycles, model)
+    return RegisterFrames(values, cycles)
+
+
+def plan_voice(values: np.ndarray, voice: int, level: np.ndarray, cycles: int, model: str) -> envelopes.Plan:
+    """Plan the envelope of a voice into the registers; those that are written before it must stand already."""
+    control = values[:, voice_register(voice, CONTROL)] & ~np.uint8(GATE)
+    timing = timing_of(values, voice, cycles)
+    plan = envelopes.plan(level, control, timing, model)
+    values[:, voice_register(voice, ATTACK_DECAY)] = plan.attack_decay
+    values[:, voice_register(voice, SUSTAIN_RELEASE)] = plan.sustain_release
+    values[:, voice_register(voice, CONTROL)] = control | plan.gate * np.uint8(GATE)
+    return plan
+
+
+def timing_of(values: np.ndarray, voice: int, cycles: int) -> envelopes.Timing:
+    """Return when the writes of a voice come."""
+    order = np.array(FRAME_ORDER)
+    changed = values != np.vstack((np.zeros((1, WRITABLE), np.uint8), values[:-1]))
+    ordered = changed[:, order]
+    first = int(np.flatnonzero(order == voice_register(voice, ATTACK_DECAY))[0])
+    before = ordered[:, :first].sum(axis=1)
+    between = ordered[:, first + 2 : first + 6].sum(axis=1)
+    return envelopes.Timing(before, between, cycles)
+
+
+def fill_silence(score: Score) -> Score:
+    """Let silent voices keep what they had, where nothing hangs on it."""
+    for v in range(VOICES):
+        for t in range(1, len(score.freq)):
+            if score.level[t, v] == 0 and not (v == 0 and score.control[t, 1] & (SYNC | RING)):
+                for name in ("freq", "pulse_width", "control"):
+                    getattr(score, name)[t, v] = getattr(score, name)[t - 1, v]
+    off = ~(score.routed & (score.level > 0)).any(axis=1)
+    for t in range(1, len(score.freq)):
+        if off[t]:
+            for name in ("cutoff", "resonance", "mode"):
+                getattr(score, name)[t] = getattr(score, name)[t - 1]
+    return score
