@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "SID": "sidlearn.chip.sid",
     "render": "sidlearn.chip.sid",
+    "listen": "sidlearn.notebook",
     "load": "sidlearn.sources",
     "save": "sidlearn.outputs",
     "RegisterWrites": "sidlearn.writes",
@@ -30,6 +31,7 @@ _PACKAGES = (
     "errors",
     "export",
     "learn",
+    "notebook",
     "outputs",
     "play",
     "registers",
@@ -42,6 +44,7 @@ __all__ = ["__version__", *_NAMES, *_PACKAGES]  # noqa: PLE0604
 if TYPE_CHECKING:
     from sidlearn.chip.sid import SID, render
     from sidlearn.errors import SidlearnError
+    from sidlearn.notebook import listen
     from sidlearn.outputs import save
     from sidlearn.sources import load
     from sidlearn.writes import RegisterFrames, RegisterWrites, SidPort

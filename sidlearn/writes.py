@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -214,6 +214,15 @@ class RegisterWrites:
         values = np.concatenate((events["value"], np.zeros(1, np.uint8)))[last]  # -1 reads the zero at the end
         return RegisterFrames(values, frame_cycles, self.clock_hz)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the registers over time; return matplotlib's axes."""
+        return self.frames().plot(ax)
+
+    def _repr_html_(self) -> str:
+        from sidlearn import notebook
+
+        return notebook.writes_html(self)
+
 
 @dataclass(frozen=True)
 class RegisterFrames:
@@ -278,6 +287,17 @@ class RegisterFrames:
         events["register"] = order[column]
         events["value"] = ordered[frame, column]
         return RegisterWrites(events, len(self.values) * self.frame_cycles, self.clock_hz)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the registers over time; return matplotlib's axes."""
+        from sidlearn import notebook
+
+        return notebook.plot_frames(self, ax)
+
+    def _repr_html_(self) -> str:
+        from sidlearn import notebook
+
+        return notebook.frames_html(self)
 
 
 def _whole(name: str, value: object, least: int) -> int:

@@ -65,6 +65,17 @@ class Learned:
 
         outputs.save(self.writes, path, self.model)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the registers over time and how sure they are; return matplotlib's axes."""
+        from sidlearn import notebook
+
+        return notebook.plot_learned(self, ax)
+
+    def _repr_html_(self) -> str:
+        from sidlearn import notebook
+
+        return notebook.learned_html(self)
+
 
 SURE = 0.5
 """Confidence from which on a decoded frame counts as sure."""

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
-import struct
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sidlearn import registers
 from sidlearn.errors import OutputError, one_of
 from sidlearn.files import whole_file
+from sidlearn.pictures import WIDTH, lanes, picture, player, spectrogram, stretch
 
 if TYPE_CHECKING:
     from sidlearn.learn.learner import Learned
-
-SPECTROGRAM_WINDOW = 2048
-SPECTROGRAM_ROWS, PICTURE_COLUMNS = 256, 1200
-SPECTROGRAM_RANGE_DB = 80.0
-LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
-
-# Black, the C64's blue, light blue, white: (share of the range, red, green, blue).
-_COLOURS = np.array([(0, 0, 0, 0), (0.35, 64, 49, 141), (0.7, 120, 105, 196), (1, 255, 255, 255)], float)
 
 
 def figures(learned: Learned, target: np.ndarray, sample_rate: int) -> dict[str, Any]:
@@ -87,12 +75,12 @@ def _html(report: dict[str, Any], learned: Learned, target: np.ndarray, sample_r
     return _PAGE.format(
         name=name,
         summary=html.escape(summary(report)),
-        target_picture=_picture(spectrogram(target, sample_rate)),
-        sound_picture=_picture(spectrogram(sound, sample_rate)),
-        target_sound=_sound(target, sample_rate),
-        sound_sound=_sound(sound, sample_rate),
-        lanes=_lanes(learned),
-        confidence=_picture(_stretch(learned.confidence[None, :], 24, PICTURE_COLUMNS)),
+        target_picture=picture(spectrogram(target, sample_rate)),
+        sound_picture=picture(spectrogram(sound, sample_rate)),
+        target_sound=player(target, sample_rate),
+        sound_sound=player(sound, sample_rate),
+        lanes=lanes(learned.frames),
+        confidence=picture(stretch(learned.confidence[None, :], 24, WIDTH)),
         metrics=_table(report["metrics"]),
         facts=_table({k: v for k, v in report.items() if k not in ("metrics", "name")}),
     )
@@ -111,42 +99,6 @@ def summary(report: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def spectrogram(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return levels 0 to 1, float ``(rows, columns)``: 80 dB below the loudest to it, low notes at the bottom."""
-    window = np.hanning(SPECTROGRAM_WINDOW)
-    starts = np.linspace(0, max(len(sound) - 1, 1), min(PICTURE_COLUMNS, max(len(sound) // 64, 1))).astype(int)
-    padded = np.pad(sound, SPECTROGRAM_WINDOW // 2)
-    spectra = np.empty((SPECTROGRAM_WINDOW // 2 + 1, len(starts)))
-    for column, start in enumerate(starts):
-        spectra[:, column] = np.abs(np.fft.rfft(padded[start : start + SPECTROGRAM_WINDOW] * window))
-    top = min(HIGHEST_HZ, sample_rate / 2)
-    bins = np.geomspace(top, LOWEST_HZ, SPECTROGRAM_ROWS) * SPECTROGRAM_WINDOW / sample_rate
-    levels = 20 * np.log10(spectra[np.rint(bins).astype(int)] / max(spectra.max(), 1e-12) + 1e-12)
-    return _stretch(np.clip(1 + levels / SPECTROGRAM_RANGE_DB, 0, 1), SPECTROGRAM_ROWS, PICTURE_COLUMNS)
-
-
-def _stretch(levels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return a picture of the wanted size, pixels repeated or left out."""
-    if not levels.size:
-        return np.zeros((rows, columns))
-    y = np.arange(rows) * len(levels) // rows
-    x = np.arange(columns) * levels.shape[1] // columns
-    return levels[y][:, x]
-
-
-def _lanes(learned: Learned) -> str:
-    """Return a row of a table for each register: its name and its values over time."""
-    rows = []
-    for number in range(registers.WRITABLE):
-        name = registers.REGISTERS[number].name
-        values = learned.frames.values[:, number]
-        if not values.any():
-            continue
-        picture = _picture(_stretch(values[None, :] / 255, 14, PICTURE_COLUMNS))
-        rows.append(f"<tr><th>{html.escape(name)}</th><td>{54272 + number}</td><td>{picture}</td></tr>")
-    return "\n".join(rows)
-
-
 def _table(facts: dict[str, Any]) -> str:
     rows = []
     for name, value in facts.items():
@@ -158,37 +110,6 @@ def _table(facts: dict[str, Any]) -> str:
             text = "not taken" if value is None else str(value)
         rows.append(f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(text)}</td></tr>")
     return "\n".join(rows)
-
-
-def _picture(levels: np.ndarray) -> str:
-    """Return an <img> of levels 0 to 1 in the colours of the page."""
-    rgb = np.stack([np.interp(levels, _COLOURS[:, 0], _COLOURS[:, 1 + c]) for c in range(3)], axis=-1).astype(np.uint8)
-    data = base64.b64encode(png(rgb)).decode()
-    return f'<img src="data:image/png;base64,{data}" width="{levels.shape[1]}" height="{levels.shape[0]}" alt="">'
-
-
-def png(rgb: np.ndarray) -> bytes:
-    """Return a PNG of ``(rows, columns, 3)`` uint8 (PNG specification, 8-bit truecolour, no filter)."""
-    rows, columns, _ = rgb.shape
-    lines = np.concatenate((np.zeros((rows, 1), np.uint8), rgb.reshape(rows, -1)), axis=1)
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    head = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
-    body = zlib.compress(lines.tobytes(), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-def _sound(sound: np.ndarray, sample_rate: int) -> str:
-    """Return an <audio> player with the sound in it."""
-    import soundfile
-
-    file = io.BytesIO()
-    peak = max(float(np.abs(sound - np.median(sound)).max()), 1e-6)
-    soundfile.write(file, (sound - np.median(sound)) / peak * 0.9, sample_rate, format="FLAC", subtype="PCM_16")
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<audio controls src="data:audio/flac;base64,{data}"></audio>'
 
 
 _PAGE = """<!DOCTYPE html>
@@ -208,7 +129,7 @@ audio {{ margin: .5em 0 1em; width: 100%; max-width: 600px; }}
 <h2>Target</h2>{target_picture}{target_sound}
 <h2>Registers on the chip</h2>{sound_picture}{sound_sound}
 <h2>How sure, frame by frame</h2>{confidence}
-<h2>Registers</h2><table>{lanes}</table>
+<h2>Registers</h2>{lanes}
 <h2>Figures</h2><table>{metrics}</table>
 <h2>Run</h2><table>{facts}</table>
 </main></body></html>
