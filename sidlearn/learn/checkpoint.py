@@ -31,7 +31,7 @@ class Store(Protocol):
     def get(self, name: str) -> dict[str, np.ndarray] | None:
         """Return the arrays put under `name`, or None."""
 
-    def put(self, name: str, **arrays: Any) -> None:
+    def put(self, name: str, /, **arrays: Any) -> None:
         """Keep arrays under `name`."""
 
 
@@ -42,7 +42,7 @@ class Forgetful:
         """Return None."""
         return None
 
-    def put(self, name: str, **arrays: Any) -> None:
+    def put(self, name: str, /, **arrays: Any) -> None:
         """Keep nothing."""
 
 
@@ -84,7 +84,7 @@ class Checkpoint:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None  # half a file is no result: the stage runs again
 
-    def put(self, name: str, **arrays: Any) -> None:
+    def put(self, name: str, /, **arrays: Any) -> None:
         """Keep arrays under `name`. On a full disk the run goes on without."""
         if self._lost:
             return

@@ -50,3 +50,9 @@ def test_a_disk_that_cannot_be_written_ends_the_checkpoint_not_the_run(tmp_path)
 def test_equal_sound_has_an_equal_name():
     sound = np.linspace(-1, 1, 100, dtype=np.float32)
     assert digest(sound) == digest(sound.copy()) != digest(sound[:-1])
+
+
+def test_an_array_may_be_called_name(tmp_path):
+    store = Checkpoint(tmp_path / "c", KEY)
+    store.put("method", name=np.str_("pursue"))
+    assert str(store.get("method")["name"]) == "pursue"
