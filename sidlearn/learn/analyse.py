@@ -14,6 +14,8 @@ RATE_HZ = 22_050
 FFT_SIZE = 2_048
 LOW_HZ, HIGH_HZ = 70.0, 10_000.0
 BANDS = 40
+WIDE_HZ = (0.0, 450.0, 1_200.0, 2_800.0, 20_000.0)
+"""Edges of the wide bands that follow the narrow ones; the last wide band is all of the sound. Guess: F1, F2, F3 and up."""
 GRID_HZ = 5.0
 """Step of the table that says which bands a partial falls into."""
 LEAST_WINDOW_SECONDS = 0.026  # guess: two periods of a low voice
@@ -33,7 +35,7 @@ class Bands(NamedTuple):
     response: np.ndarray
     """float32 (grid, bands): what a partial of power 1 gives in each band, in steps of `GRID_HZ`."""
     hz: np.ndarray
-    """float64 (bands,): middles."""
+    """float64 (bands,): middles; 0 for wide bands."""
 
 
 class Target(NamedTuple):
@@ -60,14 +62,17 @@ def bands_for(frame_seconds: float) -> Bands:
     rising = (bins[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[None, 2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
     filters = np.clip(np.minimum(rising, falling), 0, None)
+    middles = edges[1:-1]
+    wide = [(middles >= low) & (middles < high) for low, high in zip(WIDE_HZ[:-1], WIDE_HZ[1:], strict=True)]
+    filters = np.hstack((filters, filters @ np.array([*wide[:3], middles > 0], np.float64).T))
     grid = np.arange(0, RATE_HZ / 2, GRID_HZ)
     t = np.arange(size) / RATE_HZ
-    response = np.empty((len(grid), BANDS), np.float32)
+    response = np.empty((len(grid), filters.shape[1]), np.float32)
     for i in range(0, len(grid), 256):  # in parts, for memory
         tones = np.exp(2j * np.pi * grid[i : i + 256, None] * t) * window * np.sqrt(2)
         # one-sided power of a real partial: half of the complex tone's amplitude, taken once
         response[i : i + 256] = np.abs(np.fft.fft(tones, FFT_SIZE)[:, : len(bins)]) ** 2 @ filters / 2
-    return Bands(window, filters, response, edges[1:-1])
+    return Bands(window, filters, response, np.concatenate((middles, np.zeros(filters.shape[1] - BANDS))))
 
 
 def band_power(audio: np.ndarray, centres: np.ndarray, bands: Bands) -> np.ndarray:

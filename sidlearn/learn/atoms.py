@@ -95,6 +95,8 @@ class Constants(NamedTuple):
     offset: float
     low_pass: float
     """By how much the low-pass multiplies it; band-pass and high-pass take it away."""
+    start: dict[tuple[int, int], float]
+    """(mode, voices through the filter) -> by how much the output steps when the chip is switched on."""
 
 
 class Dictionary(NamedTuple):
@@ -247,7 +249,12 @@ def _measure_constants(model: str) -> Constants:
     high, low = (levels[0, name] - levels[0, "none"] for name in ("high", "low"))
     through = (levels[LOW_PASS, "high"] - levels[LOW_PASS, "low"]) / (high - low)
     per_wave = (high - low) / (dac[0xFFF] - dac[0])
-    return Constants(per_wave, high - per_wave * dac[0xFFF], through)
+    start = {}
+    for mode, count in [(0, 0)] + [(m, n) for m in FILTER_MODES for n in (1, 2, 3)]:
+        rows = [(MODE_VOL, mode | 15), (RES_FILT, (1 << count) - 1)]
+        log = RegisterWrites.from_rows([(0, register, value) for register, value in rows], 30_000)
+        start[mode, count] = float(render_batch([log], model, RATE_HZ, "fast", threads=1)[0][at])
+    return Constants(per_wave, high - per_wave * dac[0xFFF], through, start)
 
 
 def _click(frame_seconds: float, bands: Bands) -> np.ndarray:

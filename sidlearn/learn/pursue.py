@@ -128,37 +128,46 @@ class Routing(NamedTuple):
 
 def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Score, np.ndarray]:
     """Return what the voices do in each frame, and its loss."""
-    wanted = want(target, atoms)
     palettes = [palette(t, target, atoms) for t in range(len(target.power))]
-    routing = choose_routing(palettes, wanted, atoms, quality)
+    wanted, routing = choose_routing(palettes, target, atoms, quality)
     rows = settings_of(routing, atoms)
     if quality == "fast" and len(rows) > 1:
         rows = rows[::2]
-    candidates = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
-    return assemble(candidates, palettes, target, wanted, atoms, routing, rows)
+    found = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
+    return assemble(found, palettes, target, wanted, atoms, routing, rows)
 
 
-def want(target: Target, atoms: Dictionary) -> Wanted:
-    power = (target.power * scale(target.power, atoms)).astype(np.float32)
+def want(target: Target, atoms: Dictionary, loudness: float) -> Wanted:
+    power = (target.power * scale(target.power, atoms) * loudness).astype(np.float32)
     floor = (np.quantile(power, 0.98, axis=0) * FLOOR_SHARE + search.FLOOR).astype(np.float32)
     return Wanted(power, ((power + floor) ** 0.125).astype(np.float32), floor, band_weight(atoms.bands.hz))
 
 
-LOUD = 1.0
+LOUDNESS = (1.0, 2.0, 4.0)
+"""How loud a target is played, for its loudest frames and a full sawtooth: tried one after the other."""
 FLOOR_SHARE = 1e-4
 CANDIDATES = 8
+TOTAL_WEIGHT = 4.0
+WIDE_WEIGHT = 1.0
+START_COST = 0.5
+START_SECONDS = 0.065  # half of the time constant of the board's capacitor
+SWITCH_COST = 0.002
+ROUNDS = 2
 
 
 def scale(power: np.ndarray, atoms: Dictionary) -> float:
-    """Return by what a target's power is multiplied so that its loudest frames are what three voices can give."""
-    total = power.sum(axis=1)
+    """Return by what a target's power is multiplied so that its loudest frames have that of a full sawtooth."""
+    total = power[:, -1]
     loud = np.quantile(total, 0.99)
     full = float(atoms.shapes.power[1].sum())
-    return LOUD * full / max(float(loud), 1e-20)
+    return full / max(float(loud), 1e-20)
 
 
 def band_weight(hz: np.ndarray) -> np.ndarray:
-    return np.where(hz > 5_000, 0.5, 1.0).astype(np.float32)
+    weight = np.where(hz > 5_000, 0.5, 1.0)
+    weight[hz == 0] = WIDE_WEIGHT
+    weight[-1] = TOTAL_WEIGHT
+    return weight.astype(np.float32)
 
 
 def palette(t: int, target: Target, atoms: Dictionary) -> Palette:
@@ -197,22 +206,36 @@ def settings_of(routing: Routing, atoms: Dictionary) -> np.ndarray:
     return np.flatnonzero(atoms.filters.mode == routing.mode)
 
 
-def choose_routing(palettes, wanted: Wanted, atoms: Dictionary, quality: str) -> Routing:
-    """Return the filter mode and the voices through it that suit the sound best, by some of its loud frames."""
-    strength = wanted.compressed.sum(axis=1)
+def choose_routing(palettes, target: Target, atoms: Dictionary, quality: str) -> tuple[Wanted, Routing]:
+    """Return the loudness, filter mode and the voices through it that suit the sound best, by some loud frames."""
+    strength = target.power[:, -1]
     loud = np.flatnonzero(strength > np.quantile(strength, 0.3))
     count = 60 if quality == "best" else 24
     frames = loud[np.unique(np.linspace(0, len(loud) - 1, count).astype(int))]
     routings = [Routing(0, 0)] + [Routing(m, k) for m in (0x10, 0x20, 0x40) for k in range(1, 8)]
-    rows, of = [], []
-    for routing in routings:
-        for row in settings_of(routing, atoms)[:: 3 if routing.mask else 1]:
-            rows.append(row)
-            of.append(routing)
-    found = search_all(frames, palettes, wanted, atoms, np.array(rows), of, 1)
-    which = np.array([routings.index(r) for r in of])
-    totals = [found.loss[:, which == i].min(axis=1).sum() for i in range(len(routings))]
-    return routings[int(np.argmin(totals))]
+    seconds = len(strength) * FRAME_SECONDS
+    lowest, best = np.inf, None
+    for loudness in LOUDNESS:
+        wanted = want(target, atoms, loudness)
+        rows, of = [], []
+        for routing in routings:
+            for row in settings_of(routing, atoms)[:: 3 if routing.mask else 1]:
+                rows.append(row)
+                of.append(routing)
+        found = search_all(frames, palettes, wanted, atoms, np.array(rows), of, 1)
+        which = np.array([routings.index(r) for r in of])
+        energy = float(wanted.power[:, -1].mean()) * seconds
+        for i, routing in enumerate(routings):
+            step = atoms.constants.start[routing.mode, routing.mask.bit_count()]
+            total = found.loss[:, which == i].min(axis=1).mean()
+            total += START_COST * step**2 * START_SECONDS / energy
+            if total < lowest:
+                lowest, best = total, (wanted, routing)
+        routings = [best[1], routings[0]] if best[1] != routings[0] else [best[1]]
+    return best
+
+
+FRAME_SECONDS = 0.02
 
 
 class Found(NamedTuple):
@@ -252,25 +275,95 @@ THREADS = 2
 def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dictionary, routing: Routing, rows):
     """Return the score along the best path through the candidates of all frames, and the losses."""
     frames = len(palettes)
-    size = min(CANDIDATES, len(rows))
-    order = np.argsort(found.loss, axis=1, kind="stable")[:, :size]
+    own_count = min(CANDIDATES, len(rows))
+    size = own_count + 2
+    order = np.argsort(found.loss, axis=1, kind="stable")[:, :own_count]
+    best = np.zeros((frames, size, 3, 2), np.int64)
+    setting = np.zeros((frames, size), np.int64)
+    own = np.full((frames, size), np.inf, np.float32)
     power = np.zeros((frames, size, len(wanted.weight)), np.float32)
     dc = np.zeros((frames, size), np.float32)
-    own = np.take_along_axis(found.loss, order, axis=1)
     change = np.zeros((frames, size, size), np.float32)
-    for t in range(frames):
-        for k in range(size):
-            r = order[t, k]
-            power[t, k], dc[t, k] = render_candidate(palettes[t], found.best[t, r], atoms, routing, rows[r], wanted)
     keep = np.zeros(frames, np.int64)
-    search.best_path(power, own, dc, atoms.click, wanted.compressed, wanted.weight, change, keep)
+    routed = np.array([bool(routing.mask >> v & 1) for v in range(3)])
+    for t in range(frames):
+        best[t, :own_count] = found.best[t, order[t]]
+        setting[t, :own_count] = rows[order[t]]
+        own[t, :own_count] = found.loss[t, order[t]]
+        for k in range(own_count):
+            power[t, k], dc[t, k] = render_candidate(palettes[t], best[t, k], atoms, routing, setting[t, k], wanted)
+    for i in range(ROUNDS + 1):
+        names = [[name_candidate(palettes[t], best[t, k], setting[t, k]) for k in range(size)] for t in range(frames)]
+        for t in range(1, frames):
+            for k in range(size):
+                for j in range(size):
+                    change[t, k, j] = SWITCH_COST * sum(a != b for a, b in zip(names[t][k], names[t - 1][j]))
+        search.best_path(power, own, dc, atoms.click, wanted.compressed, wanted.weight, change, keep)
+        if i == ROUNDS:
+            break
+        # The chosen ones stay; their neighbours may go on with the same atoms.
+        chosen = best[np.arange(frames), keep].copy()
+        chosen_setting = setting[np.arange(frames), keep].copy()
+        for t in range(frames):
+            for n, other in ((0, t - 1), (1, t + 1)):
+                k = own_count + n
+                if not 0 <= other < frames:
+                    continue
+                own[t, k] = np.inf
+                same = carry(palettes[other], chosen[other], palettes[t])
+                if same is None:
+                    continue
+                best[t, k], setting[t, k] = same, chosen_setting[other]
+                own[t, k] = search.refit(
+                    palettes[t].power, np.zeros(len(palettes[t].power), np.float32), atoms.filters.gain,
+                    setting[t, k], routed, wanted.compressed[t], wanted.floor, wanted.weight, LEVEL_OF, best[t, k],
+                    np.empty(len(wanted.weight), np.float32), np.empty(len(wanted.weight), np.float32),
+                )  # fmt: skip
+                power[t, k], dc[t, k] = render_candidate(palettes[t], best[t, k], atoms, routing, setting[t, k], wanted)
+            k = keep[t]  # kept in place of the worst own one
+            if k >= own_count:
+                w = own_count - 1
+                best[t, w], setting[t, w] = chosen[t], chosen_setting[t]
+                power[t, w], dc[t, w] = render_candidate(palettes[t], best[t, w], atoms, routing, setting[t, w], wanted)
+                own[t, w] = search.distance(
+                    power[t, w], power[t, w], power[t, w], np.float32(0), wanted.compressed[t], wanted.weight,
+                    np.empty(len(wanted.weight), np.float32),
+                )  # fmt: skip
     score = Score.empty(frames)
     score.mode[:] = routing.mode
-    score.routed[:] = [bool(routing.mask >> v & 1) for v in range(3)]
+    score.routed[:] = routed
     for t in range(frames):
-        r = order[t, keep[t]]
-        write_candidate(score, t, palettes[t], found.best[t, r], target.f0_hz[t], atoms, rows[r])
+        k = keep[t]
+        write_candidate(score, t, palettes[t], best[t, k], target.f0_hz[t], atoms, setting[t, k])
     return score, own[np.arange(frames), keep]
+
+
+def name_candidate(frame: Palette, best, row: int) -> tuple:
+    """Return what is heard as a change when it is another one in the next frame."""
+    names = [int(row)]
+    for a, _ in best:
+        names.append(-1 if a == search.OFF else int(frame.index[a]) + (1000 if frame.base[a] == 0 else 0))
+    return tuple(names)
+
+
+def carry(source: Palette, best, frame: Palette):
+    """Return the atoms of one frame in another frame's palette, with their levels; None where one is missing."""
+    out = np.array(best)
+    for v in range(3):
+        a = best[v, 0]
+        if a == search.OFF:
+            continue
+        near = frame.index == source.index[a]
+        if source.base[a] == 0:
+            near &= frame.base == 0
+        else:
+            near &= (frame.base > 0) & (np.abs(frame.base / source.base[a] - 1) < 0.06)
+        near &= frame.allowed[v]
+        if not near.any():
+            return None
+        where = np.flatnonzero(near)
+        out[v, 0] = where[np.argmin(np.abs(frame.base[where] - source.base[a]))]
+    return out
 
 
 def render_candidate(frame: Palette, best, atoms: Dictionary, routing: Routing, row: int, wanted: Wanted):

@@ -126,6 +126,34 @@ def choose(atoms, cost, allowed, gain, base, target, weight, level_of, coarse, c
 
 
 @kernel
+def refit(atoms, cost, gains, setting, routed, target, floor, weight, level_of, chosen, room, base):
+    """Choose the levels of given atoms again, from those they have; return the loss."""
+    loss = np.float32(0)
+    for _ in range(2):
+        for slot in range(SLOTS):
+            a = chosen[slot, 0]
+            if a == OFF:
+                continue
+            mix_others(atoms, chosen, slot, gains, setting, routed, level_of, floor, base)
+            gain = gains[setting] if routed[slot] else gains[0]
+            lowest = np.float32(np.inf)
+            middle = chosen[slot, 1]
+            for level in range(max(middle - 4, 0), min(middle + 5, level_of.size)):
+                loss = distance(base, atoms[a], gain, level_of[level], target, weight, room)
+                if loss < lowest:
+                    lowest = loss
+                    chosen[slot, 1] = level
+            loss = lowest
+    if chosen[0, 0] == OFF and chosen[1, 0] == OFF and chosen[2, 0] == OFF:
+        base[:] = floor
+        loss = distance(base, atoms[0], gains[0], np.float32(0), target, weight, room)
+    for slot in range(SLOTS):
+        if chosen[slot, 0] != OFF:
+            loss += cost[chosen[slot, 0]]
+    return loss
+
+
+@kernel
 def best_path(power, own, dc, click, target, weight, change, keep):
     """Viterbi over the candidates of all frames; a step of the constant part between two of them is heard in both.
 
