@@ -63,7 +63,11 @@ def build_parser() -> Parser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
 
     run = verbs.add_parser("run", help="play a program or a log aloud, or write it to files")
-    run.add_argument("source", metavar="SOURCE", help="listing, .prg, disk.d64:NAME, .sid tune, or log .csv .dump")
+    run.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="listing, .prg, disk.d64:NAME, .sid tune, log .csv .dump .siddump, a folder of them or a playlist .m3u",
+    )
     run.add_argument(
         "-o",
         "--output",
@@ -77,6 +81,10 @@ def build_parser() -> Parser:
     )
     run.add_argument("--keys", metavar="TEXT", help="keys for GET and INPUT, as in listings: 'Y{return}{f1}'")
     run.add_argument("--files", metavar="FOLDER", help="the folder that stands for a program's disk")
+    run.add_argument("--loop", action="store_true", help="begin again at the end, until Ctrl-C")
+    run.add_argument(
+        "--fade", type=number(float, 0, 600), default=0.0, metavar="N", help="seconds of fading out before the end"
+    )
     run.add_argument("--rate", type=number(int, 8_000, 192_000), metavar="HZ", help="samples a second")
     run.add_argument("--mode", choices=("exact", "fast"), help="how the filter is solved")
     _source_options(run)
@@ -256,13 +264,24 @@ def _fitting_profile(model: str, profile: str) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from sidlearn import outputs, sources
-    from sidlearn.terminal import note, patience
+    from sidlearn import outputs, playlist
 
     settings, request = _settings(options)
     paths = [outputs.check(o) for o in options.output]
     if not paths:
         return _run_aloud(options, request, settings)
+    if options.loop:
+        raise UsageError("--loop plays aloud: expected no -o")
+    if not playlist.is_list(options.source):
+        return _write(options, paths, request, settings)
+    return _write_list(options, paths, request, settings)
+
+
+def _write(options: argparse.Namespace, paths: list[Path], request: Request, settings: Config) -> int:
+    """Play one source through and write its files."""
+    from sidlearn import outputs, sources
+    from sidlearn.terminal import note, patience
+
     request = _with_typing(request, options)
     performance = sources.open_source(options.source, request)
     settings = _with_model_of(performance, settings)
@@ -271,13 +290,41 @@ def _run(options: argparse.Namespace) -> int:
         _printer()(result.printed)
         for path in paths:
             chip, audio = settings.chip, settings.audio
-            outputs.save(result.writes, path, chip.model, audio.rate, chip.mode, audio.wav_bits, chip.profile)
+            outputs.save(
+                result.writes,
+                path,
+                chip.model,
+                audio.rate,
+                chip.mode,
+                audio.wav_bits,
+                chip.profile,
+                fade_seconds=options.fade,
+            )
             note(f"{path}: {result.writes.seconds:.2f} s, {len(result.writes)} writes")
     if result.cut:
         _note_cut(options, settings)
     if options.play:
         _play_written(result.writes, options, settings)
     return _end(performance, options)
+
+
+def _write_list(options: argparse.Namespace, paths: list[Path], request: Request, settings: Config) -> int:
+    """Write the files of every entry of a folder or playlist; one that cannot be used does not stop the others."""
+    from dataclasses import replace
+
+    from sidlearn import playlist
+
+    entries = playlist.entries(options.source, options.song)
+    status = DONE
+    for number, entry in enumerate(entries, 1):
+        named = playlist.named_outputs(paths, number, len(entries), entry)
+        of_entry = argparse.Namespace(**{**vars(options), "source": str(entry.path), "song": entry.song})
+        try:
+            status = max(status, _write(of_entry, named, replace(request, song=entry.song), settings))
+        except SidlearnError as error:
+            print(f"sidlearn: {error}", file=sys.stderr)
+            status = BAD_USE
+    return status
 
 
 def _with_model_of(performance: Any, settings: Config) -> Config:
@@ -316,24 +363,79 @@ def _with_typing(request: Request, options: argparse.Namespace, raw_keys: Any = 
 
 
 def _run_aloud(options: argparse.Namespace, request: Request, settings: Config) -> int:
-    from sidlearn import sources
+    """Play a source, or a list of them; while there is no program that wants them, keys step through the songs."""
+    from contextlib import nullcontext
+
+    from sidlearn import playlist
     from sidlearn.terminal import RawKeys
 
+    position = playlist.Position(playlist.entries(options.source, options.song), options.loop)
+    alone = not playlist.is_list(options.source)
     raw_keys = RawKeys() if RawKeys.available() else None
-    performance = sources.open_source(options.source, _with_typing(request, options, raw_keys))
+    status, failed = DONE, 0
+    with raw_keys or nullcontext():
+        while (entry := position.entry) is not None and failed < position.count:
+            of_entry = argparse.Namespace(**{**vars(options), "source": str(entry.path), "song": entry.song})
+            try:
+                word = _play_entry(of_entry, request, settings, raw_keys, alone)
+            except SidlearnError as error:
+                if alone:
+                    raise
+                print(f"sidlearn: {error}", file=sys.stderr)
+                word, failed = BAD_USE, failed + 1
+            else:
+                failed = 0
+            if isinstance(word, int):
+                status = max(status, word)
+                position.go_on()
+            else:
+                position.step(*word)
+    return status
+
+
+def _play_entry(
+    options: argparse.Namespace, request: Request, settings: Config, raw_keys: Any, alone: bool
+) -> int | tuple[str, int, int]:
+    """Play one source aloud; return its exit status, or the key that stopped it, the song and how many there are."""
+    from dataclasses import replace
+
+    from sidlearn import playlist, sources
+    from sidlearn.terminal import note
+
+    typing = _with_typing(replace(request, song=options.song), options, raw_keys if alone else None)
+    performance = sources.open_source(options.source, typing)
     settings = _with_model_of(performance, settings)
-    if raw_keys is None:
-        return _play(options, performance, settings)
-    with raw_keys:
-        return _play(options, performance, settings)
+    song, songs = getattr(performance, "song", 1), getattr(performance, "songs", 1)
+    of_keys = None if isinstance(performance, sources.BasicPerformance) and alone else raw_keys
+    if not alone or songs > 1:
+        place = f", song {song} of {songs}" if songs > 1 else ""
+        note(f"{options.source}{place}" + (f"; {playlist.KEYS_TEXT}" if of_keys else ""))
+    words: list[str] = []
+
+    def stopped() -> bool:
+        word = playlist.command(of_keys.read()) if of_keys else None
+        if word:
+            words.append(word)
+        return bool(words)
+
+    status = _play(options, performance, settings, stopped)
+    return (words[-1], song, songs) if words else status
 
 
-def _play(options: argparse.Namespace, performance: Any, settings: Config) -> int:
+def _play(options: argparse.Namespace, performance: Any, settings: Config, stopped: Callable[[], bool]) -> int:
     from sidlearn.play.player import play
     from sidlearn.terminal import patience
 
     with patience(COMPILING, after_seconds=2.5) as waiting:
-        cut = play(performance, settings, options.seconds, printed=_printer(), started=waiting.cancel)
+        cut = play(
+            performance,
+            settings,
+            options.seconds,
+            printed=_printer(),
+            started=waiting.cancel,
+            stopped=stopped,
+            fade_seconds=options.fade,
+        )
     if cut:
         _note_cut(options, settings)
     return _end(performance, options)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from sidlearn import audio
 from sidlearn.errors import OutputError, nearest, one_of
 from sidlearn.export import EXPORTERS, Exporter
@@ -25,6 +27,7 @@ class Sound:
     wav_bits: int = 16
     profile: str = ""
     listing: str = "auto"
+    fade_seconds: float = 0.0
 
 
 def _write_log(exporter: Exporter, writes: RegisterWrites, path: Path, sound: Sound) -> None:
@@ -61,6 +64,9 @@ def _write_sound(writes: RegisterWrites, path: Path, sound: Sound) -> None:
     from sidlearn.chip.sid import render
 
     samples = render(writes, sound.model, sound.sample_rate, sound.mode, sound.profile)
+    fade = min(round(sound.fade_seconds * sound.sample_rate), len(samples))
+    if fade:
+        samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
     audio.write(path, samples, sound.sample_rate, sound.wav_bits)
 
 
@@ -100,11 +106,12 @@ def save(
     wav_bits: int = 16,
     profile: str = "",
     listing: str = "auto",
+    fade_seconds: float = 0.0,
 ) -> None:
     """Write register writes as sound, a log (``.csv .dump``), a program for a C64 (``.sid .prg``) or a listing.
 
     Sound is ``.wav`` or ``.flac``, a listing ``.bas``; `listing` chooses its form: "plain" BASIC, "coded" with a player
-    in machine code, or "auto", plain where that keeps time.
+    in machine code, or "auto", plain where that keeps time. Sound fades out over its last `fade_seconds`.
 
     The file appears whole or not at all.
 
@@ -116,4 +123,6 @@ def save(
     if not isinstance(writes, RegisterWrites):
         raise OutputError(f"save: expected RegisterWrites, given {type(writes).__name__}")
     path = check(path)
-    OUTPUTS[path.suffix.lower()](writes, path, Sound(model, mode, sample_rate, wav_bits, profile, listing))
+    OUTPUTS[path.suffix.lower()](
+        writes, path, Sound(model, mode, sample_rate, wav_bits, profile, listing, fade_seconds)
+    )

@@ -97,6 +97,11 @@ class LogPerformance:
         self._next = 0
 
     @property
+    def length_cycles(self) -> int:
+        """How long it lasts."""
+        return self.writes.length
+
+    @property
     def ended(self) -> bool:
         """Whether all of it has been played."""
         return self.cycle >= self.writes.length and self._next >= len(self.writes)
@@ -202,6 +207,7 @@ class TunePerformance:
         from sidlearn.c64 import player, silence, songlengths
         from sidlearn.c64.tune import read
 
+        self._path = path
         self.tune = tune or read(_content(path), str(path))
         self.song = request.song or self.tune.start_song
         if self.song > self.tune.songs:
@@ -211,6 +217,7 @@ class TunePerformance:
         self.request = replace(request, video=video, model=model)
         self.model = model
         self.kind = "machine code" if tune else f"{self.tune.magic} tune"
+        self.songs = self.tune.songs
         self.sids = len(self.tune.sid_addresses)
         self.clock_hz = self.request.clock_hz
         self.ended = False
@@ -220,6 +227,11 @@ class TunePerformance:
         self._length = None if self._seconds is None else clock.seconds_to_cycles(self._seconds, self.clock_hz)
         port = ReadbackPort(self.request)
         self._player = player.open_tune(self.tune, self.song, clock.video(video), port, str(path))
+
+    @property
+    def length_cycles(self) -> int | None:
+        """How long it lasts, where a list has told."""
+        return self._length if self.request.until_silence else None
 
     @property
     def cycle(self) -> int:
@@ -252,13 +264,15 @@ class TunePerformance:
         return self._player.printed()
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what its header tells."""
+        """Return what its header and the user's STIL.txt tell."""
+        from sidlearn.c64 import stil
+
         if self.kind == "machine code":
             return [("program", f"SYS {self.tune.init_address}; {len(self.tune.data)} bytes")]
         rows = [*self.tune.facts(), ("song", str(self.song))]
         if self._seconds is not None:
             rows.append(("listed length", f"{self._seconds:.3f} s"))
-        return rows
+        return rows + stil.facts(self._path, self.song)
 
 
 class ReadbackPort(LogPort):
@@ -280,6 +294,22 @@ class ReadbackPort(LogPort):
             self._chip.poke(self.cycles[i], self.registers[i], self.values[i])
         self._fed = len(self.cycles)
         return self._chip.peek(cycle, register)
+
+
+def _open_text(path: Path, request: Request) -> Performance:
+    """A listing, or what siddump has printed."""
+    from sidlearn.export import siddump
+
+    file, member = split_member(path)
+    if member is None and siddump.looks_like(_content(file)[:4096].decode("latin-1")):
+        return _open_siddump(path, request)
+    return _open_listing(path, request)
+
+
+def _open_siddump(path: Path, request: Request) -> Performance:
+    from sidlearn.export import siddump
+
+    return LogPerformance(siddump.read(_text(path), str(path), request.clock_hz), "siddump table")
 
 
 def _open_listing(path: Path, request: Request) -> Performance:
@@ -310,17 +340,29 @@ def _open_dump(path: Path, request: Request) -> Performance:
     return LogPerformance(vice_dump.read(_text(path), str(path), request.clock_hz), "VICE sound dump")
 
 
+def _open_song(path: Path, request: Request) -> Performance:
+    from sidlearn.config import load as load_config
+    from sidlearn.midi import instruments
+    from sidlearn.midi.song import SongPerformance
+
+    patches = [name.strip() for name in load_config().midi.patches.split(",") if name.strip()]
+    return SongPerformance(path, request.clock_hz, instruments.bank(patches))
+
+
 SOURCES: dict[str, Callable[[Path, Request], Performance]] = {
     ".sid": TunePerformance,
     ".bas": _open_listing,
     ".tok64": _open_listing,
-    ".txt": _open_listing,
+    ".txt": _open_text,
     ".prg": _open_program,
     ".p00": _open_program,
     ".d64": _open_program,
     ".t64": _open_program,
+    ".mid": _open_song,
+    ".midi": _open_song,
     ".csv": _open_csv,
     ".dump": _open_dump,
+    ".siddump": _open_siddump,
 }
 """Suffix -> function that opens such a file."""
 

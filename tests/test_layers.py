@@ -13,7 +13,19 @@ BASE = {
     "__init__", "_kernel", "audio", "charset", "clock", "config", "errors", "files", "pictures", "registers",
     "terminal", "writes",
 }  # fmt: skip
-TOP = {"__main__", "bench", "cli", "completion", "doctor", "notebook", "outputs", "playlist", "prompt", "sources", "typist"}
+TOP = {
+    "__main__",
+    "bench",
+    "cli",
+    "completion",
+    "doctor",
+    "notebook",
+    "outputs",
+    "playlist",
+    "prompt",
+    "sources",
+    "typist",
+}
 """Modules that may use everything, each inside the function that needs it."""
 
 # part -> (parts it may use anywhere, parts it may use inside a function only)

@@ -77,6 +77,8 @@ def play(
     seconds: float | None = None,
     printed: Callable[[bytes], None] = lambda _: None,
     started: Callable[[], None] = lambda: None,
+    stopped: Callable[[], bool] = lambda: False,
+    fade_seconds: float = 0.0,
 ) -> bool:
     """Play a source aloud to its end and until its last note has died away.
 
@@ -90,6 +92,11 @@ def play(
         Takes what the program prints, as it prints it.
     started : callable
         Called once, when the first sound goes to the speakers.
+    stopped : callable
+        Asked all the time; True ends the sound at once.
+    fade_seconds : float
+        How long the sound fades before the end, where that is known beforehand: at `seconds` or the source's
+        ``length_cycles``.
 
     Returns
     -------
@@ -110,11 +117,12 @@ def play(
         meter = Meter(source.clock_hz, seconds)
         cycle, sent, running = 0, 0, False
         tail_end = None
-        while True:
+        fade = Fade(source, limit if seconds is not None else None, fade_seconds)
+        while not stopped():
             while speaker.queued < ahead and cycle < limit and (tail_end is None or cycle < tail_end):
                 cycle = min(cycle + step, limit)
                 events = source.advance(cycle)
-                sound = chips.clock(events, cycle)
+                sound = fade.apply(chips.clock(events, cycle), cycle)
                 speaker.write(sound)
                 sent += len(sound)
                 meter.note(events)
@@ -137,6 +145,26 @@ def play(
                 time.sleep(2 * audio.block / audio.rate)  # what the device holds past the queue
                 return not source.ended
             time.sleep(POLL_SECONDS)
+    return False
+
+
+class Fade:
+    """Takes the sound down to nothing before an end that is known."""
+
+    def __init__(self, source: Source, limit: int | None, seconds: float) -> None:
+        ends = [end for end in (limit, getattr(source, "length_cycles", None)) if end is not None]
+        self._cycles = clock.seconds_to_cycles(seconds, source.clock_hz) if ends else 0
+        self._end = min(ends, default=0)
+        self._gain = 1.0
+
+    def apply(self, sound: np.ndarray, until_cycle: int) -> np.ndarray:
+        """Return the sound up to `until_cycle` with its share of the fade."""
+        if not self._cycles:
+            return sound
+        before, self._gain = self._gain, min(max((self._end - until_cycle) / self._cycles, 0.0), 1.0)
+        if before == self._gain == 1:
+            return sound
+        return sound * np.linspace(before, self._gain, len(sound), dtype=np.float32)
 
 
 class Meter:
