@@ -49,6 +49,10 @@ def _text(value: Any) -> str | None:
     return None if isinstance(value, str) else f"expected a text, given {value!r}"
 
 
+def _text_value(value: Any) -> str | None:
+    return None if isinstance(value, str) else f"expected a text, given {value!r}"
+
+
 def _option(default: Any, check: Check, text: str) -> Any:
     return field(default=default, metadata={"check": check, "text": text})
 
@@ -90,12 +94,36 @@ class AudioConfig:
 
 
 @dataclass(frozen=True)
+class PlayConfig:
+    """Playing live."""
+
+    host: str = _option("sdl", _choice("sdl", "portaudio"), "What opens the sound device: sdl or portaudio.")
+    block: int = _option(0, _number(0, 8_192), "Samples that it takes at a time while live; 0: the host's own default.")
+    mode: str = _option(
+        "poly",
+        _choice("poly", "mono", "unison", "chord", "arp", "multi"),
+        "How keys share the voices: poly, mono, unison, chord, arp or multi.",
+    )
+    instrument: str = _option("Square lead", _text_value, "Instrument that every channel begins with.")
+
+
+@dataclass(frozen=True)
+class MidiConfig:
+    """MIDI in and out."""
+
+    port: str = _option("", _text_value, "Input port that is opened, or part of its name; empty: every one there is.")
+    patches: str = _option("", _text_value, "Instruments for program changes from 0 on, with commas between.")
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings, one record a table of the file."""
 
     chip: ChipConfig = field(default_factory=ChipConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
+    play: PlayConfig = field(default_factory=PlayConfig)
+    midi: MidiConfig = field(default_factory=MidiConfig)
 
 
 @dataclass(frozen=True)

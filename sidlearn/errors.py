@@ -46,6 +46,14 @@ class LearnError(SidlearnError, ValueError):
     """A target or a setting that the learner cannot use."""
 
 
+class InstrumentError(SidlearnError, ValueError):
+    """An instrument that does not exist, or a file of one that cannot be read."""
+
+
+class MidiError(SidlearnError, ValueError):
+    """A MIDI file or message that cannot be read, or a setting of the player that does not exist."""
+
+
 class ConfigError(SidlearnError, ValueError):
     """A mistake in ``sidlearn.toml`` or in an environment variable."""
 

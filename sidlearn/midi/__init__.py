@@ -1,0 +1,1 @@
+"""MIDI in, instruments, and ASID: from notes and knobs to register writes, with no chip in sight."""
