@@ -254,7 +254,8 @@ def start_test(voice, chip, model):
     """TEST holds the oscillator at zero and the noise register in the first phase of a shift."""
     voice.test = 1
     voice.accumulator = 0
-    voice.msb_rising = 0
+    if not model.residfp:
+        voice.msb_rising = 0
     voice.noise_pipeline = 0
     voice.noise_latch = voice.noise_register
     voice.creep_cycle = chip.cycle + model.test_t0 - 1
@@ -298,13 +299,27 @@ def hold_in_test(voice, chip, model):
 
 
 @kernel
-def synchronise(voices):
-    """Hard sync: a voice starts again when its neighbour's top bit rises, unless that one is just synced too."""
+def synchronise(voices, model):
+    """Hard sync: a voice starts again when its neighbour's top bit rises, unless that one is just synced too.
+
+    In residfp a voice that TEST has stopped just as its top bit rose stays so; it syncs whenever another voice does.
+    """
+    if model.residfp and not is_sync_due(voices):
+        return
     for v in range(VOICES):
         source = (v + LAST_VOICE) % VOICES
         if voices[v].sync and voices[source].msb_rising:
             if not (voices[source].sync and voices[(source + LAST_VOICE) % VOICES].msb_rising):
                 voices[v].accumulator = 0
+
+
+@kernel
+def is_sync_due(voices):
+    """Whether the top bit of a voice that is not stopped has risen which the next one is to follow."""
+    for v in range(VOICES):
+        if voices[v].msb_rising and not voices[v].test and voices[(v + 1) % VOICES].sync:
+            return True
+    return False
 
 
 # --- Noise -------------------------------------------------------------------------------------------------------
@@ -667,7 +682,7 @@ def clock_digital(voices, chip, model):
     clock_envelopes(voices)
     for v in range(VOICES):
         clock_waveform(voices[v], voices[(v + LAST_VOICE) % VOICES], chip, model)
-    synchronise(voices)
+    synchronise(voices, model)
     chip.cycle += 1
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
+import sidlearn
 from sidlearn._kernel import numba
+from sidlearn.writes import RegisterWrites
 from tests.accuracy import identity
 from tests.chip import traffic
 
@@ -27,6 +30,19 @@ def test_a_write_in_the_second_phase_of_a_shift_overwrites_cells_in_residfp():
     """The output of the cycle before, that of a sawtooth alone, takes the place of the cells and can set them."""
     found = [identity.compare("8580", "anything", (4, 200), seed, 60_000) for seed in (928238855, 3, 4)]
     assert sum(difference.osc3 for difference in found) == 0
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+@pytest.mark.parametrize("chip", identity.CHIPS)
+def test_a_voice_stopped_as_its_top_bit_rises_syncs_with_others_in_residfp(chip, late):
+    """Voice 2 is stopped; whenever voice 3 syncs voice 1, it syncs voice 3, though it stands."""
+    rises = 86  # cycles from power-on until the top bit of voice 2 has risen
+    rows = [(0, 4, 2), (0, 8, 0x80), (0, 15, 0x10), (0, 18, 0x22), (rises + late, 11, 8)]
+    writes = RegisterWrites.from_rows(rows, length=9_000)
+    osc3, _ = sidlearn.chip.readback(writes, f"{chip}-residfp")
+    assert np.array_equal(osc3, traffic.oracle_readback(writes, chip)[0])
+    real, _ = sidlearn.chip.readback(writes, chip)
+    assert np.array_equal(real, osc3) == (late > 0)
 
 
 def test_readings_from_single_cycles_are_those_of_whole_stretches():
