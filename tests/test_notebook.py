@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,3 +79,16 @@ def test_a_png_is_read_back():
     rgb = np.random.default_rng(1).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     picture = pygame.image.load(io.BytesIO(png(rgb)), "x.png")
     assert np.array_equal(pygame.surfarray.array3d(picture).transpose(1, 0, 2), rgb)
+
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda p: p.name)
+def test_notebooks_of_the_examples_run(path):
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    notebook = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "committed without outputs"
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    shown = [o for cell in notebook.cells for o in cell.get("outputs", []) if "text/html" in o.get("data", {})]
+    assert shown
