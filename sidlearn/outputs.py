@@ -63,10 +63,10 @@ def _named(path: Path) -> Iterator[None]:
 def _write_sound(writes: RegisterWrites, path: Path, sound: Sound) -> None:
     from sidlearn.chip.sid import render
 
-    samples = render(writes, sound.model, sound.sample_rate, sound.mode, sound.profile)
+    samples = render(writes, sound.model, sound.sample_rate, sound.mode, sound.profile, stereo=writes.sids > 1)
     fade = min(round(sound.fade_seconds * sound.sample_rate), len(samples))
     if fade:
-        samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+        samples[-fade:] = (samples[-fade:].T * np.linspace(1, 0, fade, dtype=np.float32)).T
     audio.write(path, samples, sound.sample_rate, sound.wav_bits)
 
 

@@ -316,10 +316,10 @@ def synchronise(voices, model):
 @kernel
 def is_sync_due(voices):
     """Whether the top bit of a voice that is not stopped has risen which the next one is to follow."""
+    due = 0
     for v in range(VOICES):
-        if voices[v].msb_rising and not voices[v].test and voices[(v + 1) % VOICES].sync:
-            return True
-    return False
+        due |= voices[v].msb_rising & (1 - voices[v].test) & voices[(v + 1) % VOICES].sync
+    return due
 
 
 # --- Noise -------------------------------------------------------------------------------------------------------

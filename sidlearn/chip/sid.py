@@ -15,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from sidlearn import registers
-from sidlearn.chip import decimate, models, state
+from sidlearn.chip import decimate, mix, models, state
 from sidlearn.chip.ext_in import ExtIn, Signal
 from sidlearn.clock import PAL
 from sidlearn.errors import AudioError, ModelError, RegisterError, WritesError, nearest, one_of
@@ -348,14 +348,14 @@ def render(
     sample_rate: int = 44_100,
     mode: str = "exact",
     profile: str | Mapping[str, Any] = "",
+    stereo: bool = False,
 ) -> np.ndarray:
     """Play register writes on the chip from power-on and return the sound.
 
     Parameters
     ----------
     writes : RegisterWrites
-        Their `clock_hz` is that of the chip. Those to a second or third SID are played on chips of their own, and the
-        sound is the mean of all.
+        Their `clock_hz` is that of the chip. Those to a second or third SID are played on chips of their own.
     model : str
         A name from ``chip.models()``.
     sample_rate : int
@@ -364,11 +364,14 @@ def render(
         One of `MODES`.
     profile : str or mapping
         Changes to the model, see `models.profile`.
+    stereo : bool
+        Whether to place several SIDs on two sides, see `mix.gains`, instead of taking their mean.
 
     Returns
     -------
-    audio : ndarray, float32, shape (writes.length * sample_rate // clock_hz,)
-        Mono, within -1..1; the same to the last bit as `SID.clock` gives for these writes.
+    audio : ndarray, float32, shape (samples,), or (samples, 2) in stereo
+        Within -1..1, ``writes.length * sample_rate // clock_hz`` samples; for one SID the same to the last bit as
+        `SID.clock` gives for these writes.
 
     Raises
     ------
@@ -381,11 +384,14 @@ def render(
     --------
     >>> render(RegisterWrites.empty(seconds=1)).shape
     (44100,)
+    >>> two = RegisterWrites.from_rows([(0, 24, 15), (0, 32 + 24, 15)], length=985_248)
+    >>> render(two, stereo=True).shape
+    (44100, 2)
     """
     _check_writes(writes)
     parts = [writes] if writes.sids == 1 else [writes.sid(n) for n in range(writes.sids)]
     sounds = [SID(model, sample_rate, writes.clock_hz, mode, profile).play(part) for part in parts]
-    return sounds[0] if len(sounds) == 1 else np.asarray(np.mean(sounds, axis=0, dtype=np.float32))
+    return (mix.stereo if stereo else mix.mono)(sounds)
 
 
 def render_batch(

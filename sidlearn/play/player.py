@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from sidlearn import clock, registers
+from sidlearn.chip import mix
 from sidlearn.config import Config
 from sidlearn.play.speaker import Speaker
 from sidlearn.terminal import Progress, colour
@@ -48,7 +49,7 @@ class Source(Protocol):
 
 
 class Chips:
-    """The one to three SIDs that a source writes to, mixed to one signal."""
+    """The one to three SIDs that a source writes to, mixed to one signal, or to two if there are several."""
 
     def __init__(self, source: Source, settings: Config) -> None:
         from sidlearn.chip.sid import SID
@@ -62,8 +63,12 @@ class Chips:
         """Return the sound up to `until_cycle`, with `events` acting on the way."""
         for cycle, register, value in events.tolist():
             self.sids[register // registers.MIRROR].poke(cycle, register % registers.MIRROR, value)
-        parts = [sid.clock(until_cycle - sid.cycle) for sid in self.sids]
-        return parts[0] if len(parts) == 1 else np.asarray(np.mean(parts, axis=0), np.float32)
+        return mix.of_tune([sid.clock(until_cycle - sid.cycle) for sid in self.sids])
+
+    @property
+    def channels(self) -> int:
+        """Of the sound."""
+        return 1 if len(self.sids) == 1 else 2
 
     @property
     def sounding(self) -> bool:
@@ -112,8 +117,8 @@ def play(
     limit = clock.seconds_to_cycles(settings.machine.seconds if seconds is None else seconds, source.clock_hz)
     step = source.clock_hz // 25
     ahead = audio.ahead_ms * audio.rate // 1000
-    with Speaker(audio.rate, audio.block) as speaker, Progress() as progress:
-        chips = Chips(source, settings)
+    chips = Chips(source, settings)
+    with Speaker(audio.rate, audio.block, chips.channels) as speaker, Progress() as progress:
         meter = Meter(source.clock_hz, seconds)
         cycle, sent, running = 0, 0, False
         tail_end = None
@@ -164,7 +169,7 @@ class Fade:
         before, self._gain = self._gain, min(max((self._end - until_cycle) / self._cycles, 0.0), 1.0)
         if before == self._gain == 1:
             return sound
-        return sound * np.linspace(before, self._gain, len(sound), dtype=np.float32)
+        return (sound.T * np.linspace(before, self._gain, len(sound), dtype=np.float32)).T
 
 
 class Meter:

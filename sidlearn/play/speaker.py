@@ -43,7 +43,7 @@ class Spec(Structure):
 
 
 class Speaker:
-    """An open sound device that takes mono float32 in any amount.
+    """An open sound device that takes float32 in any amount.
 
     Parameters
     ----------
@@ -51,6 +51,8 @@ class Speaker:
         In Hz; SDL converts if the device wants another.
     block : int
         Samples the device takes at a time.
+    channels : int
+        1 takes sound of shape (samples,), 2 of shape (samples, 2); SDL converts if the device wants another number.
 
     Raises
     ------
@@ -58,8 +60,9 @@ class Speaker:
         If there is no sound device, or no SDL2.
     """
 
-    def __init__(self, sample_rate: int, block: int = 512) -> None:
+    def __init__(self, sample_rate: int, block: int = 512, channels: int = 1) -> None:
         self.sample_rate = sample_rate
+        self.channels = channels
         self._sdl = library()
         # Without this SDL turns SIGTERM and SIGINT into events of a loop that does not run here.
         os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
@@ -67,7 +70,7 @@ class Speaker:
             failed = self._sdl.SDL_InitSubSystem(INIT_AUDIO)
         if failed:
             raise DeviceError(f"no sound device: {self._error()}; write a file instead with -o out.wav")
-        want = Spec(sample_rate, AUDIO_F32, 1, 0, block, 0, 0, None, None)
+        want = Spec(sample_rate, AUDIO_F32, channels, 0, block, 0, 0, None, None)
         have = Spec()
         with quiet_libraries():
             self._device = self._sdl.SDL_OpenAudioDevice(None, 0, byref(want), byref(have), _NO_CHANGES)
@@ -100,7 +103,7 @@ class Speaker:
     @property
     def queued(self) -> int:
         """Samples that wait to be played."""
-        return self._sdl.SDL_GetQueuedAudioSize(self._device) // 4
+        return self._sdl.SDL_GetQueuedAudioSize(self._device) // (4 * self.channels)
 
     def close(self) -> None:
         """Stop at once and give the device back."""

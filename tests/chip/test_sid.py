@@ -303,6 +303,17 @@ def test_more_sids_are_mixed_to_their_mean(writes):
         assert np.array_equal(one, other)
 
 
+def test_two_sids_are_left_and_right_in_stereo(writes):
+    rows = [*writes.events.tolist(), (writes.length // 2, 32 + MODE_VOL, 15)]
+    two = RegisterWrites.from_rows(sorted(rows, key=lambda row: row[0]), length=writes.length)
+    both = render(two, stereo=True)
+    assert both.dtype == np.float32
+    assert np.array_equal(both[:, 0], render(writes))
+    assert np.array_equal(both[:, 1], render(two.sid(1)))
+    one = render(writes, stereo=True)
+    assert np.array_equal(one[:, 0], one[:, 1])
+
+
 def test_a_profile_reaches_sound_and_readings(writes):
     log = traffic(seed=8, length=20_000, kind="combined", everything=True)
     profile = "galway, combined=weak"

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 
 import sidlearn
 from sidlearn import config, sources
@@ -34,6 +35,18 @@ def test_sound_aloud_is_the_rendered_sound_bit_for_bit(disk):
     expected = sidlearn.render(writes)
     assert len(expected) > 20_000
     assert holds(disk, expected)
+
+
+def test_two_sids_aloud_are_the_stereo_file_bit_for_bit(disk, tmp_path):
+    rows = sorted([*BLIP, *((c + 30_000, r + 32, v) for c, r, v in BLIP)], key=lambda row: row[0])
+    writes = RegisterWrites.from_rows(rows, length=985_248 // 4)
+    assert not player.play(sources.LogPerformance(writes, "register log"), config.Config(), seconds=0.25)
+    expected = sidlearn.render(writes, stereo=True)
+    assert np.abs(expected[:, 0] - expected[:, 1]).max() > 0.01
+    assert holds(disk, expected.ravel(), block=2 * 512)
+    sidlearn.save(writes, tmp_path / "two.wav", wav_bits=32)
+    stored, _ = soundfile.read(tmp_path / "two.wav", dtype="float32")
+    assert np.array_equal(stored, expected)
 
 
 def test_sound_ends_when_the_last_note_has_died_away(disk):
