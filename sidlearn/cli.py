@@ -90,6 +90,26 @@ def build_parser() -> Parser:
     _source_options(run)
     run.set_defaults(do=_run)
 
+    play = verbs.add_parser("play", help="play the chip live: MIDI keyboard, computer keyboard, window, real hardware")
+    play.add_argument("--midi", metavar="PORT", help="input port or part of its name; 'virtual' makes one")
+    play.add_argument("--instrument", metavar="NAME", help="an instrument by name, or a file .toml .ins")
+    play.add_argument("--window", action=argparse.BooleanOptionalAction, help="with or without the window")
+    play.add_argument("--asid", metavar="PORT", help="send every write to real hardware at this output port")
+    play.add_argument("--asid-in", metavar="PORT", help="be the hardware: play the ASID that comes in at this port")
+    play.add_argument("--sids", type=number(int, 1, 3), default=1, metavar="N", help="chips for --asid-in")
+    play.add_argument("--keys", metavar="MODE", choices=("poly", "mono", "unison", "chord", "arp", "multi"))
+    play.add_argument("--host", choices=("sdl", "portaudio"), help="what opens the sound device")
+    play.add_argument("--block", type=number(int, 32, 8_192), metavar="N", help="samples it takes at a time")
+    play.add_argument("--rate", type=number(int, 8_000, 192_000), metavar="HZ", help="samples a second")
+    play.add_argument("--mode", choices=("exact", "fast"), help="how the filter is solved")
+    play.add_argument("--model", metavar="MODEL", help="6581 or 8580")
+    play.add_argument("--video", choices=("pal", "ntsc"), help="television standard, which sets the clock")
+    play.add_argument("--seconds", type=number(float, 0.001, 36_000), metavar="N", help="end after so long")
+    play.add_argument("--instruments", action="store_true", help="list the instruments and end")
+    play.add_argument("--ports", action="store_true", help="list the MIDI ports and end")
+    play.add_argument("--json", action="store_true", help="print the counters at the end as one JSON object")
+    play.set_defaults(do=_play_live, song=None)
+
     basic = verbs.add_parser("basic", help="open BASIC's READY. prompt in the terminal")
     basic.add_argument("program", metavar="PROGRAM", nargs="?", help="a listing or .prg to begin with")
     basic.add_argument("--files", metavar="FOLDER", help="the folder of LOAD, SAVE and a program's disk files")
@@ -512,6 +532,43 @@ def _learn(options: argparse.Namespace) -> int:
             note(f"stopped; the same command with --resume goes on from {kept[0]}")
         raise
     return BAD_USE if any(d.error is not None for d in done) else DONE
+
+
+def _play_live(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from sidlearn.play import session
+
+    if options.instruments:
+        print("\n".join(session.names_of_instruments()))
+        return DONE
+    if options.ports:
+        from sidlearn.midi.ports import find_system
+
+        system = find_system()
+        for kind, names in (("in ", system.inputs()), ("out", system.outputs())):
+            print("".join(f"{kind}  {name}\n" for name in names), end="")
+        return DONE
+    settings, _ = _settings(options)
+    if options.keys:
+        settings = replace(settings, play=replace(settings.play, mode=options.keys))
+    wishes = session.Wishes(
+        options.midi,
+        options.instrument,
+        options.window,
+        options.asid,
+        options.asid_in,
+        options.sids,
+        options.seconds,
+        options.host,
+        options.block,
+    )
+    facts = session.play_live(settings, wishes)
+    if options.json:
+        import json
+
+        print(json.dumps(facts))
+    return DONE
 
 
 def _basic(options: argparse.Namespace) -> int:

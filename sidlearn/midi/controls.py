@@ -38,9 +38,7 @@ def _table() -> tuple[Control, ...]:
         Control("pulse_width", 4096, 16, 48, CHANNEL, "pulse width"),
         Control("arp_speed", 8, 17, None, CHANNEL, "steps a second of arpeggios, see ARP_FRAMES"),
         Control("detune", 128, 18, None, CHANNEL, "unison: voices apart by up to 50 cents", 24),
-        Control(
-            "filter_depth", 128, 19, None, CHANNEL, "share of its filter program: 0 none, 64 all, 127 twice", None
-        ),
+        Control("filter_depth", 128, 19, None, CHANNEL, "share of its filter program: 0 none, 64 all, 127 twice", None),
         Control("glide", 2, 65, None, CHANNEL, "glide off, on", 0),
         Control("waveform", 16, 70, None, CHANNEL, "upper half of CONTROL: triangle 1, sawtooth 2, pulse 4, noise 8"),
         Control("resonance", 16, 71, None, CHIP, "resonance of the filter"),

@@ -7,7 +7,7 @@ as it is played, rendered from a file, or tested to the last write.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from sidlearn import clock, registers
@@ -301,6 +301,8 @@ class Player:
         else:
             voice.frame += 1
             voice.next_tick = cycle + self.frame_cycles // self._speed(voice)
+            if voice.ends is not None:
+                voice.next_tick = min(voice.next_tick, voice.ends)
         self._now = cycle
         self._flush(cycle)
 
@@ -462,6 +464,7 @@ class Player:
         rate = self._envelope(voice)[3]
         lasts = clock.seconds_to_cycles(RELEASE_MS[rate] / 1000, self.clock_hz)
         voice.ends = cycle + lasts + WRAP_CYCLES
+        voice.next_tick = min(voice.next_tick or voice.ends, voice.ends)
         self.allocator.set(voice.number, RELEASED)
 
     def _kill(self, voice: Voice) -> None:
@@ -487,9 +490,14 @@ class Player:
         """Let all keys go, of one channel or of all; pedals do not hold them."""
         self.advance(cycle)
         keys = {k for k, _ in self._keys} | {s.key for s in self.allocator.slots if s.key}
-        for key in sorted(k for k in keys if channel is None or k[0] == channel):
+        for key in self._by_voice(k for k in keys if channel is None or k[0] == channel):
             self._let_go(cycle, key)
         self._flush(cycle)
+
+    def _by_voice(self, keys: Iterable[Key]) -> list[Key]:
+        """Return keys in the order of their voices: what is let go at once becomes free in that order."""
+        places = {slot.key: number for number, slot in reversed(list(enumerate(self.allocator.slots)))}
+        return sorted(keys, key=lambda k: (places.get(k, VOICES), k))
 
     # --- Controllers ---
 
@@ -537,7 +545,7 @@ class Player:
 
     def _pedal_up(self, cycle: int, channel: int) -> None:
         state = self.channels[channel]
-        for key in sorted(self._pedal_keys):
+        for key in self._by_voice(self._pedal_keys):
             if key[0] == channel and not state.pedal and key not in state.sostenuto:
                 self._let_go(cycle, key)
 

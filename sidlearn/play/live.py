@@ -64,8 +64,8 @@ class Engine:
 
     Notes
     -----
-    `record` is the one record of `sidlearn.play.record`: read from it whatever there is to show. Time is told in cycles
-    of the chips. The engine is a `SidPort` that hears but does not answer; use `write` for many at once.
+    `record` (`records[0]`) is the one record of `sidlearn.play.record`: read from it whatever there is to show. Time is
+    told in cycles of the chips. The engine is a `SidPort` that hears but does not answer; use `write` for many at once.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class Engine:
         low_pass = float(self._model[0].low_pass) if mode == "fast" else None
         self._decimator = decimate.design(sample_rate, clock_hz, low_pass)
         self._response = decimate.step_response(self._decimator)
-        self._records = new_record()
-        self.record = self._records.view(np.recarray)[0]
+        self.records = new_record()
+        self.record = self.records.view(np.recarray)[0]
         self._functions = [stream.callback(name) for name in ("fill", mode)]
         self._put = stream.put
         self._ticks = _ticks()
@@ -163,7 +163,7 @@ class Engine:
 
     def _open(self, block: int) -> None:
         self.record.blocks = 0
-        self._host = HOSTS[self._host_name](self._records, min(block, MAX_BLOCK), self._device)
+        self._host = HOSTS[self._host_name](self.records, min(block, MAX_BLOCK), self._device)
         self.record.slack = self._host.slack_seconds
         self._seen_underruns = int(self.record.underruns)
         self._gaps.clear()

@@ -1,0 +1,362 @@
+"""`sidlearn play`: keyboard, chips, window and real hardware together, until one has had enough."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sidlearn import clock, registers
+from sidlearn.config import Config
+from sidlearn.errors import DeviceError
+from sidlearn.midi import asid, controls, instruments, ports
+from sidlearn.midi.keyboard import Piano
+from sidlearn.midi.player import Player
+from sidlearn.midi.tuning import note_name
+from sidlearn.play.desk import Knob
+from sidlearn.play.live import AT_ONCE, HAND_LANE, Engine
+from sidlearn.play.performer import Performer
+from sidlearn.terminal import Progress, RawKeys, note, patience
+
+COMPILING = "compiling the chip for this computer: once only, up to a minute"
+LOOK_SECONDS = 0.02
+TERMINATED = 128 + signal.SIGTERM
+
+KNOBS = (
+    "cutoff", "resonance", "filter_mode", "attack", "decay", "sustain", "release", "pulse_width", "waveform",
+    "vibrato_depth", "vibrato_rate", "glide_time", "arp_speed", "detune", "mode", "volume",
+)  # fmt: skip
+"""What the window has knobs for, by names of `controls.CONTROLS`."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks of a session."""
+
+    midi: str | None = None
+    instrument: str | None = None
+    window: bool | None = None
+    asid: str | None = None
+    asid_in: str | None = None
+    sids: int = 1
+    seconds: float | None = None
+    host: str | None = None
+    block: int | None = None
+
+
+class LiveDesk:
+    """Live play as the window sees it: see `sidlearn.play.desk.Desk`."""
+
+    title = "live"
+
+    def __init__(self, performer: Performer, model: str, names: list[str], chosen: str) -> None:
+        self._performer = performer
+        self.engine = performer.engine
+        self.record = performer.engine.records
+        self.latency_ms = performer.engine.latency_ms
+        self.model = model
+        self.instruments: Sequence[str] = names
+        self.instrument = names.index(chosen) if chosen in names else -1
+        self.knobs: Sequence[Knob] = [self._knob(name) for name in KNOBS]
+
+    def _knob(self, name: str) -> Knob:
+        control = controls.CONTROLS[name]
+        player = self._performer.player
+
+        def raw() -> int:
+            target = player.chip if control.scope == controls.CHIP else player.channels[0]
+            value = target.raw(name)
+            if value is not None:
+                return value
+            own = getattr(player.channels[0].instrument, name, None)
+            return own if isinstance(own, int) else control.steps - 1
+
+        def get() -> float:
+            return raw() / (control.steps - 1)
+
+        def turn(share: float) -> None:
+            step = round(share * (control.steps - 1))
+            with self._performer.lock:
+                player.turn(self.engine.cycle_at(), 0, name, player.value_for(name, step))
+                self._performer.hand_on()
+
+        return Knob(name.replace("_", " ")[:8], get, turn, lambda: str(raw()))
+
+    def poke(self, register: int, value: int) -> None:
+        """Write a register of the first SID as soon as it can be."""
+        self.engine.poke(AT_ONCE, register, value)
+
+    def key(self, note: int, velocity: int) -> None:
+        """Press a key of the piano, or let it go (velocity 0)."""
+        self._performer.receive(bytes((0x90, note, velocity)))
+
+    def sounding(self) -> dict[int, int]:
+        """Return the notes that sound with their voices."""
+        voices = list(self._performer.player.voices)
+        return {round(v.note): v.number for v in voices if v.gate}
+
+    def choose(self, instrument: int) -> None:
+        """Take another instrument."""
+        self.instrument = instrument % len(self.instruments)
+        player = self._performer.player
+        with self._performer.lock:
+            player.set_instrument(self.engine.cycle_at(), player.bank.named(self.instruments[self.instrument]))
+            self._performer.hand_on()
+
+    def save(self) -> str:
+        """Save the instrument with what has been turned to the user's own folder."""
+        from dataclasses import replace
+
+        state = self._performer.player.channels[0]
+        names = ("attack", "decay", "sustain", "release", "pulse_width")
+        turned: dict[str, Any] = {name: value for name in names if (value := state.raw(name)) is not None}
+        changed = replace(state.instrument, **turned)
+        folder = instruments.own_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{changed.name.lower().replace(' ', '-')}.toml"
+        instruments.save(changed, path)
+        return f"saved {path}"
+
+    def pause(self) -> None:
+        """Stop the time of what plays, or let it go on."""
+        if self.record["running"][0]:
+            self.engine.hold()
+        else:
+            self.engine.run()
+
+
+def play_live(settings: Config, wishes: Wishes) -> dict[str, Any]:
+    """Play until Ctrl-C, SIGTERM, the window's end or the wished length; return the engine's counters.
+
+    Raises
+    ------
+    DeviceError
+        If there is no sound device, or no MIDI system or display where one was asked for.
+    InstrumentError
+        If there is no such instrument.
+    """
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
+    clock_hz = clock.video(settings.machine.video).clock_hz
+    patches = [p.strip() for p in settings.midi.patches.split(",") if p.strip()]
+    bank = instruments.bank(patches)
+    chosen = bank.named(wishes.instrument or settings.play.instrument)
+    window = _wants_window(wishes)
+    with ExitStack() as stack:
+        system = _midi_system(wishes)
+        tap = _asid_out(stack, system, wishes.asid, clock_hz)
+        with patience(COMPILING):
+            engine = stack.enter_context(
+                Engine(
+                    settings.chip.model, settings.audio.rate, clock_hz, settings.chip.mode, wishes.sids, scopes=window
+                )
+            )
+            host = wishes.host or settings.play.host
+            engine.open(host, wishes.block or settings.play.block or None)
+        stack.enter_context(_terminated())  # not before: nothing may be raised inside the compiler
+        performer = Performer(engine, lambda port: Player(port, bank, clock_hz, instrument=chosen), tap)
+        performer.player.set_mode(0, settings.play.mode)
+        performer.start()
+        stack.callback(performer.close)
+        stack.callback(performer.lost)
+        if system is not None:
+            _listen(stack, system, performer, wishes, settings)
+        note(f"{chosen.name} on a {settings.chip.model}, {engine.host.name}, {engine.latency_ms:.0f} ms; Ctrl-C ends")
+        end = None if wishes.seconds is None else time.monotonic() + wishes.seconds
+        if window:
+            _in_window(performer, settings, list(bank.instruments), chosen.name, end)
+        else:
+            _in_terminal(performer, end)
+        return {**engine.facts(), "messages": performer.messages}
+
+
+def _wants_window(wishes: Wishes) -> bool:
+    if wishes.window is not None:
+        return wishes.window
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True
+
+
+def _midi_system(wishes: Wishes) -> ports.System | None:
+    """Return the MIDI system; without one go on, unless the user has asked for a port."""
+    try:
+        return ports.find_system()
+    except DeviceError as error:
+        if wishes.midi or wishes.asid or wishes.asid_in:
+            raise
+        note(f"{error}; the computer's keyboard plays")
+        return None
+
+
+def _listen(stack: ExitStack, system: ports.System, performer: Performer, wishes: Wishes, settings: Config) -> None:
+    receive: ports.Receive = performer.receive
+    if wishes.asid_in is not None:
+        engine, plain = performer.engine, performer.receive
+
+        def receive(message: bytes, seconds: float) -> None:
+            events = asid.events(engine.cycle_at(seconds), message)
+            if len(events):
+                engine.write(events, HAND_LANE)
+            elif not message.startswith(asid.HEAD):
+                plain(message, seconds)
+
+    wanted = wishes.asid_in or wishes.midi or settings.midi.port
+    watcher = ports.Watcher(system, wanted, receive, told=note, lost=performer.lost)
+    stack.callback(watcher.close)
+    if wanted and not watcher.open:
+        note(f"no MIDI port {wanted!r} yet; it plays when it is plugged in")
+
+
+def _asid_out(stack: ExitStack, system: ports.System | None, name: str | None, clock_hz: int) -> Any:
+    """Return what sends writes to real hardware, or None."""
+    if name is None or system is None:
+        return None
+    port = open_out(system, name)
+    sender = asid.Sender(clock.PAL.frame_cycles)
+    port.send(asid.START_MESSAGE)
+
+    def close() -> None:
+        with suppress(Exception):
+            port.send(asid.encode([(registers.MODE_VOL, 0)])[0])
+            port.send(asid.STOP_MESSAGE)
+            port.close()
+
+    stack.callback(close)
+
+    def tap(events: np.ndarray) -> None:
+        for _, message in sender.messages(events):
+            port.send(message)
+
+    return tap
+
+
+def open_out(system: ports.System, name: str) -> ports.OutPort:
+    """Return an output port by its name or a part of it.
+
+    Raises
+    ------
+    DeviceError
+        If there is none.
+    """
+    if name == ports.VIRTUAL:
+        return system.talk(name)
+    return system.talk(ports.check(name, system.outputs(), "output"))
+
+
+def _in_window(performer: Performer, settings: Config, names: list[str], chosen: str, end: float | None) -> None:
+    from sidlearn.play.window import Window
+
+    desk = LiveDesk(performer, settings.chip.model, names, chosen)
+    looked = [0.0]
+
+    def going() -> bool:
+        if time.monotonic() - looked[0] > LOOK_SECONDS * 5:
+            looked[0] = time.monotonic()
+            _watch(performer.engine)
+        return end is None or time.monotonic() < end
+
+    Window(desk).run(going)
+
+
+def _in_terminal(performer: Performer, end: float | None) -> None:
+    piano = Piano(performer.receive)
+    with RawKeys() as keys, Progress() as progress:
+        while end is None or time.monotonic() < end:
+            now = time.monotonic()
+            typed = keys.read()
+            if typed:
+                piano.typed(typed, now)
+            piano.tick(now)
+            progress.show(_line(performer))
+            _watch(performer.engine)
+            time.sleep(LOOK_SECONDS)
+        piano.release_all()
+
+
+def _watch(engine: Engine) -> None:
+    told = engine.watch()
+    if told:
+        note(told)
+
+
+def _line(performer: Performer) -> str:
+    """Return what sounds, for a terminal."""
+    parts = []
+    for voice in performer.player.voices:
+        parts.append(f"{voice.number + 1} {note_name(round(voice.note)) if voice.gate else '---'}")
+    r = performer.engine.record
+    gaps = f"  {int(r.underruns)} gaps" if r.underruns else ""
+    return f"{'   '.join(parts)}   load {100 * float(r.load):.0f} %{gaps}"
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """Let SIGTERM end what is under way as cleanly as Ctrl-C does; the exit status is 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def play_on_hardware(source: Any, name: str, limit_cycles: int, printed: Callable[[bytes], None]) -> bool:
+    """Play a source on real chips by ASID, in real time and without sound here.
+
+    Parameters
+    ----------
+    source : sidlearn.sources.Performance
+    name : str
+        An output port or part of its name.
+    limit_cycles : int
+        Where to stop.
+    printed : callable
+        Takes what a program prints.
+
+    Returns
+    -------
+    cut : bool
+        Whether it was stopped at the limit.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such port.
+    """
+    system = ports.find_system()
+    with ExitStack() as stack:
+        stack.enter_context(_terminated())
+        tap = _asid_out(stack, system, name, source.clock_hz)
+        frame = clock.PAL.frame_cycles
+        cycle = 0
+        begun = time.perf_counter()
+        while not source.ended and cycle < limit_cycles:
+            cycle = min(cycle + frame, limit_cycles)
+            events = source.advance(cycle)
+            wait = begun + (cycle - frame) / source.clock_hz - time.perf_counter()
+            if wait > 0:
+                time.sleep(wait)
+            tap(events)
+            text = source.printed()
+            if text:
+                printed(text)
+    return not source.ended
+
+
+def names_of_instruments() -> list[str]:
+    """Return the instruments that can be asked for."""
+    return list(instruments.bank().instruments)
