@@ -29,7 +29,9 @@ CIA_DTYPE = np.dtype(
         ("inputs", "i8", (2,)),  # what the outside puts on the pins
         ("toggle", "i8"),  # bits 6 and 7: timer outputs in toggle mode
         ("serial", "i8"),
-        ("serial_bits", "i8"),  # half periods of timer A until the byte is out
+        ("serial_halves", "i8"),  # half periods of CNT until the byte is out
+        ("serial_waits", "i8"),  # 1: a byte waits for the one that goes out
+        ("serial_low", "i8"),  # 1: CNT is low
         ("tod", "i8", (4,)),  # tenths, seconds, minutes, hours in BCD
         ("alarm", "i8", (4,)),
         ("alarm_agrees", "i8"),
@@ -55,9 +57,20 @@ PULSE_A0, PULSE_A1 = 1 << 12, 1 << 13
 PULSE_B0, PULSE_B1 = 1 << 14, 1 << 15
 INTERRUPT0, INTERRUPT1 = 1 << 16, 1 << 17
 ONE_SHOT_A0, ONE_SHOT_B0 = 1 << 18, 1 << 19
+# Timer A moves the serial port; CNT falls, falls for the last bit of a byte, rises; the byte is out.
+SERIAL0, SERIAL1 = 1 << 20, 1 << 21
+FALL0, FALL1, FALL2, FALL3 = 1 << 22, 1 << 23, 1 << 24, 1 << 25
+LAST_FALL0, LAST_FALL3 = 1 << 26, 1 << 29
+RISE0, RISE4 = 1 << 30, 1 << 34
+OUT0, OUT4 = 1 << 35, 1 << 39
+SEND0 = 1 << 40
 _FIRST = COUNT_A0 | COUNT_B0 | LOAD_A0 | LOAD_B0 | PULSE_A0 | PULSE_B0 | INTERRUPT0 | ONE_SHOT_A0 | ONE_SHOT_B0
-MOVES = (1 << 20) - 1 & ~_FIRST
+_FIRST |= SERIAL0 | FALL0 | LAST_FALL0 | RISE0 | OUT0 | SEND0
+MOVES = (1 << 41) - 1 & ~_FIRST
 """Places that a bit can move up into."""
+SERIAL_PIPELINE = (1 << 41) - SERIAL0
+HALVES = 16
+"""Half periods of CNT for a byte."""
 
 START, PORT_OUT, TOGGLE, ONE_SHOT, FORCE_LOAD, COUNT_CNT, SERIAL_OUT, HZ_50 = (1 << bit for bit in range(8))
 CASCADE = 0x40
@@ -97,12 +110,10 @@ def clock_cia(cia):
         flag(cia, TIMER_A)
         if cia.mask & TIMER_A:
             delay |= INTERRUPT0
-        if cia.serial_bits:
-            cia.serial_bits -= 1
-            if cia.serial_bits == 0:
-                flag(cia, SERIAL)
-                if cia.mask & SERIAL:
-                    delay |= INTERRUPT0
+        if cia.serial_halves:
+            delay |= SERIAL0
+            if not delay & SERIAL1:  # at latch 0 there is but one edge
+                delay = shift_out(cia, delay)
     if delay & LOAD_A1:
         cia.counter[0] = cia.latch[0]
         delay &= ~COUNT_A2
@@ -121,6 +132,8 @@ def clock_cia(cia):
     if delay & LOAD_B1:
         cia.counter[1] = cia.latch[1]
         delay &= ~COUNT_B2
+    if delay & SERIAL_PIPELINE:
+        delay = drive_cnt(cia, delay)
     if delay & INTERRUPT1:
         cia.flags |= LINE
         cia.irq = 1
@@ -128,6 +141,42 @@ def clock_cia(cia):
     cia.tod_left -= 1
     if cia.tod_left == 0:
         clock_tod(cia)
+
+
+@kernel
+def shift_out(cia, delay):
+    """Half a period of CNT; gives the pipeline."""
+    cia.serial_halves -= 1
+    if cia.serial_halves == 1:
+        delay |= LAST_FALL0 | OUT0
+    elif cia.serial_halves & 1:
+        delay |= FALL0
+    else:
+        delay |= RISE0
+    if cia.serial_halves == 0 and cia.serial_waits:
+        cia.serial_waits = 0
+        cia.serial_halves = HALVES
+    return delay
+
+
+@kernel
+def drive_cnt(cia, delay):
+    """What has come to the end of the serial port's pipeline; gives the pipeline.
+
+    CNT that falls is low, then high again for one cycle, then low; it takes longer to rise; the byte is out four cycles
+    after its last bit falls. Source: readings of 6526s in the VICE test programs cia-sdr-icr.
+    """
+    if delay & (RISE4 | FALL2):
+        cia.serial_low = 0
+    if delay & (FALL1 | FALL3 | LAST_FALL3):
+        cia.serial_low = 1
+    if delay & SEND0:
+        cia.serial_halves = HALVES
+    if delay & OUT4:
+        flag(cia, SERIAL)
+        if cia.mask & SERIAL:
+            delay |= INTERRUPT0
+    return delay
 
 
 @inline_kernel
@@ -241,8 +290,11 @@ def cycles_to_event(cia):
         cycles = min(cycles, (cia.counter[0] if cia.control[1] & CASCADE else cia.counter[1]) + 1)
     if cia.mask & ALARM and not cia.tod_stopped:
         cycles = min(cycles, cia.tod_left)
-    if cia.mask & SERIAL and cia.serial_bits:
-        cycles = min(cycles, cia.counter[0] + 1)
+    if cia.mask & SERIAL:
+        if cia.delay & SERIAL_PIPELINE:
+            return 1
+        if cia.serial_halves:
+            cycles = min(cycles, cia.counter[0] + 1)
     return max(cycles, 1)
 
 
@@ -315,7 +367,10 @@ def write_cia(cia, register, value):
     elif register == 12:
         cia.serial = value
         if cia.control[0] & SERIAL_OUT:
-            cia.serial_bits = 16
+            if cia.serial_halves > 1:
+                cia.serial_waits = 1
+            else:
+                cia.delay |= SEND0
     elif register == 13:
         if value & 0x80:
             cia.mask |= value & 0x1F
@@ -343,6 +398,8 @@ def write_control(cia, timer, value):
     """Start, stop, load, and what a timer counts."""
     if value & START and not cia.control[timer] & START:
         cia.toggle |= 0x40 << timer
+    if timer == 0 and (value ^ cia.control[0]) & SERIAL_OUT:
+        turn_serial(cia, value & SERIAL_OUT)
     shift = 4 * timer
     counts = value & (START | COUNT_CNT if timer == 0 else START | COUNT_CNT | CASCADE) == START
     if counts:
@@ -359,6 +416,21 @@ def write_control(cia, timer, value):
     if value & FORCE_LOAD:
         cia.delay |= LOAD_B0 if timer else LOAD_A0
     cia.control[timer] = value & ~FORCE_LOAD
+
+
+@kernel
+def turn_serial(cia, out):
+    """The serial port becomes an output or an input, which gives up the byte that goes out.
+
+    CNT that was left low counts as the end of a byte when the port is an output again.
+    """
+    cia.serial_halves = cia.serial_waits = 0
+    cia.delay &= ~SERIAL_PIPELINE
+    if out and cia.serial_low:
+        cia.serial_low = 0
+        flag(cia, SERIAL)
+        if cia.mask & SERIAL:
+            cia.delay |= INTERRUPT0
 
 
 @kernel
