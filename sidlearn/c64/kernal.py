@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sidlearn.c64 import characters
 from sidlearn.cpu.assemble import assemble
 from sidlearn.cpu.state import TRAP_ROM
 
 SOURCES = Path(__file__).parent / "roms"
+OWN = ("basic", "kernal")
+"""Sources of our own ROM images."""
 USER_ROMS = Path("roms")
 BASIC_AT, CHARACTERS_AT, KERNAL_AT = 0xA000, 0xD000, 0xE000
 ROM_BYTES, CHARACTER_BYTES = 0x2000, 0x1000
@@ -38,11 +41,14 @@ def code(name: str) -> str:
 
 @cache
 def stand_in() -> tuple[np.ndarray, np.ndarray]:
-    """Return our own ROM image, uint8 (65536,), and its traps: `TRAP_ROM` wherever it holds no code."""
+    """Return our own ROM images at their places, uint8 (65536,), and traps: `TRAP_ROM` wherever they hold no code."""
     rom = np.zeros(0x10000, np.uint8)
-    address, image, _ = assemble(code("kernal"))
-    rom[address : address + len(image)] = np.frombuffer(image, np.uint8)
-    return rom, np.where(rom == 0, TRAP_ROM, 0).astype(np.uint8)
+    for name in OWN:
+        address, image, _ = assemble(code(name))
+        rom[address : address + len(image)] = np.frombuffer(image, np.uint8)
+    traps = np.where(rom == 0, TRAP_ROM, 0).astype(np.uint8)
+    rom[CHARACTERS_AT : CHARACTERS_AT + CHARACTER_BYTES] = np.frombuffer(characters.image(), np.uint8)
+    return rom, traps
 
 
 def images(folder: Path | None = None) -> tuple[np.ndarray, np.ndarray]:

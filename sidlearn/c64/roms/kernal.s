@@ -1,6 +1,6 @@
 ; What tunes need of a KERNAL, at the addresses that the C64's memory map gives them. Not Commodore's code: the
-; interrupt entry and exits, the vectors, the jiffy clock, and the jump table, whose entries lead to plain returns
-; where a tune has nothing to wait for. What is not here stops a tune with the name of the routine that it wants.
+; interrupt entry and exits, the vectors, the jiffy clock, letters on the screen, and the jump table, whose entries lead
+; to plain returns where a tune has nothing to wait for. What is not here stops a tune with the name of the routine that it wants.
 ; Sources of addresses and effects: Commodore 64 Programmer's Reference Guide, chapter 5; Sheldon Leemon, "Mapping the
 ; Commodore 64" (1984).
 
@@ -22,6 +22,7 @@ screen: LDX #40                 ; columns and lines
 plot:   BCS getpos
         STX $D6
         STY $D3
+        JSR setrow
 getpos: LDX $D6
         LDY $D3
         CLC
@@ -36,10 +37,32 @@ wipe:   STA $0400,X
         STA $06E8,X
         INX
         BNE wipe
-        RTS
+        BEQ home
+* = $E566
+home:   LDX #0                  ; the cursor to the corner
+        STX $D3
+        STX $D6
+setrow: LDX $D6                 ; where the cursor's row lies: 1024 + 40 * row
+        LDA #0
+        STA $D1
+        LDA #4
+        STA $D2
+row:    DEX
+        BMI found
+        LDA $D1
+        CLC
+        ADC #40
+        STA $D1
+        BCC row
+        INC $D2
+        BNE row
+found:  RTS
 
 * = $E5A0
         RTS                     ; the VIC's registers are as they were
+
+* = $E716
+        JMP chrout
 
 * = $EA31
         JSR udtim               ; the timer interrupt
@@ -56,6 +79,25 @@ wipe:   STA $0400,X
 
 * = $EA87
         RTS                     ; no key is down
+
+* = $F13E                       ; where the vectors at $031A lead to
+        JMP nokey               ; GETIN
+* = $F157
+        JMP nokey               ; CHRIN
+* = $F1CA
+        JMP chrout
+* = $F20E
+        JMP fine                ; CHKIN
+* = $F250
+        JMP fine                ; CHKOUT
+* = $F291
+        JMP fine                ; CLOSE
+* = $F32F
+        JMP fine                ; CLALL
+* = $F333
+        JMP fine                ; CLRCHN
+* = $F34A
+        JMP fine                ; OPEN
 
 * = $F69B
 udtim:  INC $A2                 ; the jiffy clock, which begins anew after 24 hours: 5184000 is $4F1A00
@@ -82,6 +124,7 @@ settim: STA $A2
         STX $A1
         STY $A0
         RTS
+* = $F6ED
 stop:   LDA #$FF                ; the STOP key is up
         CMP #$7F
         RTS
@@ -91,6 +134,152 @@ nokey:  LDA #0                  ; no key, no byte
 ready:  LDA $90
         RTS
 fine:   CLC
+        RTS
+
+chrout: PHA                     ; prints A on the screen: letters, RETURN, and what moves the cursor
+        STA $D7
+        TXA
+        PHA
+        TYA
+        PHA
+        JSR put
+        PLA
+        TAY
+        PLA
+        TAX
+        PLA
+        CLC
+        RTS
+put:    LDA $D7
+        TAX
+        AND #$60
+        BEQ control
+        TXA
+        CPX #$FF
+        BNE letter
+        LDA #$5E                ; pi
+        BNE show
+letter: CPX #$C0
+        BCS upper
+        CPX #$A0
+        BCS forty
+        CPX #$60
+        BCS twenty
+        CPX #$40
+        BCC show
+forty:  SEC
+        SBC #$40
+        JMP show
+twenty: SEC
+        SBC #$20
+        JMP show
+upper:  SEC
+        SBC #$80
+show:   LDX $C7                 ; reversed
+        BEQ store
+        ORA #$80
+store:  PHA
+        JSR setrow
+        PLA
+        LDY $D3
+        STA ($D1),Y
+        LDA $D1                 ; its colour lies at $D800
+        STA $F3
+        LDA $D2
+        AND #3
+        ORA #$D8
+        STA $F4
+        LDA $0286
+        STA ($F3),Y
+right:  INC $D3
+        LDA $D3
+        CMP #40
+        BCS newrow
+        RTS
+control: CPX #13
+        BEQ newrow
+        CPX #17
+        BEQ down
+        CPX #18
+        BEQ rvson
+        CPX #19
+        BEQ tohome
+        CPX #20
+        BEQ delete
+        CPX #29
+        BEQ right
+        CPX #141
+        BEQ newrow
+        CPX #145
+        BEQ goup
+        CPX #146
+        BEQ rvsoff
+        CPX #147
+        BEQ clear
+        CPX #157
+        BEQ goleft
+        RTS
+clear:  JMP $E544
+tohome: JMP home
+rvson:  STX $C7
+        RTS
+rvsoff: LDA #0
+        STA $C7
+        RTS
+delete: JSR goleft
+        JSR setrow
+        LDA #32
+        LDY $D3
+        STA ($D1),Y
+        RTS
+goleft: LDX $D3
+        BEQ stays
+        DEC $D3
+stays:  RTS
+goup:   LDX $D6
+        BEQ stays
+        DEC $D6
+        RTS
+newrow: LDA #0
+        STA $D3
+        STA $C7
+down:   INC $D6
+        LDA $D6
+        CMP #25
+        BCC stays
+        DEC $D6
+        LDX #0                  ; everything a row up
+        LDA #$28
+        STA $F3
+        LDA #$04
+        STA $F4
+        LDA #0
+        STA $D1
+        LDA #4
+        STA $D2
+scroll: LDY #39
+cell:   LDA ($F3),Y
+        STA ($D1),Y
+        DEY
+        BPL cell
+        LDA $F3
+        STA $D1
+        LDA $F4
+        STA $D2
+        LDA $F3
+        CLC
+        ADC #40
+        STA $F3
+        BCC further
+        INC $F4
+further: INX
+        CPX #24
+        BNE scroll
+        LDY #39
+        LDA #32
+blank:  STA ($D1),Y
+        DEY
+        BPL blank
         RTS
 
 * = $FD15
@@ -221,7 +410,7 @@ notbrk: JMP ($0314)
         JMP fine
         JMP fine
         JMP nokey               ; CHRIN
-        JMP fine
+        JMP ($0326)             ; CHROUT
         JMP fine
         JMP fine
         JMP settim
