@@ -410,7 +410,7 @@ notbrk: JMP ($0314)
         JMP fine
         JMP fine
         JMP nokey               ; CHRIN
-        JMP ($0326)             ; CHROUT
+        JMP chrout
         JMP fine
         JMP fine
         JMP settim
