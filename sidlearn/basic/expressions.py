@@ -44,6 +44,7 @@ class Expressions:
     def __init__(self, machine: Interpreter, text: Text):
         self.m = machine
         self.t = text
+        self._mask = 0  # OPMASK: what the last relation has left there
 
     # FRMEVL and its checks
 
@@ -98,6 +99,7 @@ class Expressions:
         t.depth += 2
         result = operand(self)
         t.depth -= 2
+        self._mask = 0
         fetched = isinstance(result, Node)  # a sign or NOT comes back with its operator already found
         if isinstance(result, Node):
             t.cost += 5
@@ -106,6 +108,8 @@ class Expressions:
             node, operator = result
         while not t.error:
             if not (self._from_text(node, precedence, operator) if fetched else self._from_stack(precedence, operator)):
+                if precedence and node.string and operator is not None and not operator.token:
+                    node = self._as_number(node)  # a relation that follows has cleared VALTYP
                 break
             assert operator is not None
             node, operator = self._binary(node, operator)
@@ -122,12 +126,12 @@ class Expressions:
                 t.cost += 3 + 3 + RTS
             else:
                 t.cost += 2
-                self._check_waiting(precedence, node)
+                self._check_waiting(precedence, node.string)
             return False
         t.cost += 4 + 4
         if precedence >= operator.precedence:
             t.cost += 4
-            self._check_waiting(precedence, node)
+            self._check_waiting(precedence, node.string and operator.token != 0)  # a relation has cleared VALTYP
             return False
         t.cost += 2 + JSR + CHKNUM + 3
         if node.string and operator.token:  # a relation has cleared VALTYP
@@ -148,7 +152,7 @@ class Expressions:
         t.cost += 2 + 4 + 3
         return True
 
-    def _check_waiting(self, precedence: int, node: Node) -> None:
+    def _check_waiting(self, precedence: int, string: bool) -> None:
         """QCHNUM: before the waiting operator is applied, its right-hand side must be a number unless it compares."""
         t = self.t
         t.cost += 2
@@ -156,8 +160,32 @@ class Expressions:
             t.cost += 3 + 3
             return
         t.cost += 2 + JSR + CHKNUM + 3
-        if node.string:
+        if string:
             t.fail(TYPE_MISMATCH)
+
+    def _as_number(self, node: Node) -> Node:
+        """Return a node that gives what the accumulator holds behind a string, for arithmetic before a relation."""
+        m, run = self.m, node.run
+
+        def accumulator() -> f40.Fac:
+            at = run()
+            sign, exponent, mantissa, _ = m.fac
+            high = mantissa >> 16
+            if at < 0x100:
+                exponent, high = m.ram[at], m.ram[at + 1] << 8 | m.ram[at + 2]
+            return sign, exponent, high << 16 | (at & 255) << 8 | at >> 8, 0
+
+        return Node(accumulator, looks_back=node.looks_back)
+
+    def _as_string(self, node: Node) -> Node:
+        """Return a node that gives the descriptor to which the accumulator of a number points by chance."""
+        run = node.run
+
+        def descriptor() -> int:
+            mantissa = run()[2]
+            return mantissa >> 8 & 255 | (mantissa & 255) << 8
+
+        return Node(descriptor, True, looks_back=node.looks_back)
 
     def _binary(self, left: Node, operator: Operator) -> tuple[Node, Operator | None]:
         t = self.t
@@ -173,10 +201,12 @@ class Expressions:
         t.cost += PULL
         if operator.token:
             return arithmetic(self, operator.token, left, right, before), following
-        if left.string != right.string:
+        if operator.string != right.string:
             t.fail(TYPE_MISMATCH)
             return self.failing(left, right), None
-        if left.string:
+        if operator.string:
+            left = left if left.string else self._as_string(left)
+            self._mask = self._mask - 1 & 255  # STRCMP counts it down: it has no other use then, but see CAT
             return compare_strings(self, operator.mask, left, right, before), following
         return compare(self, operator.mask, left, right, before), following
 
@@ -193,11 +223,11 @@ class Expressions:
     def _next_operator(self, node: Node) -> tuple[Node, Operator | None]:
         """Compile from TSTOP to QPREC: find the operator that follows, joining strings on the way."""
         t = self.t
+        mask = 0
         while True:
             char = t.again()
             if t.error:
                 return node, None
-            mask = 0
             while True:
                 t.cost += 2 + 2
                 if not GREATER <= char <= LESS:
@@ -215,7 +245,7 @@ class Expressions:
             if mask:
                 t.cost += 4 + 5 + 2 + 2 + 3 + (3 if t.position & 255 else 2 + 5) + 5 + 2 + 3 + 4
                 t.position -= 1
-                return node, Operator(0, RELATION_PRECEDENCE, mask)
+                return node, Operator(0, RELATION_PRECEDENCE, mask & 7, node.string)
             t.cost += 2
             if char > LESS:
                 t.cost += 4
@@ -234,6 +264,7 @@ class Expressions:
                 t.depth -= 4
                 # a sign or NOT comes with an operator: its result is a number, which cannot be joined
                 node = join(self, node, right if isinstance(right, Node) else right[0], before)
+                mask = self._mask  # a comparison of strings inside of it makes the machine see a relation here
                 continue
             t.cost += 3 + 2 + 3 + 2 + 3 + 2
             return node, Operator(char, PRECEDENCE[char])

@@ -55,14 +55,19 @@ class Node:
 
 
 class Operator:
-    """An operator waiting for its right-hand side; a relation has the token 0 and a mask of > (1), = (2) and < (4)."""
+    """An operator waiting for its right-hand side.
 
-    __slots__ = ("mask", "precedence", "token")
+    A relation has the token 0 and a mask of > (1), = (2) and < (4). It compares strings if what stands right before it
+    is one (`string`), whatever has become of that by then.
+    """
 
-    def __init__(self, token: int, precedence: int, mask: int = 0):
+    __slots__ = ("mask", "precedence", "string", "token")
+
+    def __init__(self, token: int, precedence: int, mask: int = 0, string: bool = False):
         self.token = token
         self.precedence = precedence
         self.mask = mask
+        self.string = string
 
 
 def half_rounded(fac: f40.Fac, rounded: f40.Fac) -> f40.Fac:
