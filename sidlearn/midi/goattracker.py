@@ -287,7 +287,8 @@ def pack(instrument: Instrument) -> bytes:
 def _wave_rows(instrument: Instrument) -> list[tuple[int, int]]:
     waves, notes = instrument.waveform, instrument.arpeggio
     first, frames = _common_frames(waves, notes)
-    rows, place = [], None
+    rows: list[tuple[int, int]] = []
+    place = None
     for frame in range(frames):
         if frame == first:
             place = len(rows)

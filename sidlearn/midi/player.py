@@ -819,12 +819,31 @@ class Player:
         return image
 
     def _flush(self, cycle: int) -> None:
-        """Write what is wanted otherwise than before, in an order in which no gate opens on old values."""
+        """Write what is wanted otherwise than before, in an order in which no gate opens on old values.
+
+        Where a gate opens, SUSTAIN_RELEASE comes after CONTROL: a release written before it would let the rate counter
+        run past the attack's period, and the delay bug would strike.
+        """
         image = self._desired(cycle)
+        if image == self.wanted:
+            return
+        late = []
         for register in FRAME_ORDER:
-            if image[register] != self.wanted[register]:
-                self.wanted[register] = image[register]
-                self._write(cycle, register, image[register])
+            if image[register] == self.wanted[register]:
+                continue
+            voice, offset = divmod(register, VOICE_STRIDE)
+            control = voice * VOICE_STRIDE + registers.CONTROL
+            if offset == registers.SUSTAIN_RELEASE and voice < VOICES and image[control] & ~self.wanted[control] & GATE:
+                late.append(register)
+                continue
+            self._want(cycle, register, image[register])
+            if register == control and late:
+                last = late.pop()
+                self._want(cycle, last, image[last])
+
+    def _want(self, cycle: int, register: int, value: int) -> None:
+        self.wanted[register] = value
+        self._write(cycle, register, value)
 
     def _write(self, cycle: int, register: int, value: int) -> None:
         self._written = max(cycle, self._written)
