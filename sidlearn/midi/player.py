@@ -27,6 +27,9 @@ MULTI_POLY_CHANNEL = 3
 WRITE_CYCLES = 4
 """Between two writes: the shortest that a 6510 needs for one (STA absolute)."""
 
+ATTACK_CYCLES = 12
+"""After a gate opens the attack counts by its own rate a few cycles later: at most 4 in the netlist; the rest is room."""
+
 RELEASE_MS = (6, 24, 48, 72, 114, 168, 204, 240, 300, 750, 1500, 2400, 3000, 9000, 15000, 24000)
 """From full level to silence. Source: MOS 6581 data sheet."""
 
@@ -821,25 +824,30 @@ class Player:
     def _flush(self, cycle: int) -> None:
         """Write what is wanted otherwise than before, in an order in which no gate opens on old values.
 
-        Where a gate opens, SUSTAIN_RELEASE comes after CONTROL: a release written before it would let the rate counter
-        run past the attack's period, and the delay bug would strike.
+        Where a gate opens on an envelope that stands ready, with both rates zero, they stay so until it has begun its
+        attack: the chip counts by decay for a cycle first, and by release before that, and if the rate counter ran past
+        the attack's period meanwhile the delay bug would strike. Source: SID netlist, as `chip.kernel` has it.
         """
         image = self._desired(cycle)
         if image == self.wanted:
             return
-        late = []
+        waiting: list[int] = []
         for register in FRAME_ORDER:
             if image[register] == self.wanted[register]:
                 continue
             voice, offset = divmod(register, VOICE_STRIDE)
-            control = voice * VOICE_STRIDE + registers.CONTROL
-            if offset == registers.SUSTAIN_RELEASE and voice < VOICES and image[control] & ~self.wanted[control] & GATE:
-                late.append(register)
-                continue
+            if voice < VOICES and offset in (registers.ATTACK_DECAY, registers.SUSTAIN_RELEASE):
+                control = voice * VOICE_STRIDE + registers.CONTROL
+                opens = image[control] & ~self.wanted[control] & GATE
+                if opens and not self.wanted[register]:
+                    waiting.append(register)
+                    continue
             self._want(cycle, register, image[register])
-            if register == control and late:
-                last = late.pop()
-                self._want(cycle, last, image[last])
+            if voice < VOICES and offset == registers.CONTROL and waiting:
+                self._written += ATTACK_CYCLES
+                for late in waiting:
+                    self._want(cycle, late, image[late])
+                waiting.clear()
 
     def _want(self, cycle: int, register: int, value: int) -> None:
         self.wanted[register] = value

@@ -172,7 +172,7 @@ def test_the_sound_begins_with_the_note(name, tmp_path):
     for cycle, _, _ in opened:
         grown = env3[cycle : cycle + FRAME].astype(int)
         slow += not (np.diff(grown) > 0).any()
-    assert slow <= len(opened) * 0.05
+    assert slow == 0
 
 
 def test_times_follow_the_tempo_map(tmp_path):
