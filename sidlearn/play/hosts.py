@@ -88,7 +88,7 @@ class PortAudioHost:
                 import sounddevice
         except ImportError:
             raise DeviceError(
-                "no PortAudio: expected the package sounddevice (pip install 'sidlearn[lowlatency]')"
+                "no PortAudio: expected the package sounddevice (pip install 'sidlearn[audio]')"
             ) from None
         except OSError:
             raise DeviceError("no PortAudio: expected its library (on Debian: apt install libportaudio2)") from None

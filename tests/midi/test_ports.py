@@ -1,0 +1,185 @@
+"""Ports by name, over a real MIDI system: keyboards come and go, nothing hangs, nothing is lost."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from sidlearn.errors import DeviceError
+from sidlearn.midi import asid, ports
+from sidlearn.midi.keyboard import Piano
+from sidlearn.midi.player import Player
+from sidlearn.play.live import Engine
+from sidlearn.play.performer import Performer
+from tests.midi.jack import Keyboard, jack_system, server
+from tests.midi.test_asid import random_frame
+
+
+@pytest.fixture(scope="module")
+def jack():
+    pytest.importorskip("rtmidi")
+    with server():
+        yield jack_system()
+
+
+def wait_for(what, seconds=5.0):
+    """Wait until `what()` holds; return how long it took."""
+    begun = time.monotonic()
+    while not what():
+        if time.monotonic() - begun > seconds:
+            return None
+        time.sleep(0.005)
+    return time.monotonic() - begun
+
+
+CYCLES = 20
+
+
+@pytest.mark.slow
+def test_twenty_times_pulled_out_and_in_again(jack):
+    """Open again within a second, and no note hangs."""
+    told = []
+    with Engine() as engine:
+        engine.open("file", 256)
+        performer = Performer(engine, Player)
+        watcher = ports.Watcher(jack, "Toy", performer.receive, told.append, performer.lost)
+        try:
+            took = []
+            for _ in range(CYCLES):
+                keyboard = Keyboard()
+                opened = wait_for(lambda: watcher.open)
+                assert opened is not None
+                took.append(opened)
+
+                def down(keyboard=keyboard):  # a connection takes a moment to carry
+                    keyboard.send(0x90, 60, 100)
+                    time.sleep(0.02)
+                    return performer.player.held_keys
+
+                assert wait_for(down) is not None
+                keyboard.pull_out()
+                assert wait_for(lambda: not watcher.open) is not None
+                assert wait_for(lambda: not performer.player.held_keys) is not None
+                engine.pull(2048)
+                assert not any(v.gate for v in performer.player.voices)
+        finally:
+            watcher.close()
+    assert max(took) <= 1.0
+    assert sum("has gone" in t for t in told) == CYCLES
+    assert sum("is playing" in t for t in told) == CYCLES
+
+
+@pytest.mark.slow
+def test_a_thousand_asid_frames_over_a_real_port(jack):
+    heard = []
+    listener = jack.listen(ports.VIRTUAL, lambda message, _: heard.append(message))
+    try:
+        sender = jack.talk(ports.check("sidlearn", jack.outputs(), "output"))
+        time.sleep(0.3)
+        rng = np.random.default_rng(4)
+        sent = [asid.encode(random_frame(rng), n % 3)[0] for n in range(1000)]
+        for message in sent:
+            sender.send(message)
+            time.sleep(0.004)
+        wait_for(lambda: len(heard) >= len(sent), 3)
+        sender.close()
+    finally:
+        listener.close()
+    assert [asid.decode(m) for m in heard] == [asid.decode(m) for m in sent]
+
+
+@pytest.mark.slow
+def test_a_burst_arrives_whole(jack):
+    """Ten thousand events in a second from another process."""
+    import subprocess
+    import sys
+
+    heard = []
+    listener = jack.listen(ports.VIRTUAL, lambda message, _: heard.append(message))
+    code = (
+        "import rtmidi, time, sys\n"
+        "out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name='burst')\n"
+        "out.open_port([i for i, n in enumerate(out.get_ports()) if 'sidlearn' in n][0])\n"
+        "time.sleep(0.3)\n"
+        "for n in range(10000):\n"
+        "    out.send_message([0xB0, n % 120, n // 120 % 128])\n"
+        "    if n % 50 == 49: time.sleep(0.005)\n"
+        "time.sleep(0.5)\n"
+    )
+    try:
+        subprocess.run([sys.executable, "-c", code], check=True)
+        wait_for(lambda: len(heard) >= 10_000, 3)
+    finally:
+        listener.close()
+    assert heard == [bytes((0xB0, n % 120, n // 120 % 128)) for n in range(10_000)]
+
+
+def test_names():
+    names = ["Midi Through:Midi Through Port-0 14:0", "KeyLab 25:KeyLab 25 MIDI 1 20:0"]
+    assert ports.match("keylab", names) == names[1]
+    assert ports.bare(names[1]) == "KeyLab 25:KeyLab 25 MIDI 1"
+    with pytest.raises(DeviceError, match=r"MIDI input 'KeyLap 25': no such port.*there is Midi Through"):
+        ports.check("KeyLap 25", names, "input")
+
+
+class Fake:
+    """A MIDI system whose ports come and go as a test likes."""
+
+    name = "fake"
+
+    def __init__(self):
+        self.names, self.opened = [], []
+
+    def inputs(self):
+        if self.names is None:
+            raise RuntimeError("the server has gone")
+        return list(self.names)
+
+    def listen(self, name, receive):
+        self.opened.append(name)
+        return self
+
+    def close(self):
+        self.opened.append("closed")
+
+
+def test_a_watcher_opens_what_comes_and_lets_go_what_goes():
+    fake, told, lost = Fake(), [], []
+    watcher = ports.Watcher(fake, "", lambda *_: None, told.append, lambda: lost.append(1))
+    fake.names = ["A 20:0", "B"]
+    watcher.look()
+    assert fake.opened == ["A 20:0", "B"]
+    fake.names = ["B"]
+    watcher.look()
+    assert lost == [1]
+    assert told == ["A is playing", "B is playing", "A has gone"]
+    fake.names = None
+    watcher.look()
+    assert lost == [1, 1]
+    watcher.close()
+
+
+def test_the_computer_keyboard_is_a_piano():
+    sent = []
+    piano = Piano(sent.append)
+    piano.press("z")
+    piano.press("z")  # a key that repeats is one note
+    piano.press("q")
+    piano.release("z")
+    assert sent == [b"\x90\x30\x64", b"\x90\x3c\x64", b"\x80\x30\x00"]
+    piano.press(">")
+    piano.release("q")  # the note it began, whatever the octave now
+    assert sent[-1] == b"\x80\x3c\x00"
+
+
+def test_terminal_keys_end_when_they_no_longer_repeat():
+    sent = []
+    piano = Piano(sent.append)
+    piano.typed("z", 10.0)
+    piano.typed("z", 10.5)
+    piano.tick(10.9)
+    assert len(sent) == 1
+    piano.tick(11.2)
+    assert sent[-1] == b"\x80\x30\x00"
