@@ -1,0 +1,206 @@
+"""Register frames taken apart: what each voice and the filter are set to, and in which cycle.
+
+Values that are smooth (frequency, pulse width, cutoff, resonance, volume, envelope nibbles) stay tensors with
+gradients; choices (waveform, gate, sync, ring, test, routing, filter mode) are whole numbers. Cycles are those of
+`RegisterFrames.writes`: changed registers only, `WRITE_GAP_CYCLES` apart, in `FRAME_ORDER`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sidlearn.errors import LearnError
+from sidlearn.registers import (
+    ATTACK_DECAY,
+    CONTROL,
+    FC_HI,
+    FC_LO,
+    FREQ_HI,
+    FREQ_LO,
+    MODE_VOL,
+    PW_HI,
+    PW_LO,
+    RES_FILT,
+    SUSTAIN_RELEASE,
+    VOICE_STRIDE,
+    VOICES,
+    WRITABLE,
+)
+from sidlearn.surrogate.batch import array
+from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES
+
+EVENTS = 4
+"""Times at which a voice changes within a frame: FREQ_LO, FREQ_HI, pulse width, CONTROL."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What frames set; b batch, f frames, 3 voices."""
+
+    frequency: torch.Tensor
+    """0..65535, (b, 3, f, 2): between the writes of FREQ_LO and FREQ_HI, and after both."""
+    pulse_width: torch.Tensor
+    """0..4095, (b, 3, f)."""
+    envelope: torch.Tensor
+    """Attack, decay, sustain, release, 0..15, (b, 3, f, 4)."""
+    cutoff: torch.Tensor
+    """0..2047, (b, f)."""
+    resonance: torch.Tensor
+    """0..15, (b, f)."""
+    volume: torch.Tensor
+    """0..15, (b, f)."""
+    control: np.ndarray
+    """CONTROL, int64 (b, 3, f)."""
+    routing: np.ndarray
+    """Lower half of RES_FILT, int64 (b, f)."""
+    mode: np.ndarray
+    """Upper half of MODE_VOL, int64 (b, f)."""
+    voice_cycles: np.ndarray
+    """When FREQ_LO, FREQ_HI, the pulse width and CONTROL change, int64 (b, 3, f, 4); never falling."""
+    envelope_cycles: np.ndarray
+    """When ATTACK_DECAY and SUSTAIN_RELEASE change, int64 (b, 3, f, 2)."""
+    routing_cycles: np.ndarray
+    """When RES_FILT changes, int64 (b, f)."""
+    mode_cycles: np.ndarray
+    """When MODE_VOL changes, int64 (b, f)."""
+
+
+def round_straight_through(values: torch.Tensor) -> torch.Tensor:
+    """Return whole register values 0..255 through which gradients pass as if they had not been rounded."""
+    return values + (values.detach().clamp(0, 255).round() - values.detach())
+
+
+def pack(
+    frequency: torch.Tensor,
+    pulse_width: torch.Tensor,
+    control: torch.Tensor,
+    attack_decay: torch.Tensor,
+    sustain_release: torch.Tensor,
+    cutoff: torch.Tensor,
+    resonance_filter: torch.Tensor,
+    mode_volume: torch.Tensor,
+) -> torch.Tensor:
+    """Return register frames (batch, frames, 25), as `DifferentiableSID` takes them, from whole quantities.
+
+    High bytes are whole and low bytes keep the rest with its gradient, so that nothing is lost.
+
+    Parameters
+    ----------
+    frequency, pulse_width, control, attack_decay, sustain_release : tensor, shape (batch, frames, 3)
+        0..65535, 0..4095, and bytes.
+    cutoff, resonance_filter, mode_volume : tensor, shape (batch, frames)
+        0..2047, and bytes.
+    """
+    frequency_high, pulse_width_high, cutoff_high = (
+        (value.detach() / step).floor() for value, step in ((frequency, 256), (pulse_width, 256), (cutoff, 8))
+    )
+    columns: list[torch.Tensor] = [torch.zeros_like(cutoff)] * WRITABLE
+    for voice in range(VOICES):
+        for offset, values in (
+            (FREQ_LO, frequency - 256 * frequency_high),
+            (FREQ_HI, frequency_high),
+            (PW_LO, pulse_width - 256 * pulse_width_high),
+            (PW_HI, pulse_width_high),
+            (CONTROL, control),
+            (ATTACK_DECAY, attack_decay),
+            (SUSTAIN_RELEASE, sustain_release),
+        ):
+            columns[voice * VOICE_STRIDE + offset] = values[..., voice]
+    columns[FC_LO], columns[FC_HI] = cutoff - 8 * cutoff_high, cutoff_high
+    columns[RES_FILT], columns[MODE_VOL] = resonance_filter, mode_volume
+    return torch.stack(torch.broadcast_tensors(*columns), -1)  # (B, F, 25)
+
+
+def unpack(frames: torch.Tensor, frame_cycles: int) -> Controls:
+    """Return what register frames set.
+
+    Parameters
+    ----------
+    frames : tensor, floating point, shape (batch, frames, 25)
+        Register values 0..255; those of choices are rounded.
+    frame_cycles : int
+
+    Raises
+    ------
+    LearnError
+        If the frames have a wrong shape, or values that no register holds.
+    """
+    _check(frames)
+    whole = array(frames.float()).clip(0, 255)
+    whole = np.floor(whole + 0.5).clip(0, 255).astype(np.int64)  # (B, F, 25)
+    cycles = _write_cycles(whole, frame_cycles)
+    before = torch.cat((torch.zeros_like(frames[:, :1]), frames[:, :-1]), 1)
+    voices = torch.stack([frames[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1)
+    voices_before = torch.stack([before[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1)
+    codes, times = (
+        np.stack([a[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1) for a in (whole, cycles)
+    )  # (B, 3, F, 7)
+    low, high = voices[..., FREQ_LO], voices[..., FREQ_HI]
+    nibbles = [_nibbles(voices[..., r], codes[..., r]) for r in (ATTACK_DECAY, SUSTAIN_RELEASE)]
+    frequency = torch.stack((low + 256 * voices_before[..., FREQ_HI], low + 256 * high), -1)
+    high_nibble = codes[..., PW_HI] & 0xF
+    pulse_width = voices[..., PW_LO] + 256 * (voices[..., PW_HI] - _on(codes[..., PW_HI] - high_nibble, frames))
+    resonance, routing = _halves(frames[..., RES_FILT], whole[..., RES_FILT])
+    volume, mode = _lower(frames[..., MODE_VOL], whole[..., MODE_VOL])
+    cutoff = frames[..., FC_LO] - _on(whole[..., FC_LO] & 0xF8, frames) + 8 * frames[..., FC_HI]
+    high_changes = np.diff(codes[..., PW_HI], axis=2, prepend=0) != 0
+    pulse_cycles = np.where(high_changes, times[..., PW_HI], times[..., PW_LO])
+    return Controls(
+        frequency=frequency,
+        pulse_width=pulse_width.clamp(0, 4095),
+        envelope=torch.stack([*nibbles[0], *nibbles[1]], -1),
+        cutoff=cutoff.clamp(0, 2047),
+        resonance=resonance,
+        volume=volume,
+        control=codes[..., CONTROL],
+        routing=routing,
+        mode=mode,
+        voice_cycles=np.stack((times[..., FREQ_LO], times[..., FREQ_HI], pulse_cycles, times[..., CONTROL]), -1),
+        envelope_cycles=np.stack((times[..., ATTACK_DECAY], times[..., SUSTAIN_RELEASE]), -1),
+        routing_cycles=cycles[..., RES_FILT],
+        mode_cycles=cycles[..., MODE_VOL],
+    )
+
+
+def _check(frames: torch.Tensor) -> None:
+    if frames.ndim != 3 or frames.shape[-1] != WRITABLE or not frames.shape[1] or not frames.is_floating_point():
+        raise LearnError(
+            f"frames: expected a floating-point tensor (batch, frames, {WRITABLE}), "
+            f"given {frames.dtype} {tuple(frames.shape)}"
+        )
+    if not bool(torch.isfinite(frames).all()):
+        raise LearnError("frames: expected register values 0 to 255, given one that is no number")
+
+
+def _write_cycles(whole: np.ndarray, frame_cycles: int) -> np.ndarray:
+    """Return the cycle in which each register of each frame is written, or that before which it would have been."""
+    ordered = whole[:, :, FRAME_ORDER]
+    changed = np.diff(ordered, axis=1, prepend=0) != 0
+    gap = min(WRITE_GAP_CYCLES, frame_cycles // WRITABLE)
+    earlier = np.cumsum(changed, axis=2) - changed  # changes of the frame that come first
+    cycles = np.empty_like(whole)
+    cycles[:, :, FRAME_ORDER] = earlier * gap + np.arange(whole.shape[1])[None, :, None] * frame_cycles
+    return cycles
+
+
+def _on(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(values).to(like)
+
+
+def _nibbles(values: torch.Tensor, codes: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the upper and the lower half of a register; its gradient goes to both, to each in its own unit."""
+    rest = values - values.detach()  # 0, with the gradient
+    return _on(codes >> 4, values) + rest / 16, _on(codes & 0xF, values) + rest
+
+
+def _halves(values: torch.Tensor, codes: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    """Return the upper half as a smooth value and the lower one as bits."""
+    return ((values - _on(codes & 0xF, values)) / 16).clamp(0, 15), codes & 0xF
+
+
+def _lower(values: torch.Tensor, codes: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+    """Return the lower half as a smooth value and the upper one as bits."""
+    return (values - _on(codes & 0xF0, values)).clamp(0, 15), codes >> 4

@@ -1,0 +1,468 @@
+"""The chip's filter as a recursion over steps, with its own op-amps and transistors, forwards and backwards.
+
+The filter is two charges, of the band-pass and the low-pass integrator. A step goes by the implicit midpoint rule,
+which is stable at any cutoff: the charges m in its middle solve ``m = before + step / 2 * flow(m)``, by Newton's method
+from a forecast, and ``after = 2 m - before``. Its slopes follow from the solution, not from the way to it. The step is
+made longer for high cutoffs by just what the rule bends them down.
+
+Chips are worked on `LANES` at a time, in short loops over the lanes that become vectors; table look-ups stand in loops
+of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from sidlearn._kernel import kernel
+from sidlearn.chip import models
+from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
+from sidlearn.surrogate.batch import array, over_rows, tensor_like
+
+LANES = 16
+"""Chips that are worked on side by side; fewer are filled up with copies of the first."""
+BLOCK = 64
+"""Steps whose inputs are laid out for that at a time."""
+MOST_CHARGE = 0.999
+"""Charges that a forecast may not pass; the tables end at 1."""
+MOST_BEND = 1.3
+"""How far a step may differ for a cutoff: up to where the midpoint rule's own bend is of no use any more. A guess."""
+
+
+_PER_LANE = (
+    # given: charges, input, gate, half of the step, share of the next resonance, lines of the summer per unit of sum
+    "band", "low", "v_in", "gate", "half", "share", "per_sum",
+    # look-ups, as intercept and slope
+    "x_band", "x_band_slope", "x_low", "x_low_slope", "damped", "damped_slope", "next", "next_slope",
+    "high", "summer_slope",
+    # found
+    "out_band", "out_low", "damping_step", "total", "over_high", "over_band", "root_high", "root_band",
+    "from_x_band", "from_high", "from_x_low", "from_band",
+    "slope_x_band", "slope_high", "slope_x_low", "slope_out",
+    "flow_band", "flow_low", "by_high", "by_out_band", "by_x_band", "by_x_low", "band_by_gate", "low_by_gate",
+    "j00", "j01", "j10", "j11", "high_by_band", "high_by_low",
+    # carried along
+    "band_before", "low_before", "band_rise", "low_rise", "to_band", "to_low",
+    # which outputs are selected, 0 or 1
+    "takes_low", "takes_band", "takes_high",
+)  # fmt: skip
+_INDICES = ("at_band", "at_low", "damping_row", "summer_row", "at_sum", "at_1", "at_2", "at_3", "at_4")
+_CONSTANTS = (
+    "drive", "pinch", "snake", "zero", "half_", "one", "two", "lines_half", "top", "vcr_size", "vcr_zero", "vcr_top",
+    "most",
+)  # fmt: skip
+
+
+@lru_cache
+def _work_dtype(kind: type) -> np.dtype:
+    """Room for one step of all lanes, as one record: its parts lie at fixed places, so that loops become vectors."""
+    lanes = [(name, kind, (LANES,)) for name in _PER_LANE] + [(name, np.int32, (LANES,)) for name in _INDICES]
+    return np.dtype(lanes + [(name, kind) for name in _CONSTANTS], align=True)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The tables of one chip's filter."""
+
+    reverse: np.ndarray
+    """Op-amp input by charge, as straight lines: (LINES + 1, 2)."""
+    damping: np.ndarray
+    """Resonance stage by the band-pass's charge: (16 * (LINES + 1), 2)."""
+    summer: np.ndarray
+    """Summer by the sum of its inputs: (7 * (LINES + 1), 2)."""
+    current: np.ndarray
+    """6581: of the voltage-controlled resistor, (VCR_SIZE,)."""
+    gate: np.ndarray
+    """By FC: 6581 `vcr_gate`, 8580 `cutoff`; (2048,)."""
+    bend: np.ndarray
+    """By FC: what a step is to be multiplied by, (2048,)."""
+    is_8580: bool
+    drive: float
+    threshold: float
+    snake: float
+
+    def astype(self, kind: type) -> Filter:
+        """Return the same in another float type."""
+        arrays: dict[str, Any] = {n: v.astype(kind) for n, v in self.__dict__.items() if isinstance(v, np.ndarray)}
+        return replace(self, **arrays)
+
+    def work(self, kind: type) -> np.ndarray:
+        """Return room for the work on `LANES` chips, with the constants filled in."""
+        work = np.zeros(1, _work_dtype(kind))
+        values = {
+            "drive": self.drive, "pinch": self.drive - self.threshold, "snake": self.snake, "zero": 0, "half_": 0.5,
+            "one": 1, "two": 2, "lines_half": LINES / 2, "top": LINES - 0.01, "vcr_size": VCR_SIZE,
+            "vcr_zero": VCR_ZERO, "vcr_top": VCR_SIZE - 2, "most": MOST_CHARGE,
+        }  # fmt: skip
+        for name, value in values.items():
+            work[name] = value
+        return work
+
+
+@lru_cache(maxsize=8)
+def tables(name: str, step_cycles: float, clock_hz: int, profile: str = "") -> Filter:
+    """Return the tables of a chip for steps of so many cycles; `name` and `profile` as in `sidlearn.chip.models`."""
+    model = models.load(name, clock_hz, **models.profile(profile))[0]
+    made = Filter(
+        _lines(model.reverse_lines),
+        _lines(model.damping_lines),
+        _lines(model.summer_lines),
+        np.asarray(model.vcr_current, np.float64),
+        np.asarray(model.cutoff if model.is_8580 else model.vcr_gate, np.float64),
+        np.ones(2048),
+        bool(model.is_8580),
+        float(model.drive),
+        float(model.threshold),
+        float(model.snake),
+    )
+    bend = np.empty(2048)
+    work = made.work(np.float64)
+    bends(
+        work[0], made.reverse, made.damping, made.summer, made.current, made.gate, made.is_8580, model.voice_dc,
+        step_cycles, bend,
+    )  # fmt: skip
+    return replace(made, bend=bend)
+
+
+def _lines(words: np.ndarray) -> np.ndarray:
+    """Return lines as pairs (intercept, slope) from words of two float32."""
+    return np.asarray(words).view(np.float32).reshape(-1, 2).astype(np.float64)
+
+
+class Recur(torch.autograd.Function):
+    """(b, steps) voltages into the filter, (b, f) cutoffs 0..2047 and resonances 0..15 to (b, steps): the sum of the
+    selected outputs."""
+
+    @staticmethod
+    def forward(ctx, routed, cutoff, resonance, inputs, selected, first, step_cycles, made: Filter, iterations: int):
+        kind = np.float64 if routed.dtype == torch.float64 else np.float32
+        made = made.astype(kind)
+        values, fc, res = array(routed), array(cutoff).astype(kind), array(resonance).astype(kind)
+        out = np.zeros_like(values)
+        keep = bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1] or ctx.needs_input_grad[2])
+        middles = np.empty((values.shape[1] if keep else 1, 2, len(values)), kind)
+
+        def work(begin: int, end: int) -> None:
+            recur(
+                made.work(kind)[0], values[begin:end], fc[begin:end], res[begin:end], inputs[begin:end],
+                selected[begin:end], first, kind(step_cycles), made.reverse, made.damping, made.summer, made.current,
+                made.gate, made.bend, made.is_8580, iterations, out[begin:end], middles[:, :, begin:end], keep,
+            )  # fmt: skip
+
+        over_rows(work, len(values), LANES)
+        ctx.save_for_backward(routed, cutoff, resonance)
+        ctx.setting = inputs, selected, first, step_cycles, made, middles
+        return tensor_like(out, routed)
+
+    @staticmethod
+    def backward(ctx, grad):
+        routed, cutoff, resonance = ctx.saved_tensors
+        inputs, selected, first, step_cycles, made, middles = ctx.setting
+        values, given = array(routed), array(grad)
+        kind = values.dtype.type
+        fc, res = array(cutoff).astype(kind), array(resonance).astype(kind)
+        to_input = np.zeros_like(values)
+        to_cutoff, to_resonance = np.zeros(fc.shape), np.zeros(res.shape)
+
+        def work(begin: int, end: int) -> None:
+            slope_recur(
+                made.work(kind)[0], values[begin:end], fc[begin:end], res[begin:end], inputs[begin:end],
+                selected[begin:end], first, kind(step_cycles), made.reverse, made.damping, made.summer, made.current,
+                made.gate, made.bend, made.is_8580, middles[:, :, begin:end], given[begin:end],
+                to_input[begin:end], to_cutoff[begin:end], to_resonance[begin:end],
+            )  # fmt: skip
+
+        over_rows(work, len(values), LANES)
+        return (
+            tensor_like(to_input, routed),
+            tensor_like(to_cutoff, cutoff).to(cutoff.dtype),
+            tensor_like(to_resonance, resonance).to(resonance.dtype),
+            *[None] * 6,
+        )
+
+
+# --- Kernels -----------------------------------------------------------------------------------------------------
+
+
+@kernel
+def expand(w, reverse, damping, summer, current, is_8580):
+    """Flows of both charges, their slopes and the outputs of all lanes, at the charges that stand in `w`."""
+    for i in range(LANES):
+        w["at_band"][i] = np.int32(min(max(w["zero"], (w["band"][i] + w["one"]) * w["lines_half"]), w["top"]))
+        w["at_low"][i] = np.int32(min(max(w["zero"], (w["low"][i] + w["one"]) * w["lines_half"]), w["top"]))
+    for i in range(LANES):
+        n = np.uint32(w["at_band"][i])
+        w["x_band"][i], w["x_band_slope"][i] = reverse[n, 0], reverse[n, 1]
+        n = np.uint32(w["at_low"][i])
+        w["x_low"][i], w["x_low_slope"][i] = reverse[n, 0], reverse[n, 1]
+        n = np.uint32(w["at_band"][i] + w["damping_row"][i])
+        w["damped"][i], w["damped_slope"][i] = damping[n, 0], damping[n, 1]
+        n = np.uint32(w["at_band"][i] + w["damping_row"][i] + (LINES + 1))
+        w["next"][i], w["next_slope"][i] = damping[n, 0], damping[n, 1]
+    for i in range(LANES):
+        band, low, share = w["band"][i], w["low"][i], w["share"][i]
+        w["x_band"][i] += w["x_band_slope"][i] * band
+        w["x_low"][i] += w["x_low_slope"][i] * low
+        w["out_band"][i], w["out_low"][i] = w["x_band"][i] - band, w["x_low"][i] - low
+        damped = w["damped"][i] + w["damped_slope"][i] * band
+        step = w["next"][i] + w["next_slope"][i] * band - damped
+        w["damping_step"][i] = step
+        w["damped_slope"][i] += share * (w["next_slope"][i] - w["damped_slope"][i])
+        w["total"][i] = w["v_in"][i] + (damped + share * step) + w["out_low"][i]
+        w["at_sum"][i] = np.int32(min(max(w["zero"], w["total"][i] * w["per_sum"][i]), w["top"]))
+    for i in range(LANES):
+        n = np.uint32(w["at_sum"][i] + w["summer_row"][i])
+        w["high"][i], w["summer_slope"][i] = summer[n, 0], summer[n, 1]
+    for i in range(LANES):
+        w["high"][i] += w["summer_slope"][i] * w["total"][i]
+    if is_8580:
+        flow_8580(w)
+    else:
+        flow_6581(w, current)
+    for i in range(LANES):
+        by_high, by_out_band = w["by_high"][i], w["by_out_band"][i]
+        w["high_by_band"][i] = w["summer_slope"][i] * w["damped_slope"][i]
+        w["high_by_low"][i] = w["summer_slope"][i] * (w["x_low_slope"][i] - w["one"])
+        half = w["half"][i]
+        w["j00"][i] = w["one"] - half * (by_high * w["high_by_band"][i] + w["by_x_band"][i] * w["x_band_slope"][i])
+        w["j01"][i] = -half * (by_high * w["high_by_low"][i])
+        w["j10"][i] = -half * (by_out_band * (w["x_band_slope"][i] - w["one"]))
+        w["j11"][i] = w["one"] - half * (w["by_x_low"][i] * w["x_low_slope"][i])
+
+
+@kernel
+def flow_8580(w):
+    """Charge per cycle of both integrators, fed by transistors in triode; and its slopes."""
+    for i in range(LANES):
+        gate, drive = w["gate"][i], w["drive"]
+        over_in, over_x = max(drive - w["high"][i], w["zero"]), drive - w["x_band"][i]
+        w["band_by_gate"][i] = over_x * over_x - over_in * over_in
+        w["flow_band"][i] = gate * w["band_by_gate"][i]
+        w["by_high"][i], w["by_x_band"][i] = w["two"] * gate * over_in, -(w["two"] * gate * over_x)
+        over_in, over_x = max(drive - w["out_band"][i], w["zero"]), drive - w["x_low"][i]
+        w["low_by_gate"][i] = over_x * over_x - over_in * over_in
+        w["flow_low"][i] = gate * w["low_by_gate"][i]
+        w["by_out_band"][i], w["by_x_low"][i] = w["two"] * gate * over_in, -(w["two"] * gate * over_x)
+
+
+@kernel
+def flow_6581(w, current):
+    """The same for the 6581: the snake in triode, beside the voltage-controlled resistor."""
+    for i in range(LANES):
+        over = w["drive"] - w["high"][i]
+        w["root_high"][i] = np.sqrt(w["gate"][i] + w["half_"] * (over * over))
+        w["over_high"][i] = over
+        pinch = w["pinch"] - w["root_high"][i]
+        # Positions in the table of currents; their whole part is the entry.
+        w["from_x_band"][i] = (pinch - w["x_band"][i]) * w["vcr_size"] + w["vcr_zero"]
+        w["from_high"][i] = (pinch - w["high"][i]) * w["vcr_size"] + w["vcr_zero"]
+        over = w["drive"] - w["out_band"][i]
+        w["root_band"][i] = np.sqrt(w["gate"][i] + w["half_"] * (over * over))
+        w["over_band"][i] = over
+        pinch = w["pinch"] - w["root_band"][i]
+        w["from_x_low"][i] = (pinch - w["x_low"][i]) * w["vcr_size"] + w["vcr_zero"]
+        w["from_band"][i] = (pinch - w["out_band"][i]) * w["vcr_size"] + w["vcr_zero"]
+    for i in range(LANES):
+        w["at_1"][i] = np.int32(min(max(w["zero"], w["from_x_band"][i]), w["vcr_top"]))
+        w["at_2"][i] = np.int32(min(max(w["zero"], w["from_high"][i]), w["vcr_top"]))
+        w["at_3"][i] = np.int32(min(max(w["zero"], w["from_x_low"][i]), w["vcr_top"]))
+        w["at_4"][i] = np.int32(min(max(w["zero"], w["from_band"][i]), w["vcr_top"]))
+    for i in range(LANES):
+        n = np.uint32(w["at_1"][i])
+        w["slope_x_band"][i] = current[n + np.uint32(1)] - current[n]
+        w["from_x_band"][i] = current[n] + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * w["slope_x_band"][i]
+        n = np.uint32(w["at_2"][i])
+        w["slope_high"][i] = current[n + np.uint32(1)] - current[n]
+        w["from_high"][i] = current[n] + (w["from_high"][i] - np.float32(w["at_2"][i])) * w["slope_high"][i]
+        n = np.uint32(w["at_3"][i])
+        w["slope_x_low"][i] = current[n + np.uint32(1)] - current[n]
+        w["from_x_low"][i] = current[n] + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * w["slope_x_low"][i]
+        n = np.uint32(w["at_4"][i])
+        w["slope_out"][i] = current[n + np.uint32(1)] - current[n]
+        w["from_band"][i] = current[n] + (w["from_band"][i] - np.float32(w["at_4"][i])) * w["slope_out"][i]
+    for i in range(LANES):
+        snake, size = w["snake"], w["vcr_size"]
+        out_slope, back_slope = w["slope_x_band"][i] * size, w["slope_high"][i] * size
+        over_in, over_x, root = w["over_high"][i], w["drive"] - w["x_band"][i], w["root_high"][i]
+        by_over = (out_slope - back_slope) * w["half_"] / root
+        w["flow_band"][i] = snake * (over_x * over_x - over_in * over_in) + (w["from_x_band"][i] - w["from_high"][i])
+        w["by_high"][i] = w["two"] * snake * over_in + back_slope + by_over * over_in
+        w["by_x_band"][i] = -(w["two"] * snake * over_x + out_slope)
+        w["band_by_gate"][i] = -by_over
+        out_slope, back_slope = w["slope_x_low"][i] * size, w["slope_out"][i] * size
+        over_in, over_x, root = w["over_band"][i], w["drive"] - w["x_low"][i], w["root_band"][i]
+        by_over = (out_slope - back_slope) * w["half_"] / root
+        w["flow_low"][i] = snake * (over_x * over_x - over_in * over_in) + (w["from_x_low"][i] - w["from_band"][i])
+        w["by_out_band"][i] = w["two"] * snake * over_in + back_slope + by_over * over_in
+        w["by_x_low"][i] = -(w["two"] * snake * over_x + out_slope)
+        w["low_by_gate"][i] = -by_over
+
+
+@kernel
+def gate_at(cutoff, table):
+    """Value of a table of the cutoff between its entries, and the slope."""
+    n = min(int(cutoff), 2046)
+    step = table[n + 1] - table[n]
+    return table[n] + (cutoff - n) * step, step
+
+
+@kernel
+def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
+    """What registers set for all lanes in a frame."""
+    lanes = cutoff.shape[0]
+    for i in range(LANES):
+        lane = i if i < lanes else 0
+        w["gate"][i] = gate_at(cutoff[lane, f], gates)[0]
+        w["half"][i] = step * gate_at(cutoff[lane, f], bends_)[0] / 2
+        res = min(int(resonance[lane, f]), 14)
+        w["share"][i] = resonance[lane, f] - res
+        w["damping_row"][i] = res * (LINES + 1)
+        w["summer_row"][i] = inputs[lane, f] * (LINES + 1)
+        w["per_sum"][i] = LINES / inputs[lane, f]
+        w["takes_low"][i] = selected[lane, f] & 1
+        w["takes_band"][i] = selected[lane, f] >> 1 & 1
+        w["takes_high"][i] = selected[lane, f] >> 2 & 1
+
+
+@kernel
+def newton(w):
+    """One step of Newton's method towards the middle of the step; the outputs follow it on their slopes."""
+    for i in range(LANES):
+        off_band = w["band_before"][i] + w["half"][i] * w["flow_band"][i] - w["band"][i]
+        off_low = w["low_before"][i] + w["half"][i] * w["flow_low"][i] - w["low"][i]
+        per = w["one"] / (w["j00"][i] * w["j11"][i] - w["j01"][i] * w["j10"][i])
+        to_band = (w["j11"][i] * off_band - w["j01"][i] * off_low) * per
+        to_low = (w["j00"][i] * off_low - w["j10"][i] * off_band) * per
+        w["out_band"][i] += (w["x_band_slope"][i] - w["one"]) * to_band
+        w["out_low"][i] += (w["x_low_slope"][i] - w["one"]) * to_low
+        w["high"][i] += w["high_by_band"][i] * to_band + w["high_by_low"][i] * to_low
+        w["band"][i] = min(max(-w["most"], w["band"][i] + to_band), w["most"])
+        w["low"][i] = min(max(-w["most"], w["low"][i] + to_low), w["most"])
+
+
+@kernel
+def load_inputs(values, begin, count, block):
+    """Lay the inputs of some steps out lane by lane."""
+    lanes = values.shape[0]
+    for lane in range(LANES):
+        row = values[lane if lane < lanes else 0]
+        for i in range(count):
+            block[i, lane] = row[begin + i]
+
+
+@kernel
+def recur(
+    w, values, cutoff, resonance, inputs, selected, first, step, reverse, damping, summer, current, gates, bends_,
+    is_8580, iterations, out, middles, keep,
+):  # fmt: skip
+    """Filter some chips side by side; `middles` keeps the charges in the middle of each step."""
+    lanes = values.shape[0]
+    block = np.empty((BLOCK, LANES), values.dtype)
+    for f in range(cutoff.shape[1]):
+        set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
+        for begin in range(first[f], first[f + 1], BLOCK):
+            count = min(BLOCK, first[f + 1] - begin)
+            load_inputs(values, begin, count, block)
+            for n in range(count):
+                for i in range(LANES):
+                    w["v_in"][i] = block[n, i]
+                    w["band"][i] = min(max(-w["most"], w["band_before"][i] + w["band_rise"][i]), w["most"])
+                    w["low"][i] = min(max(-w["most"], w["low_before"][i] + w["low_rise"][i]), w["most"])
+                for _ in range(iterations):
+                    expand(w, reverse, damping, summer, current, is_8580)
+                    newton(w)
+                for i in range(LANES):
+                    w["band_rise"][i] = w["band"][i] - w["band_before"][i]
+                    w["low_rise"][i] = w["low"][i] - w["low_before"][i]
+                    w["band_before"][i] += w["two"] * w["band_rise"][i]
+                    w["low_before"][i] += w["two"] * w["low_rise"][i]
+                    block[n, i] = (w["takes_low"][i] * w["out_low"][i] + w["takes_band"][i] * w["out_band"][i]) + w[
+                        "takes_high"
+                    ][i] * w["high"][i]
+                if keep:
+                    for i in range(lanes):
+                        middles[begin + n, 0, i], middles[begin + n, 1, i] = w["band"][i], w["low"][i]
+            for lane in range(lanes):
+                for i in range(count):
+                    out[lane, begin + i] = block[i, lane]
+
+
+@kernel
+def slope_recur(
+    w, values, cutoff, resonance, inputs, selected, first, step, reverse, damping, summer, current, gates, bends_,
+    is_8580, middles, given, to_input, to_cutoff, to_resonance,
+):  # fmt: skip
+    """Slopes by input, cutoff and resonance from those by the output, from the last step back to the first."""
+    lanes = values.shape[0]
+    block, slopes = np.empty((BLOCK, LANES), values.dtype), np.empty((BLOCK, LANES), values.dtype)
+    by_gate, by_bend, by_resonance = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    for f in range(cutoff.shape[1] - 1, -1, -1):
+        set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
+        by_gate[:] = 0
+        by_bend[:] = 0
+        by_resonance[:] = 0
+        blocks = -(-(first[f + 1] - first[f]) // BLOCK)
+        for number in range(blocks - 1, -1, -1):
+            begin = first[f] + number * BLOCK
+            count = min(BLOCK, first[f + 1] - begin)
+            load_inputs(values, begin, count, block)
+            load_inputs(given, begin, count, slopes)
+            for n in range(count - 1, -1, -1):
+                for i in range(LANES):
+                    lane = i if i < lanes else 0
+                    w["v_in"][i] = block[n, i]
+                    w["band"][i], w["low"][i] = middles[begin + n, 0, lane], middles[begin + n, 1, lane]
+                expand(w, reverse, damping, summer, current, is_8580)
+                slope_step(w, slopes[n], block[n], by_gate, by_bend, by_resonance)
+            for lane in range(lanes):
+                for i in range(count):
+                    to_input[lane, begin + i] = block[i, lane]
+        for lane in range(lanes):
+            to_resonance[lane, f] += by_resonance[lane]
+            to_cutoff[lane, f] += by_gate[lane] * gate_at(cutoff[lane, f], gates)[1]
+            to_cutoff[lane, f] += by_bend[lane] * step / 2 * gate_at(cutoff[lane, f], bends_)[1]
+
+
+@kernel
+def slope_step(w, given, to_input, by_gate, by_bend, by_resonance):
+    """One step backwards: slopes by the charges before it, by the input, and what adds up over a frame."""
+    for i in range(LANES):
+        g = given[i]
+        by_high = g * w["takes_high"][i]
+        m_band = w["two"] * w["to_band"][i] + by_high * w["high_by_band"][i]
+        m_band += g * w["takes_band"][i] * (w["x_band_slope"][i] - w["one"])
+        m_low = w["two"] * w["to_low"][i] + by_high * w["high_by_low"][i]
+        m_low += g * w["takes_low"][i] * (w["x_low_slope"][i] - w["one"])
+        per = w["one"] / (w["j00"][i] * w["j11"][i] - w["j01"][i] * w["j10"][i])
+        y_band = (w["j11"][i] * m_band - w["j10"][i] * m_low) * per
+        y_low = (w["j00"][i] * m_low - w["j01"][i] * m_band) * per
+        w["to_band"][i], w["to_low"][i] = y_band - w["to_band"][i], y_low - w["to_low"][i]
+        to_sum = (w["half"][i] * y_band * w["by_high"][i] + by_high) * w["summer_slope"][i]
+        to_input[i] = to_sum
+        by_resonance[i] += to_sum * w["damping_step"][i]
+        by_gate[i] += w["half"][i] * (y_band * w["band_by_gate"][i] + y_low * w["low_by_gate"][i])
+        by_bend[i] += y_band * w["flow_band"][i] + y_low * w["flow_low"][i]
+
+
+@kernel
+def bends(w, reverse, damping, summer, current, gates, is_8580, voice_dc, step, bend):
+    """For each FC what a step is to be multiplied by so that the midpoint rule has the continuous filter's cutoff."""
+    for fc in range(0, gates.size, LANES):
+        for i in range(LANES):
+            w["gate"][i], w["half"][i], w["v_in"][i] = gates[fc + i], 1e9, voice_dc
+            w["per_sum"][i], w["summer_row"][i] = LINES / 3, 3 * (LINES + 1)
+            w["band"][i] = w["low"][i] = 0.0
+        for _ in range(40):  # where the filter rests with one silent voice routed: steps so long that nothing flows
+            expand(w, reverse, damping, summer, current, is_8580)
+            newton(w)
+        for i in range(LANES):
+            w["half"][i] = 1.0
+        expand(w, reverse, damping, summer, current, is_8580)
+        for i in range(LANES):
+            own = (w["j00"][i] - 1) * (w["j11"][i] - 1) - w["j01"][i] * w["j10"][i]
+            angle = np.sqrt(max(own, 0.0)) * step / 2  # half of what the filter turns in a step at its cutoff
+            bend[fc + i] = min(np.tan(min(angle, 1.2)) / angle, MOST_BEND) if angle > 1e-6 else 1.0

@@ -1,0 +1,190 @@
+"""`DifferentiableSID`: register frames in, the sound of the chip out, with gradients for what is smooth."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from sidlearn.chip import models
+from sidlearn.clock import PAL
+from sidlearn.errors import LearnError, nearest, one_of
+from sidlearn.surrogate import envelope as envelopes
+from sidlearn.surrogate import filter as filters
+from sidlearn.surrogate.controls import Controls, round_straight_through, unpack
+from sidlearn.surrogate.grid import Grid
+from sidlearn.surrogate.mixer import (
+    BAND_PASS,
+    HIGH_PASS,
+    LOW_PASS,
+    Combine,
+    Mix,
+    count_bits,
+    first_steps,
+    routes_of,
+)
+from sidlearn.surrogate.oscillator import Oscillate, waves
+from sidlearn.surrogate.output import Decimate
+
+ENVELOPES = ("exact", "relaxed")
+ROUNDINGS = ("soft", "straight-through")
+STEPS_PER_EDGE = 8
+"""Steps over which an envelope is a straight line: 60 us."""
+EDGES_PER_POINT = 16
+"""Edges over which the relaxed envelope is a straight line: 1 ms."""
+FILTER_WRITE_CYCLES = 60
+"""When within a frame cutoff and resonance act: in the middle of the two to four writes at its start."""
+BUFFERS = (
+    "dac_wave", "dac_env", "combined", "summer", "mixer", "volume", "resonance", "opamp_reverse", "vcr_current",
+    "vcr_gate", "cutoff", "summer_lines", "damping_lines", "reverse_lines", "mix_lines",
+)  # fmt: skip
+"""Fields of a chip's model that the surrogate works with; each is a buffer of the same name."""
+
+
+class DifferentiableSID(nn.Module):
+    """The SID as a layer: register frames to sound, aligned with the chip to the sample.
+
+    Parameters
+    ----------
+    model : str
+        A name from ``chip.models()``.
+    sample_rate : int
+        Of the sound, in Hz.
+    frame_cycles : int
+        Cycles of a register frame.
+    clock_hz : int
+        Chip cycles a second.
+    envelope : str
+        "exact": the chip's own generator, with the gradients of the relaxed one (straight-through); "relaxed": a smooth
+        curve without the ADSR delay bug.
+    rounding : str
+        "soft": frequency, pulse width, cutoff, resonance and volume between whole register values; "straight-through":
+        rounded, with gradients as if they were not.
+    profile : str
+        What makes this chip differ from its model, see `sidlearn.chip.models.profile`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or profile.
+    SampleRateError
+        If the sample rate or the clock is out of range.
+    LearnError
+        If there is no such envelope or rounding.
+
+    Notes
+    -----
+    Gradients reach FREQ, PW, FC, RES, VOL and the envelope's nibbles; waveform, gate, sync, ring, test, routing and
+    filter mode are choices and have none. The work is done on the CPU, whatever device the frames are on, in float32,
+    or in float64 where the frames are; sound in float16 and bfloat16 is rounded at the end.
+
+    Examples
+    --------
+    >>> sid = DifferentiableSID()
+    >>> sid(torch.zeros(1, 50, 25)).shape
+    torch.Size([1, 43990])
+    """
+
+    def __init__(
+        self,
+        model: str = "6581",
+        sample_rate: int = 44_100,
+        frame_cycles: int = PAL.frame_cycles,
+        clock_hz: int = PAL.clock_hz,
+        envelope: str = "exact",
+        rounding: str = "soft",
+        profile: str = "",
+    ) -> None:
+        super().__init__()
+        for name, value, known in (("envelope", envelope, ENVELOPES), ("rounding", rounding, ROUNDINGS)):
+            if value not in known:
+                raise LearnError(f"{name} {value!r}: expected {one_of(known)}{nearest(value, known)}")
+        self.model, self.envelope, self.rounding, self.frame_cycles = model, envelope, rounding, frame_cycles
+        self.grid = Grid(sample_rate, clock_hz)
+        _ = self.grid.delay  # checks the rates
+        self._chip = models.load(model, clock_hz, **models.profile(profile))[0]
+        for name in BUFFERS:
+            values = np.array(self._chip[name])
+            self.register_buffer(
+                name, torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values)
+            )
+        self._waves = waves(self._chip.dac_wave, self._chip.combined, self._chip)
+        self._filter = filters.tables(model, self.grid.step_cycles, clock_hz, profile)
+        self._mix_lines = np.array(self._chip.mix_lines).view(np.float32).reshape(-1, 2).astype(np.float64)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the sound of register frames, played from power-on.
+
+        Parameters
+        ----------
+        frames : tensor, floating point, shape (batch, frames, 25)
+            Register values 0..255.
+
+        Returns
+        -------
+        audio : tensor, shape (batch, frames * frame_cycles * sample_rate // clock_hz)
+            As `sidlearn.render` of the same frames; on the device and in the type of `frames`.
+
+        Raises
+        ------
+        LearnError
+            If the frames have a wrong shape or type.
+        """
+        given = frames.dtype
+        if isinstance(frames, torch.Tensor) and given not in (torch.float32, torch.float64):
+            frames = frames.float()
+        controls = unpack(
+            round_straight_through(frames) if self.rounding == "straight-through" else frames, self.frame_cycles
+        )
+        samples = self.grid.samples(frames.shape[1] * self.frame_cycles)
+        steps = (samples + self.grid.oversampling) * self.grid.oversampling + int(
+            self.grid.delay / self.grid.step_cycles
+        )
+        edges = -(-steps // STEPS_PER_EDGE) + 1
+        wave = Oscillate.apply(
+            controls.frequency, controls.pulse_width, controls, self._waves, self.grid, self.frame_cycles, steps
+        )  # (B, 3, T)
+        routed, mixed = Combine.apply(
+            wave, self.envelope_levels(controls, edges, frames), routes_of(controls),
+            first_steps(controls.routing_cycles, self.grid, steps), STEPS_PER_EDGE, self._chip,
+        )  # (B, T), (B, T)  # fmt: skip
+        filtered = self.filter(controls, routed, steps)  # (B, T)
+        sound = Mix.apply(
+            mixed, filtered, controls.volume, controls, first_steps(controls.mode_cycles, self.grid, steps),
+            self._mix_lines, self._chip,
+        )  # (B, T)  # fmt: skip
+        start = float((0.5 - self._chip.output_zero) * self._chip.output_scale)  # the board's capacitors at power-on
+        return Decimate.apply(sound, self.grid, samples, start, self._chip).to(given)  # (B, N)
+
+    def envelope_levels(self, controls: Controls, edges: int, like: torch.Tensor) -> torch.Tensor:
+        """Return levels at the envelope DACs, (batch, 3, edges), an edge every `STEPS_PER_EDGE` steps."""
+        cycles = self.grid.first_edge + np.arange(edges) * STEPS_PER_EDGE * self.grid.step_cycles
+        dac: torch.Tensor = self.get_buffer("dac_env").to(like)
+        if self.envelope == "exact" and not controls.envelope.requires_grad:
+            return dac[torch.from_numpy(envelopes.exact(controls, cycles)).to(like.device).long()]
+        points = -(-edges // EDGES_PER_POINT) + 1
+        spread = cycles[0] + np.arange(points) * EDGES_PER_POINT * STEPS_PER_EDGE * self.grid.step_cycles
+        coarse = envelopes.Relaxed.apply(controls.envelope, controls, spread)  # (B, 3, P)
+        share = torch.arange(EDGES_PER_POINT, device=like.device, dtype=like.dtype) / EDGES_PER_POINT
+        smooth = coarse[..., :-1, None] + (coarse[..., 1:] - coarse[..., :-1])[..., None] * share  # (B, 3, P - 1, 16)
+        smooth = smooth.flatten(-2)[..., :edges]  # (B, 3, E)
+        low = smooth.detach().clamp(0, 254).floor().long()
+        levels = dac[low] + (smooth - low) * (dac[low + 1] - dac[low])
+        if self.envelope == "relaxed":
+            return levels
+        own = dac[torch.from_numpy(envelopes.exact(controls, cycles)).to(like.device).long()]
+        return own + (levels - levels.detach())
+
+    def filter(self, controls: Controls, routed: torch.Tensor, steps: int) -> torch.Tensor:
+        """Return the sum of the selected filter outputs for the voltages led into it, (batch, steps)."""
+        selected = controls.mode & (LOW_PASS | BAND_PASS | HIGH_PASS)
+        if not selected.any():
+            return torch.zeros_like(routed)
+        frames = controls.cutoff.shape[1]
+        first = first_steps(np.arange(frames) * self.frame_cycles + FILTER_WRITE_CYCLES, self.grid, steps)
+        first[0] = 0
+        iterations = 8 if routed.dtype == torch.float64 else 1
+        return filters.Recur.apply(
+            routed, controls.cutoff, controls.resonance, count_bits(controls.routing) + 2, selected, first,
+            self.grid.step_cycles, self._filter, iterations,
+        )  # fmt: skip
