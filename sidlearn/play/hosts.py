@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import byref
@@ -33,6 +34,8 @@ class Host(Protocol):
     latency_seconds: float
     """From the moment a block is asked for to its first sample at the speakers, as far as the system tells."""
     name: str
+    real_time: bool
+    """Whether the system has granted its thread real-time priority."""
 
     def close(self) -> None:
         """Stop at once and give the device back."""
@@ -50,21 +53,23 @@ class SdlHost:
         os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # else SIGTERM and SIGINT become events of no loop
         want = speaker.Spec(rate, speaker.AUDIO_F32, 1, 0, block, 0, 0, callback, record.ctypes.data)
         have = speaker.Spec()
-        with speaker.quiet_libraries():
-            if self._sdl.SDL_InitSubSystem(speaker.INIT_AUDIO):
-                raise DeviceError(f"no sound device: {self._error()}; write a file instead with -o out.wav")
-            wanted = device.encode() if device else None
-            self._device = self._sdl.SDL_OpenAudioDevice(wanted, 0, byref(want), byref(have), 0)
-        if not self._device:
-            reason = self._error()
-            self._sdl.SDL_QuitSubSystem(speaker.INIT_AUDIO)
-            raise DeviceError(f"no sound device: {reason}; write a file instead with -o out.wav")
+        with real_time() as granted:  # SDL's threads start as soon as the subsystem does
+            with speaker.quiet_libraries():
+                if self._sdl.SDL_InitSubSystem(speaker.INIT_AUDIO):
+                    raise DeviceError(f"no sound device: {self._error()}; write a file instead with -o out.wav")
+                wanted = device.encode() if device else None
+                self._device = self._sdl.SDL_OpenAudioDevice(wanted, 0, byref(want), byref(have), 0)
+            if not self._device:
+                reason = self._error()
+                self._sdl.SDL_QuitSubSystem(speaker.INIT_AUDIO)
+                raise DeviceError(f"no sound device: {reason}; write a file instead with -o out.wav")
         self.block = have.samples
-        self.slack_seconds = self.block / rate
+        driver = (self._sdl.SDL_GetCurrentAudioDriver() or b"none").decode()
+        self.slack_seconds = NO_SLACK if driver in NO_DEVICES else self.block / rate
         self.latency_seconds = 2 * self.block / rate
-        self.name = f"SDL {(self._sdl.SDL_GetCurrentAudioDriver() or b'none').decode()}"
-        with real_time():
-            self._sdl.SDL_PauseAudioDevice(self._device, 0)
+        self.name = f"SDL {driver}"
+        self.real_time = bool(granted)
+        self._sdl.SDL_PauseAudioDevice(self._device, 0)
 
     def close(self) -> None:
         """Stop at once and give the device back."""
@@ -95,7 +100,7 @@ class PortAudioHost:
         rate = int(record["sample_rate"][0])
         ffi = sounddevice._ffi
         try:
-            with speaker.quiet_libraries(), real_time():
+            with real_time() as granted, speaker.quiet_libraries():
                 self._stream: Any = sounddevice._StreamBase(
                     "output",
                     samplerate=rate,
@@ -115,6 +120,7 @@ class PortAudioHost:
         self.slack_seconds = NO_SLACK  # PortAudio tells underruns itself
         self.latency_seconds = float(self._stream.latency)
         self.name = "PortAudio"
+        self.real_time = bool(granted)
 
     def close(self) -> None:
         """Stop at once and give the device back."""
@@ -136,6 +142,7 @@ class FileHost:
         self.slack_seconds = NO_SLACK
         self.latency_seconds = 0.0
         self.name = "file"
+        self.real_time = False
 
     def pull(self, samples: int) -> np.ndarray:
         """Return the next `samples`, float32, block by block."""
@@ -148,6 +155,9 @@ class FileHost:
     def close(self) -> None:
         """Do nothing: there is no device."""
 
+
+NO_DEVICES = ("dummy", "disk")
+"""Drivers of SDL that nobody hears: they keep no time (dummy runs a tenth too fast), so they have no gaps."""
 
 NO_SLACK = 1e9
 """Seconds of slack for hosts on which no gap can be told from the times of blocks."""
@@ -164,19 +174,22 @@ BLOCKS = {"sdl": 512, "portaudio": 256, "file": 256}
 
 
 @contextmanager
-def real_time() -> Iterator[None]:
-    """Ask for real-time priority for the threads that start in this block, and do without where it is refused."""
+def real_time() -> Iterator[list[int]]:
+    """Ask for real-time priority for the threads that start in this block, and do without where it is refused.
+
+    What it gives lists, after the block, the threads that it was granted for.
+    """
     folder = "/proc/self/task"
+    granted: list[int] = []
     if not sys.platform.startswith("linux") or not os.path.isdir(folder):
-        yield
+        yield granted
         return
     before = set(os.listdir(folder))
-    yield
-    import time
-
-    time.sleep(0.02)  # the thread is there at once, but the system may name it later
+    yield granted
+    time.sleep(0.02)  # a thread is there at once, but the system may name it later
     for task in set(os.listdir(folder)) - before:
         try:
             os.sched_setscheduler(int(task), os.SCHED_FIFO, os.sched_param(REAL_TIME_PRIORITY))
         except (OSError, ValueError):
             return
+        granted.append(int(task))

@@ -38,6 +38,13 @@ SWITCH_SECONDS = 0.0005
 UNDERRUNS, WITHIN_SECONDS = 3, 10.0
 """So many gaps in so much time, and the block is doubled."""
 
+LONGEST_ANSWER = 2_048
+"""Samples of a block that such doubling ends at: 46 ms at 44.1 kHz. Longer ones have helped nobody, and a key that
+sounds so late cannot be played (guess)."""
+
+SETTLE_SECONDS = 1.0
+"""After a device has been opened it may stumble: gaps do not count for so long."""
+
 
 class Engine:
     """One to three SIDs that play in real time.
@@ -104,6 +111,8 @@ class Engine:
         self._host_name = ""
         self._device: str | None = None
         self._gaps: list[float] = []
+        self._opened = 0.0
+        self._given_up = False
         self._seen_underruns = 0
         self._switch: float | None = None
         r = self.record
@@ -165,7 +174,7 @@ class Engine:
         self.record.blocks = 0
         self._host = HOSTS[self._host_name](self.records, min(block, MAX_BLOCK), self._device)
         self.record.slack = self._host.slack_seconds
-        self._seen_underruns = int(self.record.underruns)
+        self._opened = time.monotonic()
         self._gaps.clear()
 
     @property
@@ -206,15 +215,24 @@ class Engine:
         """Look after the device, some times a second: answer underruns with a longer block, and say so."""
         underruns = int(self.record.underruns)
         now = time.monotonic()
-        self._gaps += [now] * (underruns - self._seen_underruns)
+        if now - self._opened >= SETTLE_SECONDS:
+            self._gaps += [now] * (underruns - self._seen_underruns)
         self._seen_underruns = underruns
         self._gaps = [t for t in self._gaps if now - t <= WITHIN_SECONDS]
-        if len(self._gaps) < UNDERRUNS or self._host is None or self._host.block * 2 > MAX_BLOCK:
+        if len(self._gaps) < UNDERRUNS or self._host is None:
             return None
+        told = f"{UNDERRUNS} gaps in the sound within {WITHIN_SECONDS:g} s"
         block = self._host.block * 2
-        self._host.close()
-        self._open(block)
-        return f"{UNDERRUNS} gaps in the sound within {WITHIN_SECONDS:g} s: blocks of {block} samples from here on"
+        if block <= LONGEST_ANSWER:
+            self._host.close()
+            self._open(block)
+            return f"{told}: blocks of {block} samples from here on"
+        self._gaps.clear()
+        if self._given_up:
+            return None
+        self._given_up = True
+        remedy = " or --mode fast" if self.mode == "exact" else ""
+        return f"{told}: the computer is too busy; fewer other programs{remedy} would help"
 
     # --- Time ---
 
@@ -341,6 +359,7 @@ class Engine:
         return {
             "host": self._host.name if self._host else "none",
             "block": self._host.block if self._host else 0,
+            "priority": "real time" if self._host and self._host.real_time else "plain",
             "latency_ms": round(self.latency_ms, 1),
             "seconds": round(int(r.samples) / self.sample_rate, 3),
             "underruns": int(r.underruns),

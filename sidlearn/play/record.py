@@ -29,6 +29,12 @@ SCOPE = 4_096
 MIX = 32_768
 """Samples that are kept of the whole sound; a power of two."""
 
+BLOCKS_KEPT = 4_096
+"""Blocks of which the times are kept; a power of two."""
+
+BLOCK_DTYPE = np.dtype([("sample", "i8"), ("asked", "f8"), ("speakers", "f8")])
+"""Of a block: its first sample, when it was asked for, and by how many seconds later it sounds, as far as one knows."""
+
 AT_ONCE = -1
 """The cycle of a write that is to act as soon as it can."""
 
@@ -56,6 +62,10 @@ RECORD_DTYPE = np.dtype(
         ("horizon", "i8"),  # the chips are clocked up to this cycle and no further: where the source has got to
         ("scope_step", "i8"),  # samples from one point of the scopes to the next; 0: none are taken
         ("tail", "i8", (LANES,)),  # writes put into each lane so far
+        (
+            "speakers",
+            "f8",
+        ),  # seconds from a block being asked for to its first sample at the speakers; some hosts keep it
         ("slack", "f8"),  # seconds that a device holds in store: a longer gap between blocks is an underrun
         # Counters and times, kept by the audio thread.
         ("head", "i8", (LANES,)),  # writes taken out of each lane so far
@@ -79,6 +89,7 @@ RECORD_DTYPE = np.dtype(
         ("scope_end", "i8"),  # points taken so far: point n of voice v of SID s is scope[s * 3 + v, n % SCOPE]
         ("scope_wait", "i8"),  # samples until the next point
         ("scope", "f4", (SIDS * VOICES, SCOPE)),  # wave times envelope, -1..1
+        ("block_log", BLOCK_DTYPE, (BLOCKS_KEPT,)),  # block n is block_log[n % BLOCKS_KEPT], for n < blocks
         ("mix", "f4", (MIX,)),  # sample n of the sound is mix[n % MIX], for n < samples
         # The chips.
         ("voices", VOICE_DTYPE, (SIDS, VOICES)),

@@ -26,13 +26,14 @@ from sidlearn.chip.decimate import PHASES, Decimator
 from sidlearn.chip.models import MODEL_DTYPE
 from sidlearn.chip.sid import MODES
 from sidlearn.chip.state import CHIP_DTYPE, VOICE_DTYPE, WINDOW
-from sidlearn.play.record import LANES, MAX_BLOCK, MIX, RECORD_DTYPE, RING, SCOPE
+from sidlearn.play import record as layout
+from sidlearn.play.record import BLOCKS_KEPT, LANES, MAX_BLOCK, MIX, RECORD_DTYPE, RING, SCOPE
 from sidlearn.registers import MIRROR, VOICES
 from sidlearn.writes import SIDS, WRITE_DTYPE
 
 intrinsic: Any = numba_intrinsic  # its type knows nothing of how intrinsics are called from compiled code
 
-RING_MASK, SCOPE_MASK, MIX_MASK = RING - 1, SCOPE - 1, MIX - 1
+RING_MASK, SCOPE_MASK, MIX_MASK, BLOCK_MASK = RING - 1, SCOPE - 1, MIX - 1, BLOCKS_KEPT - 1
 PHASE_ROWS = PHASES + 1
 STEP_RESPONSE = WINDOW + 1
 ROOM = LANES * RING
@@ -196,6 +197,8 @@ def keep_time(record, now, frames):
         else:
             record.block_time = record.due_time + late * (SETTLE_EARLY if late < 0 else SETTLE_LATE)
     record.due_time = record.block_time + frames / record.sample_rate
+    kept = record.block_log[record.blocks & BLOCK_MASK]
+    kept.sample, kept.asked, kept.speakers = record.samples, now, record.speakers
     record.blocks += 1
 
 
@@ -384,6 +387,9 @@ def _portaudio_callback(input_at, out_at, frames, times_at, flags, record_at):
     record = carray(pointer(record_at), (1,), RECORD_DTYPE)[0]
     if flags & 4:  # paOutputUnderflow
         record.underruns += 1
+    times = carray(pointer(times_at), (3,), np.float64)  # of the input, now, of the output
+    if times[2] > times[1]:
+        record.speakers = times[2] - times[1]
     call_fill(record.fill_at, record_at, out_at, frames)
     return 0
 
@@ -408,14 +414,13 @@ def callback(name: str) -> Any:
     parts = signature.args, signature.return_type
     made: Any = CFunc(function, parts, locals={}, options={"error_model": "numpy", "nopython": True})
     made.enable_caching()
-    if name in MODES:
-        _watch(made, Path(engine.__file__))
+    _watch(made, Path(engine.__file__), Path(layout.__file__))
     made.compile()
     return made
 
 
-def _watch(made: Any, other: Path) -> None:
-    """Let the cache see a change of another source file: numba looks at that of the function alone."""
+def _watch(made: Any, *others: Path) -> None:
+    """Let the cache see a change of other source files: numba looks at that of the function alone."""
     stored = made._cache._cache_file
-    stamp = other.stat()
-    stored._source_stamp = (stored._source_stamp, stamp.st_mtime, stamp.st_size)
+    stamps = [(path.stat().st_mtime, path.stat().st_size) for path in others]
+    stored._source_stamp = (stored._source_stamp, *stamps)

@@ -170,15 +170,32 @@ def test_scopes_show_wave_times_envelope():
         assert np.abs(live.mix(200)).max() > 0.01
 
 
-def test_watch_doubles_the_block_after_three_underruns(monkeypatch):
+def three_gaps(live):
+    """What the engine answers to two gaps, then to a third."""
+    live.record.underruns += 2
+    assert live.watch() is None
+    live.record.underruns += 1
+    return live.watch() or ""
+
+
+def test_watch_doubles_the_block_after_three_underruns_as_far_as_it_helps(monkeypatch):
+    monkeypatch.setattr("sidlearn.play.live.SETTLE_SECONDS", 0)
     with Engine() as live:
         live.open("file", 256)
-        live.record.underruns += 2
-        assert live.watch() is None
-        live.record.underruns += 1
-        assert "512 samples" in (live.watch() or "")
-        assert live.host.block == 512
-        assert live.watch() is None
+        for block in (512, 1024, 2048):
+            assert f"{block} samples" in three_gaps(live)
+            assert live.host.block == block
+            assert live.watch() is None
+        assert "too busy" in three_gaps(live)
+        assert three_gaps(live) == ""  # once is enough
+        assert live.host.block == 2048
+
+
+def test_gaps_while_a_device_settles_do_not_count():
+    with Engine() as live:
+        live.open("file", 256)
+        assert three_gaps(live) == ""
+        assert live.host.block == 256
 
 
 def test_sdl_plays_in_real_time(monkeypatch):
