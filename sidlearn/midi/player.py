@@ -28,7 +28,7 @@ WRITE_CYCLES = 4
 """Between two writes: the shortest that a 6510 needs for one (STA absolute)."""
 
 ATTACK_CYCLES = 12
-"""After a gate opens the attack counts by its own rate a few cycles later: 4 at most in the netlist; the rest is room."""
+"""After a gate opens the attack counts by its own rate up to 4 cycles later (SID netlist); the rest is room."""
 
 RELEASE_MS = (6, 24, 48, 72, 114, 168, 204, 240, 300, 750, 1500, 2400, 3000, 9000, 15000, 24000)
 """From full level to silence. Source: MOS 6581 data sheet."""

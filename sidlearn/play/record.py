@@ -65,7 +65,7 @@ RECORD_DTYPE = np.dtype(
         (
             "speakers",
             "f8",
-        ),  # seconds from a block being asked for to its first sample at the speakers; some hosts keep it
+        ),  # seconds from asking for a block to its first sample at the speakers, where a host tells
         ("slack", "f8"),  # seconds that a device holds in store: a longer gap between blocks is an underrun
         # Counters and times, kept by the audio thread.
         ("head", "i8", (LANES,)),  # writes taken out of each lane so far

@@ -24,7 +24,6 @@ from sidlearn._kernel import kernel as compiled
 from sidlearn.chip import kernel as engine
 from sidlearn.chip.decimate import PHASES, Decimator
 from sidlearn.chip.models import MODEL_DTYPE
-from sidlearn.chip.sid import MODES
 from sidlearn.chip.state import CHIP_DTYPE, VOICE_DTYPE, WINDOW
 from sidlearn.play import record as layout
 from sidlearn.play.record import BLOCKS_KEPT, LANES, MAX_BLOCK, MIX, RECORD_DTYPE, RING, SCOPE
