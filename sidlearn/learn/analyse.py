@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ FFT_SIZE = 2_048
 LOW_HZ, HIGH_HZ = 70.0, 10_000.0
 BANDS = 40
 WIDE_HZ = (0.0, 450.0, 1_200.0, 2_800.0, 20_000.0)
-"""Edges of the wide bands that follow the narrow ones; the last wide band is all of the sound. Guess: F1, F2, F3 and up."""
+"""Edges of the wide bands that follow the narrow ones; the last wide band is all of the sound. Guess: F1 to F3, up."""
 GRID_HZ = 5.0
 """Step of the table that says which bands a partial falls into."""
 LEAST_WINDOW_SECONDS = 0.026  # guess: two periods of a low voice
@@ -63,7 +64,7 @@ def bands_for(frame_seconds: float) -> Bands:
     falling = (edges[None, 2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
     filters = np.clip(np.minimum(rising, falling), 0, None)
     middles = edges[1:-1]
-    wide = [(middles >= low) & (middles < high) for low, high in zip(WIDE_HZ[:-1], WIDE_HZ[1:], strict=True)]
+    wide = [(middles >= low) & (middles < high) for low, high in pairwise(WIDE_HZ)]
     filters = np.hstack((filters, filters @ np.array([*wide[:3], middles > 0], np.float64).T))
     grid = np.arange(0, RATE_HZ / 2, GRID_HZ)
     t = np.arange(size) / RATE_HZ
@@ -106,6 +107,15 @@ def analyse(audio: np.ndarray, sample_rate: int, frames: int, frame_seconds: flo
     power = band_power(sound, centres, bands_for(frame_seconds))
     f0, voicing = pitch(audio, sample_rate, (np.arange(frames) + 0.5) * frame_seconds)
     return Target(power, f0, voicing, _peaks(sound, centres))
+
+
+def analyse_edges(audio: np.ndarray, sample_rate: int, frames: int, frame_seconds: float) -> np.ndarray:
+    """Return the band power around the edges of frames, the end of the last one too: float32 (frames + 1, bands)."""
+    from sidlearn.learn.pairs import resample
+
+    sound = np.asarray(resample(np.asarray(audio, np.float64), sample_rate, RATE_HZ), np.float64)
+    centres = np.arange(frames + 1) * frame_seconds * RATE_HZ
+    return band_power(sound - np.mean(sound), centres, bands_for(frame_seconds))
 
 
 def pitch(audio: np.ndarray, sample_rate: int, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

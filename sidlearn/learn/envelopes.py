@@ -1,8 +1,8 @@
-"""ATTACK_DECAY, SUSTAIN_RELEASE and gate for a wanted level in every frame, planned on the chip's own envelope generator.
+"""ATTACK_DECAY, SUSTAIN_RELEASE and gate for a wanted level in every frame, planned on the chip's envelope generator.
 
-A level can rise in any frame of an attack and fall in any frame of a release, at 16 rates each, and jump where an attack
-runs through to a sustain level; what a choice really does depends on the rate counter (ADSR delay bug), so every choice
-is tried on an exact copy of the generator, which `tests/learn/test_envelopes.py` holds to the chip's ENV3.
+A level can rise in any frame of an attack and fall in any frame of a release, at 16 rates each, and jump where an
+attack runs through to a sustain level; what a choice really does depends on the rate counter (ADSR delay bug), so every
+choice is tried on an exact copy of the generator, which `tests/learn/test_envelopes.py` holds to the chip's ENV3.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def plan(
         levels(model).astype(np.float64),
         np.array(DECAYS, np.int64),
         power_on(),
+        0,
     )
     return Plan(
         registers[:, 0].astype(np.uint8),
@@ -159,7 +160,9 @@ def follow(plan_: Plan, waveform: np.ndarray, timing: Timing) -> np.ndarray:
 
 
 @kernel
-def _search(target, weights, waveform, before, between, frame_cycles, gap, beam, level_of, decays, start):
+def _search(
+    target, weights, waveform, before, between, frame_cycles, gap, beam, level_of, decays, start, waveform_before
+):
     """Beam search over frames; registers int64 (frames, 3): AD, SR, gate; mean levels float64 (frames,)."""
     frames = target.size
     states = np.zeros((beam, FIELDS), np.int64)
@@ -180,7 +183,7 @@ def _search(target, weights, waveform, before, between, frame_cycles, gap, beam,
     parts = np.zeros(PARTS)
     for t in range(frames):
         found = 0
-        last = waveform[t - 1] if t else 0
+        last = waveform[t - 1] if t else waveform_before
         for b in range(beam):
             if costs[b] == np.inf:
                 continue
@@ -539,3 +542,71 @@ def _skip(state, limit):
         state[RATE_COUNTER] = period - 1
         state[RATE_MATCH] = 1
     return limit
+
+
+# --- One frame at a time -----------------------------------------------------------------------------------------
+
+
+def state_of(voice) -> np.ndarray:
+    """Return the generator's state in a record of `sidlearn.chip.state.VOICE_DTYPE`: int64 (FIELDS,)."""
+    return np.array(
+        [
+            voice.envelope_counter,
+            voice.envelope_state,
+            voice.envelope_target,
+            voice.envelope_enabled,
+            voice.state_pipeline,
+            voice.step_pipeline,
+            voice.exponential_pipeline,
+            voice.exponential_counter,
+            voice.exponential_period,
+            voice.exponential_next,
+            voice.rate_counter,
+            voice.rate_match,
+            voice.rate_last,
+            voice.gate,
+            voice.attack << 4 | voice.decay,
+            voice.sustain // 17 << 4 | voice.release,
+        ],
+        np.int64,
+    )
+
+
+def plan_from(
+    state: np.ndarray,
+    wanted: np.ndarray,
+    waveform: np.ndarray,
+    waveform_before: int,
+    timing: Timing,
+    level_of: np.ndarray,
+    beam: int = BEAM,
+) -> np.ndarray:
+    """Return AD, SR and gate for the next frames of a generator in any state: int64 (frames, 3).
+
+    Parameters
+    ----------
+    state : ndarray, int64, shape (FIELDS,)
+    wanted, waveform, timing, beam
+        As for `plan`, of these frames.
+    waveform_before : int
+        CONTROL without its gate bit in the frame before.
+    level_of : ndarray, float64, shape (256,)
+        From `levels`.
+    """
+    frames = len(wanted)
+    gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
+    registers, _ = _search(
+        np.sqrt(np.asarray(wanted, np.float64)),
+        np.ones(frames),
+        np.asarray(waveform, np.int64),
+        np.asarray(timing.before, np.int64),
+        np.asarray(timing.between, np.int64),
+        timing.frame_cycles,
+        gap,
+        beam,
+        level_of,
+        np.array(DECAYS, np.int64),
+        state,
+        waveform_before,
+    )
+    return registers

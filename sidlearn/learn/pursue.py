@@ -10,8 +10,9 @@ import numpy as np
 
 from sidlearn.clock import PAL, frame_cycles
 from sidlearn.learn import envelopes, search
-from sidlearn.learn.analyse import Target, analyse
+from sidlearn.learn.analyse import Target, analyse, analyse_edges
 from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
+from sidlearn.learn.polish import polish
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -89,9 +90,22 @@ def pursue(
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
     atoms = dictionary(model, seconds)
-    score, loss = choose_frames(target, atoms, quality)
+    score, loss, wanted = choose_frames(target, atoms, quality)
     frames = to_frames(score, cycles, model)
+    if quality == "best" or POLISH_FAST:
+        between = analyse_edges(audio, sample_rate, count, seconds)
+        both = np.empty((2 * count + 1, between.shape[1]), np.float32)
+        both[::2] = between * wanted.gain
+        both[1::2] = wanted.power
+        both = (both + wanted.floor) ** 0.125
+        frames, loss = polish(
+            frames, score.level, target, both, wanted.floor, wanted.weight, atoms.bands, model, POLISH_ROUNDS, progress
+        )
     return Pursued(frames, np.exp(-loss).astype(np.float32))
+
+
+POLISH_FAST = False
+POLISH_ROUNDS = 1
 
 
 # --- Choosing ----------------------------------------------------------------------------------------------------
@@ -106,8 +120,8 @@ class Palette(NamedTuple):
     """bool (SLOTS, atoms)."""
     base: np.ndarray
     """float64 (atoms,): FREQ of the pitch, 0 for noise."""
-    index: np.ndarray
-    """int64 (atoms,): row among shapes or noises."""
+    row: np.ndarray
+    """int64 (atoms,): among shapes or noises."""
 
 
 class Wanted(NamedTuple):
@@ -117,6 +131,8 @@ class Wanted(NamedTuple):
     compressed: np.ndarray
     floor: np.ndarray
     weight: np.ndarray
+    gain: float
+    """What the target's power was multiplied by."""
 
 
 class Routing(NamedTuple):
@@ -126,7 +142,7 @@ class Routing(NamedTuple):
     mask: int
 
 
-def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Score, np.ndarray]:
+def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Score, np.ndarray, Wanted]:
     """Return what the voices do in each frame, and its loss."""
     palettes = [palette(t, target, atoms) for t in range(len(target.power))]
     wanted, routing = choose_routing(palettes, target, atoms, quality)
@@ -134,13 +150,15 @@ def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Scor
     if quality == "fast" and len(rows) > 1:
         rows = rows[::2]
     found = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
-    return assemble(found, palettes, target, wanted, atoms, routing, rows)
+    score, losses = assemble(found, palettes, target, wanted, atoms, routing, rows)
+    return score, losses, wanted
 
 
 def want(target: Target, atoms: Dictionary, loudness: float) -> Wanted:
-    power = (target.power * scale(target.power, atoms) * loudness).astype(np.float32)
+    gain = scale(target.power, atoms) * loudness
+    power = (target.power * gain).astype(np.float32)
     floor = (np.quantile(power, 0.98, axis=0) * FLOOR_SHARE + search.FLOOR).astype(np.float32)
-    return Wanted(power, ((power + floor) ** 0.125).astype(np.float32), floor, band_weight(atoms.bands.hz))
+    return Wanted(power, ((power + floor) ** 0.125).astype(np.float32), floor, band_weight(atoms.bands.hz), gain)
 
 
 LOUDNESS = (1.0, 2.0, 4.0)
@@ -149,7 +167,7 @@ FLOOR_SHARE = 1e-4
 CANDIDATES = 8
 TOTAL_WEIGHT = 4.0
 WIDE_WEIGHT = 1.0
-START_COST = 0.5
+START_COST = 0.2
 START_SECONDS = 0.065  # half of the time constant of the board's capacitor
 SWITCH_COST = 0.002
 ROUNDS = 2
@@ -214,7 +232,7 @@ def choose_routing(palettes, target: Target, atoms: Dictionary, quality: str) ->
     frames = loud[np.unique(np.linspace(0, len(loud) - 1, count).astype(int))]
     routings = [Routing(0, 0)] + [Routing(m, k) for m in (0x10, 0x20, 0x40) for k in range(1, 8)]
     seconds = len(strength) * FRAME_SECONDS
-    lowest, best = np.inf, None
+    lowest, best = np.inf, (want(target, atoms, LOUDNESS[0]), routings[0])
     for loudness in LOUDNESS:
         wanted = want(target, atoms, loudness)
         rows, of = [], []
@@ -297,7 +315,9 @@ def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dict
         for t in range(1, frames):
             for k in range(size):
                 for j in range(size):
-                    change[t, k, j] = SWITCH_COST * sum(a != b for a, b in zip(names[t][k], names[t - 1][j]))
+                    change[t, k, j] = SWITCH_COST * sum(
+                        a != b for a, b in zip(names[t][k], names[t - 1][j], strict=True)
+                    )
         search.best_path(power, own, dc, atoms.click, wanted.compressed, wanted.weight, change, keep)
         if i == ROUNDS:
             break
@@ -342,7 +362,7 @@ def name_candidate(frame: Palette, best, row: int) -> tuple:
     """Return what is heard as a change when it is another one in the next frame."""
     names = [int(row)]
     for a, _ in best:
-        names.append(-1 if a == search.OFF else int(frame.index[a]) + (1000 if frame.base[a] == 0 else 0))
+        names.append(-1 if a == search.OFF else int(frame.row[a]) + (1000 if frame.base[a] == 0 else 0))
     return tuple(names)
 
 
@@ -353,7 +373,7 @@ def carry(source: Palette, best, frame: Palette):
         a = best[v, 0]
         if a == search.OFF:
             continue
-        near = frame.index == source.index[a]
+        near = frame.row == source.row[a]
         if source.base[a] == 0:
             near &= frame.base == 0
         else:
@@ -376,7 +396,7 @@ def render_candidate(frame: Palette, best, atoms: Dictionary, routing: Routing, 
             continue
         routed = routing.mask >> v & 1
         power += LEVEL_OF[level] * frame.power[a] * (atoms.filters.gain[row] if routed else 1)
-        mean = atoms.shapes.mean[frame.index[a]] if frame.base[a] > 0 else NOISE_MEAN
+        mean = atoms.shapes.mean[frame.row[a]] if frame.base[a] > 0 else NOISE_MEAN
         constant = np.sqrt(LEVEL_OF[level]) * (atoms.constants.per_wave * mean + atoms.constants.offset)
         dc += constant * ((atoms.constants.low_pass if routing.mode & 0x10 else 0.0) if routed else 1)
     return power, dc
@@ -396,7 +416,7 @@ def write_candidate(score: Score, t: int, frame: Palette, best, f0: float, atoms
             if v == 0 and f0 > 0:
                 score.freq[t, v], score.control[t, v] = master, TRIANGLE
             continue
-        i = frame.index[a]
+        i = frame.row[a]
         if frame.base[a] == 0:
             score.freq[t, v], score.control[t, v] = atoms.noises.freq[i], NOISE
         else:
@@ -460,7 +480,7 @@ def fill_silence(score: Score) -> Score:
             if score.level[t, v] == 0 and not (v == 0 and score.control[t, 1] & (SYNC | RING)):
                 for name in ("freq", "pulse_width", "control"):
                     getattr(score, name)[t, v] = getattr(score, name)[t - 1, v]
-    off = ~(score.routed & (score.level > 0)).any(axis=1)
+    off = np.asarray(~(score.routed & (score.level > 0)).any(axis=1))
     for t in range(1, len(score.freq)):
         if off[t]:
             for name in ("cutoff", "resonance", "mode"):

@@ -45,7 +45,9 @@ def distance(base, atom, gain, level, target, weight, room):
 
 
 @kernel
-def search_frame(atoms, cost, allowed, gains, tried, routed, target, floor, weight, level_of, coarse, sweeps, best, losses):
+def search_frame(
+    atoms, cost, allowed, gains, tried, routed, target, floor, weight, level_of, coarse, sweeps, best, losses
+):
     """For each filter setting in `tried` the best three atoms.
 
     Parameters
