@@ -406,6 +406,9 @@ def run_fast(machine, until):
             waits = max(min(event, until) - cpu.cycle, 1)
             cpu.cycle += (waits + JUMP_CYCLES - 1) // JUMP_CYCLES * JUMP_CYCLES
             cpu.flag_late = 0
+            skip_chips(machine, cpu.cycle)
+            if takes_the_bus(beam):
+                cpu.cycle += vic.BA_TO - beam.column  # the jump has been waiting since the bad line began
             continue
         if takes_the_bus(beam):
             cpu.cycle += BAD_LINE_CYCLES
