@@ -85,6 +85,8 @@ def build_parser() -> Parser:
     run.add_argument(
         "--fade", type=number(float, 0, 600), default=0.0, metavar="N", help="seconds of fading out before the end"
     )
+    run.add_argument("--window", action="store_true", help="show the chip at work in a window, aloud")
+    run.add_argument("--asid", metavar="PORT", help="play on real chips at this MIDI port instead of aloud")
     run.add_argument("--rate", type=number(int, 8_000, 192_000), metavar="HZ", help="samples a second")
     run.add_argument("--mode", choices=("exact", "fast"), help="how the filter is solved")
     _source_options(run)
@@ -290,8 +292,9 @@ def _run(options: argparse.Namespace) -> int:
     paths = [outputs.check(o) for o in options.output]
     if not paths:
         return _run_aloud(options, request, settings)
-    if options.loop:
-        raise UsageError("--loop plays aloud: expected no -o")
+    for name in ("loop", "asid", "window"):
+        if getattr(options, name):
+            raise UsageError(f"--{name} plays in real time: expected no -o")
     if not playlist.is_list(options.source):
         return _write(options, paths, request, settings)
     return _write_list(options, paths, request, settings)
@@ -447,15 +450,41 @@ def _play(options: argparse.Namespace, performance: Any, settings: Config, stopp
     from sidlearn.terminal import patience
 
     with patience(COMPILING, after_seconds=2.5) as waiting:
-        cut = play(
-            performance,
-            settings,
-            options.seconds,
-            printed=_printer(),
-            started=waiting.cancel,
-            stopped=stopped,
-            fade_seconds=options.fade,
-        )
+        if options.window:
+            from sidlearn.play.watched import play_in_window
+
+            title = Path(options.source).name
+            cut = play_in_window(
+                performance, settings, title, options.seconds, _printer(), started=waiting.cancel, stopped=stopped
+            )
+        else:
+            cut = play(
+                performance,
+                settings,
+                options.seconds,
+                printed=_printer(),
+                started=waiting.cancel,
+                stopped=stopped,
+                fade_seconds=options.fade,
+            )
+    if cut:
+        _note_cut(options, settings)
+    return _end(performance, options)
+
+
+def _play_on_hardware(
+    options: argparse.Namespace,
+    performance: Any,
+    settings: Config,
+    started: Callable[[], None],
+    stopped: Callable[[], bool],
+) -> int:
+    from contextlib import closing
+
+    from sidlearn.play.hardware import open_hardware, play_on
+
+    with closing(open_hardware(options.asid, performance.clock_hz)) as hardware:
+        cut = play_on(hardware, performance, settings, options.seconds, _printer(), started, stopped)
     if cut:
         _note_cut(options, settings)
     return _end(performance, options)

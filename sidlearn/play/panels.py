@@ -68,7 +68,8 @@ class View:
         self.image = record["registers"][0].copy()
         written = record["written"][0].astype(np.float64)
         now = record["samples"] * record["clock_hz"] / record["sample_rate"]
-        self.age = np.where(written < 0, math.inf, (now - written) / record["clock_hz"])
+        age = np.maximum(now - written, 0) / record["clock_hz"]  # a write of the block under way is ahead of `now`
+        self.age = np.where(written < 0, math.inf, age)
         end = int(record["scope_end"])
         rate = record["sample_rate"] / max(int(record["scope_step"]), 1)
         points = min(2 * round(SCOPE_SECONDS * rate), SCOPE)

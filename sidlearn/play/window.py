@@ -39,6 +39,11 @@ HELP = (
     ("ESC", "leave the prompt, the cell, the page; the window"),
 )
 
+UNSEEN = ("dummy", "offscreen", "evdev")
+"""SDL's video drivers that show nothing: taken by SDL where there is no display, by tests on purpose."""
+
+WITHOUT = "`play --no-window` and `run` without --window play without"
+
 
 class Window:
     """The window of one desk.
@@ -67,9 +72,13 @@ class Window:
         self.desk = desk
         try:
             pygame.display.init()
+            driver = pygame.display.get_driver()
+            if driver in UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
+                pygame.display.quit()
+                raise errors.DeviceError(f"no display for the window (SDL finds only its driver {driver!r}); {WITHOUT}")
             surface = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as error:
-            raise errors.DeviceError(f"no display for the window ({error}); --no-window plays without") from None
+            raise errors.DeviceError(f"no display for the window ({error}); {WITHOUT}") from None
         pygame.display.set_caption("sidlearn")
         pygame.key.set_repeat(0)
         self.screen = Screen(surface)
