@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sidlearn.clock import PAL, frame_cycles
-from sidlearn.learn import envelopes, search
+from sidlearn.learn import envelopes, likeness, search
 from sidlearn.learn.analyse import Target, analyse, analyse_edges
 from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
 from sidlearn.learn.polish import polish
@@ -37,6 +37,7 @@ from sidlearn.registers import (
 from sidlearn.writes import FRAME_ORDER, RegisterFrames
 
 HZ_TO_FREQ = (1 << 24) / PAL.clock_hz
+FRAME_SECONDS = 0.02
 LEVEL_OF = (10 ** (-search.LEVEL_STEP_DB * np.arange(search.LEVELS) / 10)).astype(np.float32)
 
 
@@ -90,7 +91,7 @@ def pursue(
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
     atoms = dictionary(model, seconds)
-    score, loss, wanted = choose_frames(target, atoms, quality)
+    score, loss, wanted = choose_frames(target, atoms, quality, seconds)
     frames = to_frames(score, cycles, model)
     if quality == "best" or POLISH_FAST:
         between = analyse_edges(audio, sample_rate, count, seconds)
@@ -122,6 +123,14 @@ class Palette(NamedTuple):
     """float64 (atoms,): FREQ of the pitch, 0 for noise."""
     row: np.ndarray
     """int64 (atoms,): among shapes or noises."""
+    name: np.ndarray
+    """int64 (atoms,): the same for all frames."""
+    constant: np.ndarray
+    """float64 (atoms,): constant part at full level, past the filter."""
+
+    def names(self, best: np.ndarray, setting: int) -> list[int]:
+        """Return what is heard as a change when it is another one in the next frame: filter setting and atoms."""
+        return [int(setting), *(-1 if a == search.OFF else int(self.name[a]) for a in best[:, 0])]
 
 
 class Wanted(NamedTuple):
@@ -141,8 +150,15 @@ class Routing(NamedTuple):
     mode: int
     mask: int
 
+    @property
+    def voices(self) -> np.ndarray:
+        """Which voices go through the filter: bool (3,)."""
+        return np.array([bool(self.mask >> v & 1) for v in range(VOICES)])
 
-def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Score, np.ndarray, Wanted]:
+
+def choose_frames(
+    target: Target, atoms: Dictionary, quality: str, frame_seconds: float
+) -> tuple[Score, np.ndarray, Wanted]:
     """Return what the voices do in each frame, and its loss."""
     palettes = [palette(t, target, atoms) for t in range(len(target.power))]
     wanted, routing = choose_routing(palettes, target, atoms, quality)
@@ -150,8 +166,80 @@ def choose_frames(target: Target, atoms: Dictionary, quality: str) -> tuple[Scor
     if quality == "fast" and len(rows) > 1:
         rows = rows[::2]
     found = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
-    score, losses = assemble(found, palettes, target, wanted, atoms, routing, rows)
+    best, setting = assemble(found, palettes, wanted, atoms, routing, rows)
+    rows = settings_of(routing, atoms)
+    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, frame_seconds, PASSES[quality])
+    score = Score.empty(len(palettes))
+    score.mode[:] = routing.mode
+    score.routed[:] = routing.voices
+    for t in range(len(palettes)):
+        write_candidate(score, t, palettes[t], best[t], target.f0_hz[t], atoms, setting[t])
     return score, losses, wanted
+
+
+PASSES = {"fast": (True,), "best": (True, True)}
+"""How often all choices are gone through again, and whether with all atoms."""
+LEVELS_WEIGHT, COURSE_WEIGHT, SPECTROGRAM_WEIGHT = 10.0, 1.0, 1.0
+COLUMN_SECONDS = 0.0099
+"""Shortest time between two columns that are compared."""
+AGAIN_LEVELS = np.array([0, 3, 6, 9, 12, 16], np.int64)
+
+
+def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary, routing, rows, frame_seconds, passes):
+    """Choose again with regard to how the sound moves, in place; return what each frame loses by its levels."""
+    share = max(1, round(COLUMN_SECONDS / frame_seconds))
+    frames, bands = len(palettes), len(wanted.weight)
+    columns = -(-frames // share)
+    column_of = np.arange(frames) // share
+    counts = np.bincount(column_of, minlength=columns)
+
+    def by_column(power: np.ndarray) -> np.ndarray:
+        out = np.zeros((columns, bands), np.float32)
+        np.add.at(out, column_of, power)
+        return out / counts[:, None].astype(np.float32)
+
+    hz = atoms.bands.hz
+    target = likeness.likeness(by_column(wanted.power), hz, share * frame_seconds, wanted.gain)
+    power = np.zeros((frames, bands), np.float32)
+    constant = np.zeros(frames)
+    for t in range(frames):
+        sound, constant[t] = render_candidate(palettes[t], best[t], atoms, routing, setting[t], wanted)
+        power[t] = sound - wanted.floor
+    now = likeness.course(target, by_column(power))
+    factor = np.where(routing.voices, atoms.constants.low_pass if routing.mode & 0x10 else 0.0, 1.0)
+    weights = np.array([LEVELS_WEIGHT, COURSE_WEIGHT / share, SPECTROGRAM_WEIGHT / share])
+    losses = np.zeros(frames)
+    for thorough in passes:
+        for t in range(frames):
+            frame = palettes[t]
+            near = [palettes[n].names(best[n], setting[n]) for n in (t - 1, t + 1) if 0 <= n < frames]
+            own = np.append(frame.name, -1)
+            cost = sum((own[None] != np.array(n[1:])[:, None]).astype(np.float64) for n in near)
+            row_cost = sum((rows != n[0]).astype(np.float64) for n in near)
+            rest = by_column_rest(power, t, share) / counts[column_of[t]]
+            around = np.array([constant[max(t - 1, 0)], constant[min(t + 1, frames - 1)]])
+            terms = likeness.Terms(
+                atoms.filters.gain, routing.voices, LEVEL_OF, AGAIN_LEVELS, wanted.floor, wanted.weight, atoms.click,
+                float(1 / counts[column_of[t]]), weights,
+            )  # fmt: skip
+            given = likeness.Frame(
+                frame.power, frame.allowed, np.zeros((3, len(own))) + LEVELS_WEIGHT * SWITCH_COST * cost,
+                factor[:, None] * frame.constant, rows, np.zeros(len(rows)) + LEVELS_WEIGHT * SWITCH_COST * row_cost,
+                around, wanted.compressed[t], rest.astype(np.float32),
+            )  # fmt: skip
+            setting[t], _, plain = likeness.choose_again(
+                target, now, int(column_of[t]), given, terms, best[t], int(setting[t]), thorough
+            )
+            losses[t] = plain / LEVELS_WEIGHT
+            sound, constant[t] = render_candidate(frame, best[t], atoms, routing, setting[t], wanted)
+            power[t] = sound - wanted.floor
+    return losses
+
+
+def by_column_rest(power: np.ndarray, t: int, share: int) -> np.ndarray:
+    """Return the power of the other frames in a frame's column."""
+    first = t - t % share
+    return power[first : first + share].sum(axis=0) - power[t]
 
 
 def want(target: Target, atoms: Dictionary, loudness: float) -> Wanted:
@@ -209,11 +297,14 @@ def palette(t: int, target: Target, atoms: Dictionary) -> Palette:
     count = len(noises.freq)
     noisy = np.ones((3, count), bool)
     noisy[0] = f0 <= 0
+    mean = np.concatenate((shapes.mean[index], np.full(count, NOISE_MEAN)))
     return Palette(
         np.ascontiguousarray(np.concatenate([*powers, noises.power]), np.float32),
         np.concatenate((allowed, noisy), axis=1),
         np.concatenate((base, np.zeros(count))),
         np.concatenate((index, np.arange(count))),
+        np.concatenate((index, 1_000 + np.arange(count))),
+        atoms.constants.per_wave * mean + atoms.constants.offset,
     )
 
 
@@ -253,9 +344,6 @@ def choose_routing(palettes, target: Target, atoms: Dictionary, quality: str) ->
     return best
 
 
-FRAME_SECONDS = 0.02
-
-
 class Found(NamedTuple):
     """The best atoms of some frames for each filter setting."""
 
@@ -290,8 +378,8 @@ def search_all(frames, palettes, wanted: Wanted, atoms: Dictionary, rows, routin
 THREADS = 2
 
 
-def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dictionary, routing: Routing, rows):
-    """Return the score along the best path through the candidates of all frames, and the losses."""
+def assemble(found: Found, palettes, wanted: Wanted, atoms: Dictionary, routing: Routing, rows):
+    """Return the best path through the candidates of all frames: atoms and levels (frames, 3, 2), filter settings."""
     frames = len(palettes)
     own_count = min(CANDIDATES, len(rows))
     size = own_count + 2
@@ -303,7 +391,7 @@ def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dict
     dc = np.zeros((frames, size), np.float32)
     change = np.zeros((frames, size, size), np.float32)
     keep = np.zeros(frames, np.int64)
-    routed = np.array([bool(routing.mask >> v & 1) for v in range(3)])
+    routed = routing.voices
     for t in range(frames):
         best[t, :own_count] = found.best[t, order[t]]
         setting[t, :own_count] = rows[order[t]]
@@ -311,7 +399,7 @@ def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dict
         for k in range(own_count):
             power[t, k], dc[t, k] = render_candidate(palettes[t], best[t, k], atoms, routing, setting[t, k], wanted)
     for i in range(ROUNDS + 1):
-        names = [[name_candidate(palettes[t], best[t, k], setting[t, k]) for k in range(size)] for t in range(frames)]
+        names = [[palettes[t].names(best[t, k], setting[t, k]) for k in range(size)] for t in range(frames)]
         for t in range(1, frames):
             for k in range(size):
                 for j in range(size):
@@ -349,21 +437,8 @@ def assemble(found: Found, palettes, target: Target, wanted: Wanted, atoms: Dict
                     power[t, w], power[t, w], power[t, w], np.float32(0), wanted.compressed[t], wanted.weight,
                     np.empty(len(wanted.weight), np.float32),
                 )  # fmt: skip
-    score = Score.empty(frames)
-    score.mode[:] = routing.mode
-    score.routed[:] = routed
-    for t in range(frames):
-        k = keep[t]
-        write_candidate(score, t, palettes[t], best[t, k], target.f0_hz[t], atoms, setting[t, k])
-    return score, own[np.arange(frames), keep]
-
-
-def name_candidate(frame: Palette, best, row: int) -> tuple:
-    """Return what is heard as a change when it is another one in the next frame."""
-    names = [int(row)]
-    for a, _ in best:
-        names.append(-1 if a == search.OFF else int(frame.row[a]) + (1000 if frame.base[a] == 0 else 0))
-    return tuple(names)
+    every = np.arange(frames)
+    return best[every, keep].copy(), setting[every, keep].copy()
 
 
 def carry(source: Palette, best, frame: Palette):
@@ -396,8 +471,7 @@ def render_candidate(frame: Palette, best, atoms: Dictionary, routing: Routing, 
             continue
         routed = routing.mask >> v & 1
         power += LEVEL_OF[level] * frame.power[a] * (atoms.filters.gain[row] if routed else 1)
-        mean = atoms.shapes.mean[frame.row[a]] if frame.base[a] > 0 else NOISE_MEAN
-        constant = np.sqrt(LEVEL_OF[level]) * (atoms.constants.per_wave * mean + atoms.constants.offset)
+        constant = np.sqrt(LEVEL_OF[level]) * frame.constant[a]
         dc += constant * ((atoms.constants.low_pass if routing.mode & 0x10 else 0.0) if routed else 1)
     return power, dc
 
