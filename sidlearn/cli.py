@@ -290,6 +290,8 @@ def _run(options: argparse.Namespace) -> int:
 
     settings, request = _settings(options)
     paths = [outputs.check(o) for o in options.output]
+    if options.asid and options.window:
+        raise UsageError("--asid plays on real chips alone: expected no --window")
     if not paths:
         return _run_aloud(options, request, settings)
     for name in ("loop", "asid", "window"):
@@ -457,6 +459,8 @@ def _play(options: argparse.Namespace, performance: Any, settings: Config, stopp
             cut = play_in_window(
                 performance, settings, title, options.seconds, _printer(), started=waiting.cancel, stopped=stopped
             )
+        elif options.asid:
+            cut = _play_on_hardware(options, performance, settings, waiting.cancel, stopped)
         else:
             cut = play(
                 performance,
@@ -478,16 +482,13 @@ def _play_on_hardware(
     settings: Config,
     started: Callable[[], None],
     stopped: Callable[[], bool],
-) -> int:
+) -> bool:
     from contextlib import closing
 
     from sidlearn.play.hardware import open_hardware, play_on
 
     with closing(open_hardware(options.asid, performance.clock_hz)) as hardware:
-        cut = play_on(hardware, performance, settings, options.seconds, _printer(), started, stopped)
-    if cut:
-        _note_cut(options, settings)
-    return _end(performance, options)
+        return play_on(hardware, performance, settings, options.seconds, _printer(), started, stopped)
 
 
 def _note_cut(options: argparse.Namespace, settings: Config) -> None:

@@ -71,8 +71,9 @@ class Engine:
 
     Notes
     -----
-    `record` (`records[0]`) is the one record of `sidlearn.play.record`: read from it whatever there is to show. Time is
-    told in cycles of the chips. The engine is a `SidPort` that hears but does not answer; use `write` for many at once.
+    `record` (`records[0]`) is the one record of `sidlearn.play.record`: read from it whatever there is to show; its
+    times and `ticks_ahead` make those of `time.perf_counter`. Time is told in cycles of the chips. The engine is a
+    `SidPort` that hears but does not answer; use `write` for many at once.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Engine:
         self.record = self.records.view(np.recarray)[0]
         self._functions = [stream.callback(name) for name in ("fill", mode)]
         self._put = stream.put
-        self._ticks = _ticks()
+        self._clock = _Ticks()
         self._lock = threading.Lock()
         self._keep = keep
         self._kept: list[np.ndarray] = []
@@ -122,7 +123,7 @@ class Engine:
         r.stage2_taps = self._decimator.stage2.shape[1]
         r.step_response_at = self._response.ctypes.data
         r.fill_at, r.clock_at = (f.address for f in self._functions)
-        r.ticks_at, r.ticks_hz, self._ticks_ahead = self._ticks
+        r.ticks_at, r.ticks_hz, self.ticks_ahead = self._clock.address, self._clock.hz, self._clock.ahead()
         r.slack = NO_SLACK
         for sid in range(SIDS):
             voices, chips = state.power_on(self._model[0], clock_hz)
@@ -213,6 +214,7 @@ class Engine:
 
     def watch(self) -> str | None:
         """Look after the device, some times a second: answer underruns with a longer block, and say so."""
+        self.ticks_ahead = self._clock.ahead()  # a clock that is being set drifts against the other
         underruns = int(self.record.underruns)
         now = time.monotonic()
         if now - self._opened >= SETTLE_SECONDS:
@@ -254,7 +256,7 @@ class Engine:
         """
         r = self.record
         block = self.block_cycles
-        cycle, begun = int(r.block_cycle), float(r.block_time) + self._ticks_ahead
+        cycle, begun = int(r.block_cycle), float(r.block_time) + self.ticks_ahead
         if not r.running or self._host_name == "file" or not r.blocks:
             return max(cycle, self.cycle)
         passed = (time.perf_counter() if seconds is None else seconds) - begun
@@ -371,20 +373,29 @@ class Engine:
         }
 
 
-def _ticks() -> tuple[int, float, float]:
-    """Return the address of a function that tells the time, its ticks a second, and what `perf_counter` is ahead."""
-    import ctypes
+class _Ticks:
+    """The clock that the audio thread reads: SDL's, of which compiled code knows the address."""
 
-    from sidlearn.play import speaker
+    def __init__(self) -> None:
+        import ctypes
 
-    sdl = speaker.library()
-    counter, frequency = sdl.SDL_GetPerformanceCounter, sdl.SDL_GetPerformanceFrequency
-    counter.restype = frequency.restype = ctypes.c_uint64
-    hz = float(frequency())
-    before = time.perf_counter()
-    ticks = counter() / hz
-    ahead = (before + time.perf_counter()) / 2 - ticks
-    return ctypes.cast(counter, ctypes.c_void_p).value or 0, hz, ahead
+        from sidlearn.play import speaker
+
+        sdl = speaker.library()
+        self._counter, frequency = sdl.SDL_GetPerformanceCounter, sdl.SDL_GetPerformanceFrequency
+        self._counter.restype = frequency.restype = ctypes.c_uint64
+        self.hz = float(frequency())
+        self.address = ctypes.cast(self._counter, ctypes.c_void_p).value or 0
+
+    def ahead(self) -> float:
+        """Return by how many seconds `time.perf_counter` is ahead of it: the quickest of three looks."""
+        looks = []
+        for _ in range(3):
+            before = time.perf_counter()
+            ticks = self._counter() / self.hz
+            after = time.perf_counter()
+            looks.append((after - before, (before + after) / 2 - ticks))
+        return min(looks)[1]
 
 
 __all__ = ["AT_ONCE", "FOREVER", "HAND_LANE", "MIX", "SCOPE", "SOURCE_LANE", "Engine"]

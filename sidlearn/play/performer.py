@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sidlearn.midi.player import Player
-from sidlearn.play.live import HAND_LANE, Engine
+from sidlearn.play.live import AT_ONCE, HAND_LANE, Engine
 from sidlearn.writes import WRITE_DTYPE
 
 TICK_SECONDS = 0.002
@@ -30,7 +30,12 @@ class Performer:
         Touch it inside `with performer.lock` alone.
     """
 
-    def __init__(self, engine: Engine, make_player: Callable[[Performer], Player], tap: Callable | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        make_player: Callable[[Performer], Player],
+        tap: Callable[[np.ndarray], None] | None = None,
+    ) -> None:
         self.engine = engine
         self.lock = threading.RLock()
         self._tap = tap
@@ -67,14 +72,23 @@ class Performer:
             self.player.advance(self.engine.cycle_at())
             self.hand_on()
 
+    def write(self, register: int, value: int) -> None:
+        """Write a register of the first chip as soon as it can be."""
+        self.pass_on(np.array([(AT_ONCE, register, value)], WRITE_DTYPE))
+
+    def pass_on(self, events: np.ndarray) -> None:
+        """Give writes that are not the player's to the engine, and to whoever listens."""
+        with self.lock:
+            self.engine.write(events, HAND_LANE)
+            if self._tap is not None:
+                self._tap(events)
+
     def hand_on(self) -> None:
         """Give the player's writes to the engine; called with the lock held."""
         if self._waiting:
             events = np.array(self._waiting, WRITE_DTYPE)
             self._waiting.clear()
-            self.engine.write(events, HAND_LANE)
-            if self._tap is not None:
-                self._tap(events)
+            self.pass_on(events)
 
     def start(self) -> None:
         """Let frames go by in a thread of their own."""

@@ -7,14 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from sidlearn import clock, registers
+from sidlearn import clock
 from sidlearn.config import Config
 from sidlearn.errors import DeviceError
 from sidlearn.midi import asid, controls, instruments, ports
@@ -22,7 +20,8 @@ from sidlearn.midi.keyboard import Piano
 from sidlearn.midi.player import Player
 from sidlearn.midi.tuning import note_name
 from sidlearn.play.desk import Knob
-from sidlearn.play.live import AT_ONCE, HAND_LANE, Engine
+from sidlearn.play.hardware import Hardware
+from sidlearn.play.live import Engine
 from sidlearn.play.performer import Performer
 from sidlearn.terminal import Progress, RawKeys, note, patience
 
@@ -92,7 +91,7 @@ class LiveDesk:
 
     def poke(self, register: int, value: int) -> None:
         """Write a register of the first SID as soon as it can be."""
-        self.engine.poke(AT_ONCE, register, value)
+        self._performer.write(register, value)
 
     def key(self, note: int, velocity: int) -> None:
         """Press a key of the piano, or let it go (velocity 0)."""
@@ -151,7 +150,7 @@ def play_live(settings: Config, wishes: Wishes) -> dict[str, Any]:
     window = _wants_window(wishes)
     with ExitStack() as stack:
         system = _midi_system(wishes)
-        tap = _asid_out(stack, system, wishes.asid, clock_hz)
+        hardware = _asid_out(stack, system, wishes.asid, clock_hz)
         with patience(COMPILING):
             engine = stack.enter_context(
                 Engine(
@@ -161,6 +160,7 @@ def play_live(settings: Config, wishes: Wishes) -> dict[str, Any]:
             host = wishes.host or settings.play.host
             engine.open(host, wishes.block or settings.play.block or None)
         stack.enter_context(_terminated())  # not before: nothing may be raised inside the compiler
+        tap = hardware.send if hardware else None
         performer = Performer(engine, lambda port: Player(port, bank, clock_hz, instrument=chosen), tap)
         performer.player.set_mode(0, settings.play.mode)
         performer.start()
@@ -204,7 +204,7 @@ def _listen(stack: ExitStack, system: ports.System, performer: Performer, wishes
         def receive(message: bytes, seconds: float) -> None:
             events = asid.events(engine.cycle_at(seconds), message)
             if len(events):
-                engine.write(events, HAND_LANE)
+                performer.pass_on(events)
             elif not message.startswith(asid.HEAD):
                 plain(message, seconds)
 
@@ -215,40 +215,13 @@ def _listen(stack: ExitStack, system: ports.System, performer: Performer, wishes
         note(f"no MIDI port {wanted!r} yet; it plays when it is plugged in")
 
 
-def _asid_out(stack: ExitStack, system: ports.System | None, name: str | None, clock_hz: int) -> Any:
-    """Return what sends writes to real hardware, or None."""
+def _asid_out(stack: ExitStack, system: ports.System | None, name: str | None, clock_hz: int) -> Hardware | None:
+    """Return the real chips that play along, or None."""
     if name is None or system is None:
         return None
-    port = open_out(system, name)
-    sender = asid.Sender(clock.PAL.frame_cycles)
-    port.send(asid.START_MESSAGE)
-
-    def close() -> None:
-        with suppress(Exception):
-            port.send(asid.encode([(registers.MODE_VOL, 0)])[0])
-            port.send(asid.STOP_MESSAGE)
-            port.close()
-
-    stack.callback(close)
-
-    def tap(events: np.ndarray) -> None:
-        for _, message in sender.messages(events):
-            port.send(message)
-
-    return tap
-
-
-def open_out(system: ports.System, name: str) -> ports.OutPort:
-    """Return an output port by its name or a part of it.
-
-    Raises
-    ------
-    DeviceError
-        If there is none.
-    """
-    if name == ports.VIRTUAL:
-        return system.talk(name)
-    return system.talk(ports.check(name, system.outputs(), "output"))
+    hardware = Hardware(system, name, clock_hz, note)
+    stack.callback(hardware.close)
+    return hardware
 
 
 def _in_window(performer: Performer, settings: Config, names: list[str], chosen: str, end: float | None) -> None:
@@ -312,49 +285,6 @@ def _terminated() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def play_on_hardware(source: Any, name: str, limit_cycles: int, printed: Callable[[bytes], None]) -> bool:
-    """Play a source on real chips by ASID, in real time and without sound here.
-
-    Parameters
-    ----------
-    source : sidlearn.sources.Performance
-    name : str
-        An output port or part of its name.
-    limit_cycles : int
-        Where to stop.
-    printed : callable
-        Takes what a program prints.
-
-    Returns
-    -------
-    cut : bool
-        Whether it was stopped at the limit.
-
-    Raises
-    ------
-    DeviceError
-        If there is no such port.
-    """
-    system = ports.find_system()
-    with ExitStack() as stack:
-        stack.enter_context(_terminated())
-        tap = _asid_out(stack, system, name, source.clock_hz)
-        frame = clock.PAL.frame_cycles
-        cycle = 0
-        begun = time.perf_counter()
-        while not source.ended and cycle < limit_cycles:
-            cycle = min(cycle + frame, limit_cycles)
-            events = source.advance(cycle)
-            wait = begun + (cycle - frame) / source.clock_hz - time.perf_counter()
-            if wait > 0:
-                time.sleep(wait)
-            tap(events)
-            text = source.printed()
-            if text:
-                printed(text)
-    return not source.ended
 
 
 def names_of_instruments() -> list[str]:

@@ -189,9 +189,10 @@ def keep_time(record, now, frames):
     else:
         late = now - record.due_time
         record.early = -late
-        if late > record.slack:
+        gap = late > record.slack
+        if gap:
             record.underruns += 1
-        if abs(late) > max(record.slack, 4 * frames / record.sample_rate):
+        if gap or abs(late) > 4 * frames / record.sample_rate:  # the device has gone on without us: time begins anew
             record.block_time = now
         else:
             record.block_time = record.due_time + late * (SETTLE_EARLY if late < 0 else SETTLE_LATE)
