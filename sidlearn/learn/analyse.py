@@ -109,13 +109,12 @@ def analyse(audio: np.ndarray, sample_rate: int, frames: int, frame_seconds: flo
     return Target(power, f0, voicing, _peaks(sound, centres))
 
 
-def analyse_edges(audio: np.ndarray, sample_rate: int, frames: int, frame_seconds: float) -> np.ndarray:
-    """Return the band power around the edges of frames, the end of the last one too: float32 (frames + 1, bands)."""
+def analyse_columns(audio: np.ndarray, sample_rate: int, seconds: np.ndarray, bands: Bands) -> np.ndarray:
+    """Return the band power of a sound around some times: float32 (times, bands)."""
     from sidlearn.learn.pairs import resample
 
     sound = np.asarray(resample(np.asarray(audio, np.float64), sample_rate, RATE_HZ), np.float64)
-    centres = np.arange(frames + 1) * frame_seconds * RATE_HZ
-    return band_power(sound - np.mean(sound), centres, bands_for(frame_seconds))
+    return band_power(sound - np.mean(sound), seconds * RATE_HZ, bands)
 
 
 def pitch(audio: np.ndarray, sample_rate: int, seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

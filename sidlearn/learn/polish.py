@@ -3,14 +3,16 @@ stays."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sidlearn.chip.sid import SID
-from sidlearn.learn import envelopes
-from sidlearn.learn.analyse import FFT_SIZE, RATE_HZ, Bands, Target
+from sidlearn.chip.sid import SID, render_batch
+from sidlearn.clock import PAL
+from sidlearn.learn import envelopes, likeness
+from sidlearn.learn.analyse import FFT_SIZE, RATE_HZ, Bands
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -33,215 +35,299 @@ from sidlearn.registers import (
     VOICES,
     voice_register,
 )
-from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES, RegisterFrames
+from sidlearn.writes import FRAME_ORDER, WRITE_DTYPE, WRITE_GAP_CYCLES, RegisterFrames
 
 ORDER = np.array(FRAME_ORDER)
-LEVEL_FACTORS = (0.7, 1.4, 0.4)
-WIDTH_FACTORS = (0.7, 0.87, 1.15, 1.4)
-RATIO_FACTORS = (0.89, 0.96, 1.04, 1.12)
-CUTOFF_STEPS = (-96, -32, 32, 96)
-LEAST_GAIN = 0.002
-"""Share of a frame's loss that a change must save, so that nothing is written for nothing."""
+LEAST_GAIN = 0.004
+"""What a change must win, so that nothing is written for nothing."""
+
+
+class Moves(NamedTuple):
+    """What is tried in each frame."""
+
+    levels: tuple[float, ...]
+    """Factors of each voice's level."""
+    widths: tuple[float, ...]
+    """Factors of pulse widths."""
+    ratios: tuple[float, ...]
+    """Factors of FREQ, for noise and voices that are synced."""
+    partials: tuple[int, ...]
+    """Steps among the harmonics of voice 1."""
+    cutoffs: tuple[int, ...]
+    waveforms: bool
+    """Whether waveforms are changed, and the resonance."""
+
+
+MOVES = {
+    "fast": Moves((0.7, 1.4), (), (), (), (-48, 48), False),
+    "best": Moves(
+        (0.7, 1.4, 0.4, 0.85, 1.18), (0.7, 0.87, 1.15, 1.4), (0.89, 0.96, 1.04, 1.12), (-2, -1, 1, 2),
+        (-96, -32, 32, 96), True,
+    ),
+}  # fmt: skip
+
+
+class Goal(NamedTuple):
+    """What a sound is compared with: one column in the middle and at the edges of each frame, or fewer."""
+
+    target: likeness.Likeness
+    compressed: np.ndarray
+    """float32 (columns, bands)."""
+    floor: np.ndarray
+    weight: np.ndarray
+    weights: tuple[float, float, float]
+    """Of the distance of levels, the likeness of courses and that of spectrograms."""
+    bands: Bands
+    column_cycles: int
+    """Column c is the sound around cycle c * column_cycles."""
+
+
+def column_cycles(frame_cycles: int) -> int:
+    """Return the cycles from one column to the next: about 10 ms."""
+    return round(frame_cycles * max(1, round(2 * COLUMN_SECONDS * PAL.clock_hz / frame_cycles)) / 2)
+
+
+COLUMN_SECONDS = 0.00998
 
 
 class Bench:
-    """A chip that plays one frame again and again, and is listened to.
+    """A chip that plays one frame again and again, and is listened to."""
 
-    Parameters
-    ----------
-    model : str
-    cycles : int
-        Of a frame.
-    wanted : ndarray, float32, shape (2 * frames + 2, bands)
-        Compressed band power at the start and in the middle of each frame.
-    floor, weight : ndarray, float32, shape (bands,)
-    bands : Bands
-    """
-
-    def __init__(self, model: str, cycles: int, wanted: np.ndarray, floor, weight, bands: Bands) -> None:
+    def __init__(self, model: str, cycles: int, goal: Goal) -> None:
         self.sid = SID(model, RATE_HZ, mode="fast")
-        self.cycles = cycles
-        self.wanted, self.floor, self.weight, self.bands = wanted, floor, weight, bands
-        self.past = np.zeros(4 * len(bands.window))
+        self.cycles, self.goal = cycles, goal
         self.gap = min(WRITE_GAP_CYCLES, cycles // len(ORDER))
-        self.size = len(bands.window)
+        self.size = len(goal.bands.window)
+        self.window = goal.bands.window.astype(np.float32)
+        self.filters = goal.bands.filters.astype(np.float32)
+        self.past = np.zeros(4 * self.size, np.float32)
+        self.first_sample = 0
+        self.per_cycle = RATE_HZ / self.sid.clock_hz
+        half = self.size / 2 / self.per_cycle
+        self.ahead = 1 + math.ceil((half + goal.column_cycles / 2) / cycles)
+        """Frames that are played for the sake of one."""
 
-    def play(self, before: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Play one frame from the state the chip has."""
+    def columns(self, t: int) -> range:
+        """Return the columns that a frame is heard in."""
+        cycles, step = self.cycles, self.goal.column_cycles
+        first = math.ceil((t - 0.5) * cycles / step) if step > cycles else math.ceil(t * cycles / step)
+        last = math.floor((t + 1.5) * cycles / step) if step > cycles else math.floor((t + 1) * cycles / step)
+        return range(first, min(last + 1, len(self.goal.compressed)))
+
+    def play(self, rows: np.ndarray) -> np.ndarray:
+        """Play frames from the state the chip has; `rows` begins with the registers that stand already."""
         start = self.sid.cycle
-        for i, register in enumerate(ORDER[(before != row)[ORDER]]):
-            self.sid.poke(start + i * self.gap, int(register), int(row[register]))
-        return self.sid.clock(self.cycles)
+        events = []
+        for i in range(1, len(rows)):
+            changed = ORDER[(rows[i - 1] != rows[i])[ORDER]]
+            row = rows[i]
+            at = start + (i - 1) * self.cycles
+            events += [(at + n * self.gap, register, row[register]) for n, register in enumerate(changed)]
+        self.sid._run(np.array(events, WRITE_DTYPE), (len(rows) - 1) * self.cycles)
+        return self.sid.clock(0)
 
-    def loss(self, t: int, state: dict[str, Any], before: np.ndarray, row: np.ndarray, after: np.ndarray) -> float:
-        """Return how far a frame and its edges are from the target, if the next one goes on as given."""
+    def listen(self, sound: np.ndarray, first_sample: int, columns: range) -> np.ndarray:
+        """Return the band power of some columns of a sound: float32 (columns, bands)."""
+        delay = self.sid.delay_seconds * RATE_HZ - self.size / 2 - first_sample
+        parts = np.zeros((len(columns), self.size), np.float32)
+        for i, c in enumerate(columns):
+            start = round(c * self.goal.column_cycles * self.per_cycle + delay)
+            part = sound[max(start, 0) : max(start + self.size, 0)]
+            offset = max(-start, 0)
+            parts[i, offset : offset + len(part)] = part
+        spectrum = np.fft.rfft(parts * self.window, FFT_SIZE, axis=1)
+        return (spectrum.real**2 + spectrum.imag**2) @ self.filters
+
+    def try_rows(self, state: dict[str, Any], rows: np.ndarray, columns: range) -> np.ndarray:
+        """Return the band power of what frames sound like from a state on."""
         self.sid.restore(state)
-        sound = np.concatenate((self.past, self.play(before, row), self.play(row, after)))
-        return self.distance(t, sound, state)
+        sound = np.concatenate((self.past, self.play(rows[: self.ahead + 1])))
+        return self.listen(sound, self.first_sample - len(self.past), columns)
 
-    def distance(self, t: int, sound: np.ndarray, state: dict[str, Any]) -> float:
-        """Return the loss of the windows at a frame's start, middle and end."""
-        first = self.sid.delay_seconds * RATE_HZ + len(self.past) - self.size / 2  # window of the frame's start
-        first += (t * self.cycles) * RATE_HZ / self.sid.clock_hz - self.first_sample
-        step = 0.5 * self.cycles * RATE_HZ / self.sid.clock_hz
-        starts = [round(first + i * step) for i in range(3)]
-        parts = np.stack([sound[s : s + self.size] for s in starts])
-        power = (np.abs(np.fft.rfft(parts * self.bands.window, FFT_SIZE, axis=1)) ** 2) @ self.bands.filters
-        difference = (power + self.floor) ** 0.125 - self.wanted[2 * t : 2 * t + 3]
-        return float(((difference**2) @ self.weight) @ WINDOW_SHARES)
-
-    def go_on(self, state: dict[str, Any], before: np.ndarray, row: np.ndarray) -> None:
-        """Play a frame for good."""
+    def go_on(self, state: dict[str, Any], rows: np.ndarray) -> None:
+        """Play one frame for good."""
         self.sid.restore(state)
-        sound = self.play(before, row)
+        sound = self.play(rows[:2])
         self.past = np.concatenate((self.past, sound))[-len(self.past) :]
         self.first_sample += len(sound)
 
-    first_sample = 0
-    """Number of the sample that the next frame begins with."""
 
-
-WINDOW_SHARES = np.array([0.5, 1.0, 0.5])
+def listen_to_all(bench: Bench, frames: RegisterFrames, model: str) -> np.ndarray:
+    """Return the band power of all columns of registers: float32 (columns, bands)."""
+    sound = render_batch([frames.writes()], model, RATE_HZ, "fast", threads=1)[0]
+    columns = range(len(bench.goal.compressed))
+    out = np.empty(bench.goal.compressed.shape, np.float32)
+    for first in range(0, len(columns), 512):
+        out[first : first + 512] = bench.listen(sound, 0, columns[first : first + 512])
+    return out
 
 
 def polish(
     frames: RegisterFrames,
     level: np.ndarray,
-    target: Target,
-    wanted: np.ndarray,
-    floor: np.ndarray,
-    weight: np.ndarray,
-    bands: Bands,
+    voiced: np.ndarray,
+    goal: Goal,
     model: str,
-    rounds: int = 1,
+    moves: Moves,
     progress: Any = None,
 ) -> tuple[RegisterFrames, np.ndarray]:
-    """Return better registers, and the loss of each frame.
+    """Return better registers, and what each frame loses by its levels.
 
     Parameters
     ----------
     frames : RegisterFrames
     level : ndarray, shape (frames, 3)
         What the envelopes should come to.
-    target : Target
-    wanted, floor, weight, bands
-        As in `Bench`.
+    voiced : ndarray, bool, shape (frames,)
+        Where voice 1 has the pitch.
+    goal : Goal
     model : str
-    rounds : int
-        How often the changes of a frame are gone through.
-    """
-    bench = Bench(model, frames.frame_cycles, wanted, floor, weight, bands)
+    moves : Moves
+    """  # fmt: skip
+    bench = Bench(model, frames.frame_cycles, goal)
     values = frames.values.copy()
+    now = likeness.course(goal.target, listen_to_all(bench, frames, model))
     level_of = envelopes.levels(model).astype(np.float64)
-    last = np.zeros(values.shape[1], np.uint8)
+    rows = np.vstack((np.zeros((1, values.shape[1]), np.uint8), values, np.repeat(values[-1:], HORIZON, axis=0)))
+    goals = np.vstack((level, np.repeat(level[-1:], HORIZON, axis=0)))
     losses = np.zeros(len(values))
-    factors = np.ones(VOICES)
     for t in range(len(values)):
-        state = bench.sid.snapshot()
-        generators = [envelopes.state_of(bench.sid._voices[v]) for v in range(VOICES)]
-        ahead = np.vstack((last, values[t : t + HORIZON], np.repeat(values[-1:], max(t + 2 - len(values), 0), axis=0)))
-        goals = np.vstack((level[t : t + HORIZON], np.repeat(level[-1:], max(t + 2 - len(values), 0), axis=0)))
-        factors[:] = 1
-        replan(ahead, generators, goals, bench.cycles, level_of, envelopes.BEAM)
-        best = ahead
-        lowest = bench.loss(t, state, best[0], best[1], best[2])
-        for _ in range(rounds):
-            start = lowest
-            for kind, change in changes(best, target.f0_hz[t] > 0):
-                trial = best[: 1 + SHORT_HORIZON].copy()
-                scaled = goals[:SHORT_HORIZON].copy()
-                scaled[0] *= factors
-                if kind == "level":
-                    voice, factor = change
-                    scaled[0, voice] *= factor
-                    if scaled[0, voice] > 1 or goals[0, voice] == 0:
-                        continue
-                else:
-                    for register, value in change:
-                        trial[1, register] = value
-                    if (trial[1] == best[1]).all():
-                        continue
-                replan(trial, generators, scaled, bench.cycles, level_of, SHORT_BEAM)
-                loss = bench.loss(t, state, trial[0], trial[1], trial[2])
-                if loss < lowest * (1 - LEAST_GAIN):
-                    best = np.vstack((trial, best[len(trial) :]))
-                    lowest = loss
-                    if kind == "level":
-                        factors[voice] *= factor
-            if lowest > 0.97 * start:
-                break
-        values[t] = best[1]
-        losses[t] = lowest
-        bench.go_on(state, last, best[1])
-        last = best[1].copy()
+        frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of)
+        for change in changes(frame.rows[1], bool(voiced[t]), moves):
+            frame.attempt(change)
+        rows[t + 1 : t + 1 + HORIZON] = frame.rows[1:]
+        losses[t] = frame.finish()
         if progress is not None and t % 8 == 0:
             progress(t / len(values), "polish")
-    return RegisterFrames(values, frames.frame_cycles), losses
+    return RegisterFrames(rows[1 : 1 + len(values)].copy(), frames.frame_cycles), losses
+
+
+class Change(NamedTuple):
+    """Something to try: a factor for the level of a voice, or values for registers."""
+
+    voice: int
+    """Whose envelope must be planned anew, -1 for none."""
+    factor: float = 1.0
+    registers: tuple[tuple[int, int], ...] = ()
+
+
+class FrameSearch:
+    """The search for the best registers of one frame, from the state that the chip is in.
+
+    `rows` are the registers before the frame, of the frame and of those that follow: uint8 (1 + HORIZON, 25).
+    """
+
+    def __init__(self, bench: Bench, t: int, rows: np.ndarray, goals: np.ndarray, now, level_of: np.ndarray) -> None:
+        self.bench, self.now, self.level_of = bench, now, level_of
+        self.state = bench.sid.snapshot()
+        self.generators = [envelopes.state_of(bench.sid._voices[v]) for v in range(VOICES)]
+        self.columns = bench.columns(t)
+        self.goals = goals.copy()
+        self.rows = rows.copy()
+        for v in range(VOICES):
+            replan(self.rows, self.generators, self.goals, v, bench.cycles, level_of, envelopes.BEAM)
+        self.power = bench.try_rows(self.state, self.rows, self.columns)
+        self.lowest = self.loss(self.power)
+
+    def loss(self, power: np.ndarray, keep: bool = False) -> float:
+        """Return the loss of what the columns around the frame sound like."""
+        goal = self.bench.goal
+        wanted = goal.compressed[self.columns.start : self.columns.stop]
+        own = ((power + goal.floor) ** 0.125 - wanted) ** 2 @ goal.weight
+        share = np.ones(len(own))
+        share[0] = share[-1] = 0.5
+        self.levels = float(own @ share) * (self.bench.cycles / self.bench.goal.column_cycles) / share.sum()
+        course, spectrogram = likeness.alike(goal.target, self.now, self.columns.start, power, keep)
+        return goal.weights[0] * self.levels - goal.weights[1] * course - goal.weights[2] * spectrogram
+
+    def attempt(self, change: Change) -> None:
+        """Try a change, and keep it if it sounds more like the target."""
+        trial, goals = self.rows.copy(), self.goals
+        if change.factor != 1:
+            goals = goals.copy()
+            goals[0, change.voice] *= change.factor
+            if not 0 < goals[0, change.voice] <= 1:
+                return
+        for register, value in change.registers:
+            trial[1, register] = value
+        if change.registers and (trial[1] == self.rows[1]).all():
+            return
+        if change.voice >= 0:
+            replan(trial, self.generators, goals, change.voice, self.bench.cycles, self.level_of, SHORT_BEAM)
+        if (trial[1 : self.bench.ahead + 1] == self.rows[1 : self.bench.ahead + 1]).all():
+            return
+        power = self.bench.try_rows(self.state, trial, self.columns)
+        loss = self.loss(power)
+        if loss < self.lowest - LEAST_GAIN:
+            self.lowest, self.rows, self.goals, self.power = loss, trial, goals, power
+
+    def finish(self) -> float:
+        """Play the frame as it is now; return what it loses by its levels."""
+        self.loss(self.power, keep=True)
+        self.bench.go_on(self.state, self.rows)
+        return self.levels
 
 
 HORIZON = 6
 """Frames for which envelopes are planned anew, from the state that the chip is in."""
-SHORT_HORIZON, SHORT_BEAM = 3, 3
-"""The same for each change that is tried."""
+SHORT_BEAM = 3
+"""States kept when envelopes are planned anew for a change that is tried."""
 
 
-def replan(rows: np.ndarray, generators, level: np.ndarray, cycles: int, level_of, beam: int) -> None:
-    """Plan the envelopes of all voices anew, in rows 1 and up: uint8 (frames + 1, 25), `level` (frames, 3)."""
+def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of, beam: int) -> None:
+    """Plan the envelope of a voice anew, in rows 1 and up: uint8 (frames + 1, 25), `level` (frames, 3)."""
+    control = rows[:, voice_register(voice, CONTROL)] & ~np.uint8(GATE)
+    ordered = (rows[1:] != rows[:-1])[:, ORDER]
+    first = 4 + 7 * voice
+    timing = envelopes.Timing(ordered[:, :first].sum(axis=1), ordered[:, first + 2 : first + 6].sum(axis=1), cycles)
+    wanted = level[:, voice]
+    found = envelopes.plan_from(generators[voice], wanted, control[1:], int(control[0]), timing, level_of, beam)
+    rows[1:, voice_register(voice, ATTACK_DECAY)] = found[:, 0]
+    rows[1:, voice_register(voice, SUSTAIN_RELEASE)] = found[:, 1]
+    rows[1:, voice_register(voice, CONTROL)] = control[1:] | found[:, 2].astype(np.uint8)
+
+
+def changes(row: np.ndarray, voiced: bool, moves: Moves) -> Iterator[Change]:
+    """Yield what is worth trying for the registers of a frame."""
     for v in range(VOICES):
-        control = rows[:, voice_register(v, CONTROL)] & ~np.uint8(GATE)
-        ordered = (rows[1:] != rows[:-1])[:, ORDER]
-        first = 4 + 7 * v
-        timing = envelopes.Timing(ordered[:, :first].sum(axis=1), ordered[:, first + 2 : first + 6].sum(axis=1), cycles)
-        found = envelopes.plan_from(generators[v], level[:, v], control[1:], int(control[0]), timing, level_of, beam)
-        rows[1:, voice_register(v, ATTACK_DECAY)] = found[:, 0]
-        rows[1:, voice_register(v, SUSTAIN_RELEASE)] = found[:, 1]
-        rows[1:, voice_register(v, CONTROL)] = control[1:] | found[:, 2].astype(np.uint8)
-
-
-def changes(best, voiced: bool) -> Iterator[tuple[str, Any]]:
-    """Yield what is worth trying in row 1: ("level", (voice, factor)) or ("registers", [(register, value)])."""
-    for v in range(VOICES):
-        for factor in LEVEL_FACTORS:
-            yield "level", (v, factor)
-    for change in register_changes(best[1], voiced):
-        yield "registers", change
-
-
-def register_changes(row, voiced: bool) -> Iterator[list[tuple[int, int]]]:
-    """Yield lists of (register, value)."""
-    master = int(row[voice_register(0, FREQ_LO)]) | int(row[voice_register(0, FREQ_HI)]) << 8
+        for factor in moves.levels:
+            yield Change(v, factor)
+    master = _freq(row, 0)
     for v in range(VOICES):
         control = int(row[voice_register(v, CONTROL)])
         if control & PULSE:
             width = int(row[voice_register(v, PW_LO)]) | int(row[voice_register(v, PW_HI)]) << 8
-            for factor in WIDTH_FACTORS:
+            for factor in moves.widths:
                 new = min(max(round(width * factor), 24), 2_048)
-                yield [(voice_register(v, PW_LO), new & 0xFF), (voice_register(v, PW_HI), new >> 8)]
-        freq = int(row[voice_register(v, FREQ_LO)]) | int(row[voice_register(v, FREQ_HI)]) << 8
-        if control & NOISE or control & SYNC:
-            news = [round(freq * factor) for factor in RATIO_FACTORS]
-        elif voiced and v and master and freq >= master:
-            k = round(freq / master)
-            news = [master * n for n in (k - 2, k - 1, k + 1, k + 2) if n >= 1]
-        else:
-            news = []
+                yield Change(-1, 1, ((voice_register(v, PW_LO), new & 0xFF), (voice_register(v, PW_HI), new >> 8)))
+        freq = _freq(row, v)
+        news: list[int] = []
+        if control & (NOISE | SYNC):
+            news = [round(freq * factor) for factor in moves.ratios]
+        elif voiced and v and 0 < master <= freq:
+            news = [master * (round(freq / master) + step) for step in moves.partials]
         for new in news:
-            if 0 < new < 65_536:
-                yield [(voice_register(v, FREQ_LO), new & 0xFF), (voice_register(v, FREQ_HI), new >> 8)]
-        if not control & (NOISE | SYNC | RING):
+            if max(master if voiced and not control & NOISE else 1, 1) <= new < 65_536:
+                yield Change(-1, 1, ((voice_register(v, FREQ_LO), new & 0xFF), (voice_register(v, FREQ_HI), new >> 8)))
+        if moves.waveforms and not control & (NOISE | SYNC | RING):
             for wave in (TRIANGLE, SAWTOOTH, PULSE):
                 if not control & wave:
-                    yield [(voice_register(v, CONTROL), wave | (control & GATE)), *wide(v, row)]
+                    yield Change(v, 1, ((voice_register(v, CONTROL), wave | (control & GATE)), *_wide(v, row)))
     if row[RES_FILT] & 7 and row[MODE_VOL] & 0x70:
         cutoff = int(row[FC_LO]) & 7 | int(row[FC_HI]) << 3
-        for step in CUTOFF_STEPS:
+        for step in moves.cutoffs:
             new = min(max(cutoff + step, 0), 2_047)
-            yield [(FC_LO, new & 7), (FC_HI, new >> 3)]
-        yield [(RES_FILT, int(row[RES_FILT]) ^ 0xF0)]
+            yield Change(-1, 1, ((FC_LO, new & 7), (FC_HI, new >> 3)))
+        if moves.waveforms:
+            yield Change(-1, 1, ((RES_FILT, int(row[RES_FILT]) ^ 0xF0),))
 
 
-def wide(voice: int, row: np.ndarray) -> list[tuple[int, int]]:
+def _freq(row: np.ndarray, voice: int) -> int:
+    return int(row[voice_register(voice, FREQ_LO)]) | int(row[voice_register(voice, FREQ_HI)]) << 8
+
+
+def _wide(voice: int, row: np.ndarray) -> tuple[tuple[int, int], ...]:
     """Return a pulse width for a voice that has none."""
     if row[voice_register(voice, PW_LO)] or row[voice_register(voice, PW_HI)]:
-        return []
-    return [(voice_register(voice, PW_HI), 8)]
+        return ()
+    return ((voice_register(voice, PW_HI), 8),)

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sidlearn.clock import PAL, frame_cycles
-from sidlearn.learn import envelopes, likeness, search
-from sidlearn.learn.analyse import Target, analyse, analyse_edges
+from sidlearn.learn import envelopes, likeness, polish, search
+from sidlearn.learn.analyse import Target, analyse, analyse_columns
 from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
-from sidlearn.learn.polish import polish
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -93,20 +92,26 @@ def pursue(
     atoms = dictionary(model, seconds)
     score, loss, wanted = choose_frames(target, atoms, quality, seconds)
     frames = to_frames(score, cycles, model)
-    if quality == "best" or POLISH_FAST:
-        between = analyse_edges(audio, sample_rate, count, seconds)
-        both = np.empty((2 * count + 1, between.shape[1]), np.float32)
-        both[::2] = between * wanted.gain
-        both[1::2] = wanted.power
-        both = (both + wanted.floor) ** 0.125
-        frames, loss = polish(
-            frames, score.level, target, both, wanted.floor, wanted.weight, atoms.bands, model, POLISH_ROUNDS, progress
+    if quality in POLISHED:
+        goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms)
+        frames, loss = polish.polish(
+            frames, score.level, target.f0_hz > 0, goal, model, polish.MOVES[quality], progress
         )
     return Pursued(frames, np.exp(-loss).astype(np.float32))
 
 
-POLISH_FAST = False
-POLISH_ROUNDS = 1
+POLISHED = ("best", "fast")
+POLISH_WEIGHTS = (10.0, 1.0, 1.0)
+
+
+def goal_of(audio: np.ndarray, sample_rate: int, count: int, cycles: int, wanted: Wanted, atoms: Dictionary):
+    """Return what the registers' sound is compared with."""
+    step = polish.column_cycles(cycles)
+    seconds = np.arange(count * cycles // step + 1) * step / PAL.clock_hz
+    power = analyse_columns(audio, sample_rate, seconds, atoms.bands) * np.float32(wanted.gain)
+    alike = likeness.likeness(power, atoms.bands.hz, step / PAL.clock_hz, wanted.gain)
+    compressed = ((power + wanted.floor) ** 0.125).astype(np.float32)
+    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, POLISH_WEIGHTS, atoms.bands, step)
 
 
 # --- Choosing ----------------------------------------------------------------------------------------------------
