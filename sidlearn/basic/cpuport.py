@@ -1,4 +1,4 @@
-"""Machine code called from BASIC by SYS and USR, and what stands for the ROM routines that listings call.
+"""Machine code called from BASIC by SYS and USR.
 
 Source of the addresses: Commodore 64 Programmer's Reference Guide, chapter 5.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from sidlearn.basic.functions import PLOT
-from sidlearn.basic.memory import PNTR, TBLX
+from sidlearn.basic.memory import JIFFIES, TXTPTR
+from sidlearn.basic.routines import ROUTINES, CpuRegisters, name_of
 from sidlearn.errors import SidlearnError
 
 if TYPE_CHECKING:
@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 REGISTERS = 780
 """SYS takes A, X, Y and the flags from here, and leaves them here."""
 
-CARRY = 1
+INTERRUPTS_OFF = 4
+"""The flag I."""
 
-
-class CpuRegisters(Protocol):
-    """A, X, Y, the flags and the stack pointer of a 6510."""
-
-    a: int
-    x: int
-    y: int
-    p: int
-    sp: int
+FINEST_SLICE = 64
+"""Cycles: how closely the code is watched around a timer interrupt, for its flag I and for what it reads of TI."""
 
 
 class CpuStop(Protocol):
@@ -75,7 +69,7 @@ class MachineCall:
         Whether it has come back.
     """
 
-    def __init__(self, machine: Interpreter, address: int):
+    def __init__(self, machine: Interpreter, address: int, position: int | None = None):
         self.machine = machine
         self.address = address
         self.returned = False
@@ -84,6 +78,8 @@ class MachineCall:
         ram = machine.ram
         a, x, y, p = ram[REGISTERS : REGISTERS + 4]
         self._registers = registers_of(a, x, y, p, machine.frames.free - 2)
+        if position is not None:
+            machine.memory.set_word(TXTPTR, position)
 
     def run(self) -> bool:
         """Run until it returns or the machine's clock passes `check_at`. Returns whether it has returned."""
@@ -95,32 +91,42 @@ class MachineCall:
         if machine.cpu is None:
             machine.cpu = new_cpu()
         cpu = machine.cpu
-        cpu.max_cycles = machine.check_at - self._base
         ports = self._poke, self._peek
-        if self._stop is None:
-            stop = cpu.start(self.address, ram, registers, *ports)
-        else:
-            stop = cpu.go_on(self._stop.address, ram, registers, *ports, self._stop.cycles)
-        while stop.reason == "trap" and stop.address in ROUTINES:
+        while True:
+            self._meet_the_clock()
+            until = min(machine.check_at, machine.cycles + machine.wall.calm(machine.cycles, FINEST_SLICE))
+            cpu.max_cycles = until - self._base
+            if self._stop is None:
+                stop = cpu.start(self.address, ram, registers, *ports)
+            else:
+                stop = cpu.go_on(self._stop.address, ram, registers, *ports, self._stop.cycles)
+            while stop.reason == "trap" and stop.address in ROUTINES:
+                machine.cycles = self._base + stop.cycles
+                cycles = ROUTINES[stop.address](machine, registers)
+                stop = cpu.leave(ram, registers, *ports, stop.cycles + cycles)
             machine.cycles = self._base + stop.cycles
-            cycles = ROUTINES[stop.address](machine, registers)
-            stop = cpu.leave(ram, registers, *ports, stop.cycles + cycles)
-        machine.cycles = self._base + stop.cycles
+            self._stop = stop
+            if stop.reason != "limit" or machine.cycles >= machine.check_at:
+                break
         machine.memory_changed()
         if stop.reason == "trap":
-            raise SidlearnError(
-                f"SYS {self.address}: needs the ROM at {stop.address} (${stop.address:04X}), expected code in RAM alone"
-            )
+            raise SidlearnError(f"SYS {self.address}: needs the {name_of(stop.address)}, which only a user's ROM has")
         if stop.reason == "jam":
             raise SidlearnError(f"SYS {self.address}: the opcode at {stop.address} stops the 6510 for good")
-        self._stop = stop
         if stop.reason == "returned":
             self._finish()
         return self.returned
 
+    def _meet_the_clock(self) -> None:
+        """Let the timer interrupt happen where the code allows it, and show TI where the code may read it."""
+        machine = self.machine
+        machine.wall.mask(bool(self._registers.p & INTERRUPTS_OFF), machine.cycles)
+        machine.ram[JIFFIES : JIFFIES + 3] = machine.memory.jiffies(machine.cycles).to_bytes(3, "big")
+
     def _finish(self) -> None:
         registers = self._registers
         self.machine.ram[REGISTERS : REGISTERS + 4] = bytes((registers.a, registers.x, registers.y, registers.p))
+        self._meet_the_clock()
         self.returned = True
 
     def _poke(self, address: int, value: int, cycles: int) -> None:
@@ -142,56 +148,3 @@ def registers_of(a: int, x: int, y: int, p: int, sp: int) -> CpuRegisters:
     from sidlearn.cpu.port import Registers
 
     return Registers(a, x, y, p, sp)
-
-
-def _clear_screen(machine: Interpreter, registers: CpuRegisters) -> int:
-    """58692: clear the screen."""
-    cycles = machine.screen.put(147)
-    del machine.screen.output[-1]
-    return cycles
-
-
-def _chrout(machine: Interpreter, registers: CpuRegisters) -> int:
-    """65490: print the character in A."""
-    cycles = machine.screen.put(registers.a)
-    registers.p &= ~CARRY
-    return cycles
-
-
-def _getin(machine: Interpreter, registers: CpuRegisters) -> int:
-    """65508: the next key, or 0."""
-    registers.a = machine.next_key()
-    registers.p &= ~CARRY
-    return 30
-
-
-def _plot(machine: Interpreter, registers: CpuRegisters) -> int:
-    """65520: move the cursor, or tell where it is if the carry is set."""
-    ram = machine.ram
-    if registers.p & CARRY:
-        registers.x, registers.y = ram[TBLX], ram[PNTR]
-    else:
-        ram[TBLX], ram[PNTR] = registers.x, registers.y
-    return PLOT
-
-
-def _next_statement(machine: Interpreter, registers: CpuRegisters) -> int:
-    """42926: NEWSTT itself. BASIC goes on behind the SYS, one return address deeper in the stack."""
-    return 0
-
-
-def _reset(machine: Interpreter, registers: CpuRegisters) -> int:
-    """64738: reset the machine."""
-    machine.end(machine.statement_position)
-    return 0
-
-
-ROUTINES: dict[int, Callable[[Interpreter, CpuRegisters], int]] = {
-    42926: _next_statement,
-    58692: _clear_screen,
-    64738: _reset,
-    65490: _chrout,
-    65508: _getin,
-    65520: _plot,
-}
-"""Address -> stand-in for a routine of the ROM: changes memory and registers, gives its cycles with its RTS."""

@@ -58,11 +58,11 @@ class DirectFiling(Filing):
         self.m.clear()
         raise Ended
 
-    def save(self, name: bytes, device: int) -> None:
+    def save(self, name: bytes, device: int, start: int, end: int) -> None:
         """SAVE; typed, it tells why it could not."""
         drive = self._storage(name, device)
         self._say(b"SAVING " + name)
-        super().save(name, device)
+        super().save(name, device, start, end)
         if self._typed and drive.status:
             self._say(f"{drive.status}, {DOS_TEXTS[drive.status]}".encode())
 

@@ -74,6 +74,8 @@ class Filing:
     def __init__(self, machine: Interpreter, folder: str | Path | None = None):
         self.m = machine
         self.drive = None if folder is None else Drive(Folder(folder))
+        self.input: Channel | None = None  # what machine code reads from; None is the keyboard
+        self.typed_line = bytearray()  # of the keyboard, what machine code has not read yet
         self._open: dict[int, Channel] = {}
 
     def perform(self, action: str, values: Sequence[Value], position: int) -> int:
@@ -86,7 +88,7 @@ class Filing:
             case _:
                 name, device, secondary = _checked(values, (bytes, int, int), (b"", TAPE, 0))
                 if action == "save":
-                    self.save(name, device)
+                    self.save(name, device, *(self.m.memory.word(pointer) for pointer in (TXTTAB, VARTAB)))
                 elif action == "load":
                     return self.load(name, device, secondary, position)
                 else:
@@ -115,12 +117,15 @@ class Filing:
         channel = self._open.pop(number, None)
         if channel is not None:
             channel.close()
+        if channel is self.input:
+            self.input = None
 
     def clear(self) -> None:
         """Close all files."""
         for channel in self._open.values():
             channel.close()
         self._open.clear()
+        self.input = None
         self.deselect()
 
     def flush(self) -> None:
@@ -165,12 +170,10 @@ class Filing:
             raise BasicError(MISSING_FILE_NAME)
         return drive
 
-    def save(self, name: bytes, device: int) -> None:
-        """SAVE the program text."""
-        drive = self._storage(name, device)
-        ram, memory = self.m.ram, self.m.memory
-        start, end = memory.word(TXTTAB), memory.word(VARTAB)
-        drive.save(name, bytes((start & 255, start >> 8)) + bytes(ram[start:end]))
+    def save(self, name: bytes, device: int, start: int, end: int) -> None:
+        """SAVE what lies from `start` up to `end`."""
+        data = bytes((start & 255, start >> 8)) + bytes(self.m.ram[start:end])
+        self._storage(name, device).save(name, data)
 
     def load(self, name: bytes, device: int, secondary: int, position: int) -> int:
         """LOAD inside a program: the new text runs from its start, with all variables."""
@@ -178,8 +181,14 @@ class Filing:
         self.m.start_over()
         return self.m.memory.word(TXTTAB) - 1
 
-    def read_in(self, name: bytes, device: int, secondary: int) -> int:
-        """Bring a file into memory. Returns the address behind its last byte."""
+    def read_in(self, name: bytes, device: int, secondary: int, start: int | None = None) -> int:
+        """Bring a file into memory. Returns the address behind its last byte.
+
+        Parameters
+        ----------
+        secondary : int
+            0: to where BASIC begins, or to `start`; 1: to where it has been saved from.
+        """
         drive = self._storage(name, device)
         data = drive.load(name)
         self.m.ram[STATUS] = 0
@@ -188,7 +197,10 @@ class Filing:
         if len(data) < 2:
             raise BasicError(LOAD)
         memory = self.m.memory
-        start = memory.word(TXTTAB) if not secondary else int.from_bytes(data[:2], "little")
+        if secondary:
+            start = int.from_bytes(data[:2], "little")
+        elif start is None:
+            start = memory.word(TXTTAB)
         body = data[2:]
         if start + len(body) > _RAM_END:
             raise BasicError(OUT_OF_MEMORY)

@@ -29,6 +29,7 @@ from sidlearn.basic.memory import (
     RNDX,
     STREND,
     TEXT_START,
+    TXTPTR,
     TXTTAB,
     USRADD,
     VARTAB,
@@ -47,6 +48,7 @@ from sidlearn.basic.messages import (
 )
 from sidlearn.basic.nodes import FRACTION, LENGTH_FAC, made_integer
 from sidlearn.basic.printing import Printer, keywords_of
+from sidlearn.basic.routines import load_fac, store_fac
 from sidlearn.basic.screen import Screen
 from sidlearn.basic.statements import NOT_DISPATCHED, Statement, compile_statement
 from sidlearn.basic.strings import Strings
@@ -170,13 +172,13 @@ class Interpreter:
         body = program[2:]
         ram[TEXT_START - 1] = 0
         ram[TEXT_START : TEXT_START + len(body)] = body
-        memory.set_word(VARTAB, max(TEXT_START + len(body), self._relink()))
+        memory.set_word(VARTAB, max(TEXT_START + len(body), self.relink()))
         self.clear()
         self.cycles = 0
         self.position = TEXT_START - 1
         self.keyboard.fill()
 
-    def _relink(self) -> int:
+    def relink(self) -> int:
         """Set the links of all lines (LNKPRG). Returns the address behind the program."""
         ram = self.ram
         at = TEXT_START
@@ -531,7 +533,7 @@ class Interpreter:
 
     def start_over(self) -> None:
         """The text has been replaced by LOAD: run it from its start with the variables as they are."""
-        self._relink()
+        self.relink()
         self.forget()
         self.restore()
         self.strings.reset()
@@ -575,7 +577,7 @@ class Interpreter:
     def sys(self, address: int, position: int) -> int:
         """SYS. Returns where BASIC goes on; code that outlasts its time goes on first when the program is run again."""
         self.cycles += 10 + 4 + 3 + 12 + 4 + 5
-        self._call = MachineCall(self, address)
+        self._call = MachineCall(self, address, position)
         return self._go_on_with_code(position)
 
     def _go_on_with_code(self, position: int) -> int:
@@ -584,6 +586,7 @@ class Interpreter:
         if self._call.run():
             self._call = None
             self.cycles += 3 + 12 + 4 + 4 + RTS + JMP
+            return self.memory.word(TXTPTR)  # it may have read arguments behind the address
         return position
 
     def call_usr(self, value: f40.Fac) -> f40.Fac:
@@ -591,12 +594,10 @@ class Interpreter:
         address = self.memory.word(USRADD)
         if address == _UNDEFINED_USR:
             raise BasicError(ILLEGAL_QUANTITY)
-        ram = self.ram
-        ram[0x61:0x67] = bytes((value[1],)) + value[2].to_bytes(4, "big") + bytes((value[0],))
-        ram[0x70] = value[3]
+        store_fac(self.ram, value)
         if not MachineCall(self, address).run():
             raise Waiting
-        return ram[0x66], ram[0x61], int.from_bytes(ram[0x62:0x66], "big"), ram[0x70]
+        return load_fac(self.ram)
 
     # keyboard
 

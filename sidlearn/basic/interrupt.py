@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidlearn.basic.cpuport import ROUTINES, CpuPort, new_cpu, registers_of
+from sidlearn.basic.cpuport import CpuPort, new_cpu, registers_of
 from sidlearn.basic.memory import CINV
+from sidlearn.basic.routines import ROUTINES, name_of
 from sidlearn.basic.timing import IRQ_CYCLES, WallClock
 from sidlearn.errors import SidlearnError
 
@@ -73,6 +74,10 @@ class TimerInterrupt:
         if stop.reason == "trap" and stop.address in EXITS:
             cycles, counts = EXITS[stop.address]
             return ENTRY_CYCLES + stop.cycles + cycles, counts
+        if stop.reason == "trap":
+            raise SidlearnError(
+                f"interrupt at {vector}: needs the {name_of(stop.address)}, which only a user's ROM has"
+            )
         raise SidlearnError(
             f"interrupt at {vector}: stops at {stop.address} (${stop.address:04X}, {stop.reason}), expected RTI or"
             f" a jump to {HANDLER}"

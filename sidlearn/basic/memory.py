@@ -106,13 +106,17 @@ class Memory:
         ram = self.ram
         for address, value in _POWER_ON.items():
             ram[address] = value
-        for address, vector in _VECTORS.items():
-            ram[address], ram[address + 1] = vector & 255, vector >> 8
+        self.restore_vectors()
         ram[0x0310] = 0x4C
         ram[RNDX : RNDX + 5] = bytes((0x80, 0x4F, 0xC7, 0x52, 0x58))
         ram[0x0400:0x07E8] = b" " * 1000
         self.cia1[0:4] = bytes((0x7F, 0xFF, 0xFF, 0))
         self.cia2[0:4] = bytes((0x97, 0xFF, 0x3F, 0))
+
+    def restore_vectors(self) -> None:
+        """Set the vectors of page 3 as the start of the machine does."""
+        for address, vector in _VECTORS.items():
+            self.set_word(address, vector)
 
     def word(self, address: int) -> int:
         """Return the pointer at `address`."""

@@ -80,6 +80,13 @@ class PureClock:
         """Set TI."""
         self._jiffies, self._from = value, cycles // self.video.jiffy_cycles
 
+    def calm(self, cycles: int, least: int) -> int:
+        """Return for how many pure cycles from `cycles` on no timer interrupt can come, but no fewer than `least`."""
+        return _NEVER
+
+    def mask(self, off: bool, cycles: int) -> None:
+        """Take the flag I of the CPU at pure cycle `cycles`: with it set, interrupts wait."""
+
     def set_screen(self, value: int) -> None:
         """VIC register 17 has been written: without a picture there are no badlines."""
 
@@ -125,6 +132,7 @@ class WallClock(PureClock):
         self._enabled = True
         self._flag = False  # of the timer in the interrupt control register, until that is read
         self._pending = False
+        self._masked = False
         self._free_at = 0  # pure cycle from which the next interrupt can be taken
         self._phase = START_LINE * video.line_cycles  # of the raster at wall cycle 0
         self._badline = self._badline_after(0)
@@ -167,6 +175,15 @@ class WallClock(PureClock):
         self.cycle(cycles)
         self._jiffies = value
 
+    def calm(self, cycles: int, least: int) -> int:
+        self.cycle(cycles)
+        return max(int(0.9 * (self._underflow - self._wall - (cycles - self._pure))), least)  # badlines: 7 % at most
+
+    def mask(self, off: bool, cycles: int) -> None:
+        self.cycle(cycles)
+        self._masked = off
+        self._look_for_interrupt()
+
     def set_screen(self, value: int) -> None:
         self._shown, self._scroll = bool(value & PICTURE_ON), value & SCROLL
         self._badline = self._badline_after(self._wall)
@@ -190,7 +207,11 @@ class WallClock(PureClock):
                 self._left = self._latch
             self._running = bool(value & TIMER_ON)
             self._underflow = now + self._left if self._running else _NEVER
-        held = self._enabled and self._pending  # an underflow that came while the interrupt was off
+        self._look_for_interrupt()
+
+    def _look_for_interrupt(self) -> None:
+        """Find the next event; an underflow that came while the interrupt was off is one at once."""
+        held = self._enabled and self._pending and not self._masked
         self._next = self._wall if held else min(self._badline, self._underflow)
 
     def _advance(self, cycles: int) -> None:
@@ -207,7 +228,7 @@ class WallClock(PureClock):
                 self._underflow += max(self._latch + 1, SHORTEST_PERIOD)
                 self._flag = self._pending = True
             self._next = min(self._badline, self._underflow)
-            if self._pending and self._enabled:
+            if self._pending and self._enabled and not self._masked:
                 if self._pure < self._free_at:
                     self._next = min(self._next, self._wall + self._free_at - self._pure)
                 else:

@@ -22,7 +22,7 @@ PROGRAMS = int(os.environ.get("SIDLEARN_FUZZ", "10000"))
 """How many; SIDLEARN_FUZZ sets another number."""
 
 MOST_CYCLES = 400_000
-LONGEST_SECONDS = 5.0
+LONGEST_CPU_SECONDS = 5.0
 BATCHES = 10
 
 EXAMPLES = [
@@ -167,7 +167,7 @@ def test_broken_programs_end_as_on_the_machine(batch):
     for number in range(batch, PROGRAMS, BATCHES):
         rng = random.Random(number)
         program = broken_program(rng)
-        before = time.perf_counter()
+        before = time.process_time()
         try:
             result = run(
                 program, "pal" if number % 3 else None, max_cycles=MOST_CYCLES, keys=b"A1\r", lines=["5,x", "", "7"]
@@ -176,10 +176,10 @@ def test_broken_programs_end_as_on_the_machine(batch):
             continue
         except Exception as error:
             raise AssertionError(f"program {number}: {type(error).__name__}: {error}") from error
-        slowest = max(slowest, (time.perf_counter() - before, number))
+        slowest = max(slowest, (time.process_time() - before, number))
         assert expected_end(result.error), (number, result.error)
         assert result.cycles <= MOST_CYCLES, number
-    assert slowest[0] < LONGEST_SECONDS, slowest
+    assert slowest[0] < LONGEST_CPU_SECONDS, slowest
 
 
 @pytest.mark.parametrize("batch", range(2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,10 @@ from hypothesis import strategies as st
 
 from sidlearn.basic import run, tokenize
 from sidlearn.basic.interpreter import Interpreter
-from sidlearn.errors import SidlearnError
 from sidlearn.writes import LogPort
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "basic"
 BEHAVIOUR = json.loads((DATA / "behaviour.json").read_text(encoding="utf-8"))["cases"]
-NEEDS_CPU = {"q_sys_registers", "q_sys_ml_store"}
 
 TUNE = """
 10 s=54272:fori=stos+24:pokei,0:next:pokes+24,15:pokes+5,9
@@ -42,8 +39,6 @@ def readable(output: bytes) -> str:
 
 @pytest.mark.parametrize("case", BEHAVIOUR, ids=[c["id"] for c in BEHAVIOUR])
 def test_program_prints_what_the_machine_prints(case):
-    if case["id"] in NEEDS_CPU:
-        pytest.importorskip("sidlearn.cpu.port")
     assert readable(run("\n".join(case["lines"]), max_cycles=50_000_000).output) == case["output"]
 
 
@@ -226,47 +221,6 @@ def test_nine_loops_fit_on_the_stack_and_twentythree_subroutines():
 def test_parentheses_end_with_the_stack():
     assert run("10 a=" + "(" * 9 + "1" + ")" * 9).error is None
     assert run("10 a=" + "(" * 40 + "1" + ")" * 40).error == "?OUT OF MEMORY  ERROR IN 10"
-
-
-def test_machine_code_that_is_missing_says_so():
-    with pytest.raises(SidlearnError, match=r"SYS 58640.*ROM"):
-        run("10 sys 58640")
-
-
-def test_machine_code_takes_and_leaves_the_registers():
-    # STX $FB, INX, RTS
-    load = "10 for i=0to3:read a:poke 49152+i,a:next\n20 data134,251,232,96"
-    assert printed(f"{load}\n30 poke 781,41:sys 49152:print peek(251);peek(781)") == b" 41\x1d 42\x1d\r"
-
-
-def test_endless_machine_code_is_run_in_slices():
-    # INC $D400 : JMP $C000 with the value in A: LDX #0, INX, STX $D400, JMP $C002
-    program = "10 for i=0to8:read a:poke 49152+i,a:next:sys 49152\n20 data162,0,232,142,0,212,76,2,192"
-    port = LogPort()
-    machine = Interpreter(tokenize(program), port)
-    for until in range(150_000, 200_000, 5_000):
-        assert machine.run(until)
-    assert machine.now >= 195_000
-    assert port.values[:300] == [n % 256 for n in range(1, 301)]
-    assert {b - a for a, b in pairwise(port.cycles)} == {9}
-
-
-def test_machine_code_on_the_interrupt_plays_after_the_program():
-    # SEI, vector to 49168, CLI, RTS; handler: INC $FB, LDA $FB, STA $D400, JMP $EA31
-    code = [120, 169, 16, 141, 20, 3, 169, 192, 141, 21, 3, 88, 96, 0, 0, 0]
-    code += [230, 251, 165, 251, 141, 0, 212, 76, 49, 234]
-    data = ",".join(map(str, code))
-    program = f"10 for i=0to{len(code) - 1}:read a:poke 49152+i,a:next:sys 49152\n20 data {data}"
-    port = LogPort()
-    machine = Interpreter(tokenize(program), port, "pal")
-    assert machine.run(1_000_000)
-    assert machine.run(2_000_000)
-    assert not machine.ended
-    assert port.values == list(range(1, len(port.values) + 1))
-    gaps = np.diff(port.cycles)
-    assert len(gaps) > 80
-    assert abs(gaps.mean() - 16_422) < 1
-    assert abs(gaps - 16_422).max() < 100
 
 
 def test_listing_without_spaces_or_with_many_does_the_same():
