@@ -27,6 +27,37 @@ POLL_SECONDS = 0.5
 PYGAME_POLL_SECONDS = 0.002
 
 
+SILENT = (0xF8, 0xFE)
+"""Clock and active sensing: many, and nothing here is done by them."""
+
+DRIFT = 1e-4
+"""Seconds a second by which two clocks of a computer may part, generously."""
+
+LONGEST_WAIT = 0.1
+"""Seconds that a message may have waited for Python; a longer time is a fault of the clock's."""
+
+
+class Arrivals:
+    """When messages came, from what the MIDI system itself counted between them.
+
+    Python hears of a message when it gets its turn, the system has the time of the wire. The quickest turn of late
+    tells how the two clocks stand to each other.
+    """
+
+    def __init__(self) -> None:
+        self._counted = 0.0
+        self._ahead = float("inf")
+
+    def time_of(self, since_last: float, now: float) -> float:
+        """Return the time of a message that came `since_last` seconds after the one before, heard of at `now`."""
+        self._counted += since_last
+        ahead = now - self._counted
+        self._ahead = min(self._ahead + DRIFT * since_last, ahead)
+        if ahead - self._ahead > LONGEST_WAIT:
+            self._ahead = ahead
+        return self._counted + self._ahead
+
+
 class Closable(Protocol):
     """A port that is open."""
 
@@ -81,14 +112,19 @@ class Rtmidi:
 
     def listen(self, name: str, receive: Receive) -> Closable:
         port = self._rtmidi.MidiIn(self._api, name=CLIENT, queue_size_limit=1 << 16)
-        port.ignore_types(sysex=False, timing=True, active_sense=True)
+        port.ignore_types(sysex=False, timing=False, active_sense=False)  # ignored ones would be missing from the times
         if name == VIRTUAL:
             port.open_virtual_port("in")
         else:
             port.open_port(_place(name, port.get_ports()), "in")
 
+        arrivals = Arrivals()
+
         def callback(event: Any, _: Any) -> None:
-            receive(bytes(event[0]), time.perf_counter())
+            message, seconds = event
+            came = arrivals.time_of(seconds, time.perf_counter())
+            if message[0] not in SILENT:
+                receive(bytes(message), came)
 
         port.set_callback(callback)
         return _RtmidiPort(port)

@@ -101,6 +101,7 @@ class PortAudioHost:
         ffi = sounddevice._ffi
         try:
             with real_time() as granted, speaker.quiet_libraries():
+                usual = float(sounddevice.query_devices(device, "output")["default_low_output_latency"])
                 self._stream: Any = sounddevice._StreamBase(
                     "output",
                     samplerate=rate,
@@ -108,7 +109,7 @@ class PortAudioHost:
                     device=device,
                     channels=1,
                     dtype="float32",
-                    latency="low",
+                    latency=min(usual, 2 * block / rate),  # PortAudio takes what is possible above it
                     callback=ffi.cast("PaStreamCallback*", stream.callback("portaudio").address),
                     wrap_callback=None,
                     userdata=ffi.cast("void*", record.ctypes.data),

@@ -161,6 +161,26 @@ def test_a_watcher_opens_what_comes_and_lets_go_what_goes():
     watcher.close()
 
 
+def test_times_of_messages_are_those_of_the_wire_however_late_python_hears_of_them():
+    rng = np.random.default_rng(2)
+    clock, arrivals, worst = 100.0, ports.Arrivals(), 0.0
+    for n in range(2000):
+        since = float(rng.exponential(0.01)) if n else 0.0
+        clock += since
+        wait = 0.0002 + float(rng.exponential(0.002))
+        came = arrivals.time_of(since, clock * (1 + 2e-5) + wait)  # the two clocks drift apart
+        if n > 100:
+            worst = max(worst, abs(came - clock * (1 + 2e-5) - 0.0002))
+    assert worst < 0.0003
+
+
+def test_a_clock_that_jumps_is_followed():
+    arrivals = ports.Arrivals()
+    assert arrivals.time_of(0.0, 5.0) == 5.0
+    assert arrivals.time_of(0.1, 9.0) == pytest.approx(9.0)  # seconds that the system has not counted
+    assert arrivals.time_of(0.1, 9.1) == pytest.approx(9.1)
+
+
 def test_the_computer_keyboard_is_a_piano():
     sent = []
     piano = Piano(sent.append)
