@@ -155,6 +155,7 @@ class Player:
         self._answer = answer
         self._instrument = self.bank.program(FIRST_PROGRAM) if instrument is None else instrument
         self._written = 0
+        self._waits = False
         self.wanted = [0] * registers.WRITABLE
         """The registers as the player last wanted them."""
         self.image = [0] * registers.WRITABLE
@@ -207,10 +208,27 @@ class Player:
 
     # --- Messages ---
 
-    def message(self, cycle: int, data: bytes) -> None:
-        """Take one MIDI message that acts at `cycle`; what is no whole message changes nothing."""
+    @staticmethod
+    def can_wait(data: bytes) -> bool:
+        """Whether a message only moves something that the next one may move on: a controller, bend, pressure."""
+        if data[0] & 0xF0 in (0xA0, 0xD0, 0xE0):
+            return True
+        return data[0] & 0xF0 == 0xB0 and len(data) > 1 and (data[1] in controls.BY_CC or data[1] in controls.BY_CC_LOW)
+
+    def message(self, cycle: int, data: bytes, wait: bool = False) -> None:
+        """Take one MIDI message that acts at `cycle`; what is no whole message changes nothing.
+
+        With `wait` its writes are left to the next message, which comes about now: see `can_wait`.
+        """
         if not is_whole(data):
             return
+        self._waits = wait
+        try:
+            self._message(cycle, data)
+        finally:
+            self._waits = False
+
+    def _message(self, cycle: int, data: bytes) -> None:
         self.advance(cycle)
         kind, channel = data[0] & 0xF0, data[0] & 0x0F
         if kind == 0x90 and data[2]:
@@ -828,6 +846,8 @@ class Player:
         attack: the chip counts by decay for a cycle first, and by release before that, and if the rate counter ran past
         the attack's period meanwhile the delay bug would strike. Source: SID netlist, as `chip.kernel` has it.
         """
+        if self._waits:
+            return
         image = self._desired(cycle)
         if image == self.wanted:
             return

@@ -42,6 +42,9 @@ LONGEST_ANSWER = 2_048
 """Samples of a block that such doubling ends at: 46 ms at 44.1 kHz. Longer ones have helped nobody, and a key that
 sounds so late cannot be played (guess)."""
 
+PATIENCE_SECONDS = 1.0
+"""A device that has not asked for a block for so long has gone."""
+
 SETTLE_SECONDS = 1.0
 """After a device has been opened it may stumble: gaps do not count for so long."""
 
@@ -113,7 +116,8 @@ class Engine:
         self._device: str | None = None
         self._gaps: list[float] = []
         self._opened = 0.0
-        self._given_up = False
+        self._given_up = self._gone = False
+        self._alive = 0, 0.0
         self._seen_underruns = 0
         self._switch: float | None = None
         r = self.record
@@ -176,6 +180,7 @@ class Engine:
         self._host = HOSTS[self._host_name](self.records, min(block, MAX_BLOCK), self._device)
         self.record.slack = self._host.slack_seconds
         self._opened = time.monotonic()
+        self._alive = 0, self._opened
         self._gaps.clear()
 
     @property
@@ -215,8 +220,14 @@ class Engine:
     def watch(self) -> str | None:
         """Look after the device, some times a second: answer underruns with a longer block, and say so."""
         self.ticks_ahead = self._clock.ahead()  # a clock that is being set drifts against the other
-        underruns = int(self.record.underruns)
         now = time.monotonic()
+        if self._host is not None and self._host_name != "file":
+            blocks = int(self.record.blocks)
+            if blocks != self._alive[0]:
+                self._alive = blocks, now
+            elif now - self._alive[1] > PATIENCE_SECONDS:
+                return self._revive(now)
+        underruns = int(self.record.underruns)
         if now - self._opened >= SETTLE_SECONDS:
             self._gaps += [now] * (underruns - self._seen_underruns)
         self._seen_underruns = underruns
@@ -235,6 +246,19 @@ class Engine:
         self._given_up = True
         remedy = " or --mode fast" if self.mode == "exact" else ""
         return f"{told}: the computer is too busy; fewer other programs{remedy} would help"
+
+    def _revive(self, now: float) -> str | None:
+        """Open a device that has gone again, or another that the system has now."""
+        assert self._host is not None
+        block, self._alive = self._host.block, (0, now)
+        self._host.close()
+        try:
+            self._open(block)
+        except DeviceError as error:
+            told, self._gone = (None if self._gone else f"the sound device has gone ({error}); looking for it"), True
+            return told
+        self._gone = False
+        return f"the sound device had gone; playing on {self._host.name}"
 
     # --- Time ---
 
@@ -276,6 +300,7 @@ class Engine:
         """
         events = np.ascontiguousarray(events).view(np.recarray)
         r = self.record
+        until = time.monotonic() + PATIENCE_SECONDS
         while True:
             with self._lock:
                 if self._keep:
@@ -287,7 +312,7 @@ class Engine:
             if done == len(events):
                 return
             events = events[done:]
-            if self._host is None or self._host_name == "file" or not r.running:
+            if self._host is None or self._host_name == "file" or not r.running or time.monotonic() > until:
                 raise DeviceError(f"{len(events)} writes too many: {RING} can wait while nothing plays them")
             time.sleep(0.002)
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
+from sidlearn.errors import DeviceError
 from sidlearn.midi.player import Player
 from sidlearn.play.live import AT_ONCE, HAND_LANE, Engine
-from sidlearn.writes import WRITE_DTYPE
+from sidlearn.writes import FRAME_ORDER, WRITE_DTYPE
 
 TICK_SECONDS = 0.002
 """How often the frames that have become due are handed on."""
+
+AT_A_TIME = 8
+"""Messages that a MIDI system's own thread may be kept for; what comes faster waits for the next tick, in its order."""
+
+TOGETHER_SECONDS = 0.001
+"""Controllers that wait in a row and came within so long act together, at the time of the last."""
 
 
 class Performer:
@@ -40,6 +49,8 @@ class Performer:
         self.lock = threading.RLock()
         self._tap = tap
         self._waiting: list[tuple[int, int, int]] = []
+        self._inbox: deque[tuple[bytes, float]] = deque()
+        self._behind = False
         self.messages = 0
         self.player = make_player(self)
         self._stop = threading.Event()
@@ -54,21 +65,35 @@ class Performer:
         return self.engine.peek(cycle, register)
 
     def receive(self, message: bytes, seconds: float | None = None) -> None:
-        """Take a MIDI message that came at a time of `time.perf_counter`; from any thread."""
-        with self.lock:
+        """Take a MIDI message that came at a time of `time.perf_counter`; from any thread, which is not kept long."""
+        self._inbox.append((message, time.perf_counter() if seconds is None else seconds))
+        if self.lock.acquire(blocking=False):  # else whoever has it, or the next tick, sees to it
+            try:
+                self._empty(AT_A_TIME)
+            finally:
+                self.lock.release()
+
+    def _empty(self, most: int | None = None) -> None:
+        """Play messages that wait, in their order; called with the lock held."""
+        inbox, player = self._inbox, self.player
+        for _ in range(len(inbox) if most is None else min(most, len(inbox))):
+            message, came = inbox.popleft()
             self.messages += 1
-            self.player.message(self.engine.cycle_at(seconds), message)
-            self.hand_on()
+            together = bool(inbox) and inbox[0][1] - came < TOGETHER_SECONDS and player.can_wait(inbox[0][0])
+            player.message(self.engine.cycle_at(came), message, wait=together and player.can_wait(message))
+        self.hand_on()
 
     def lost(self) -> None:
         """A keyboard has gone: let go whatever it held."""
         with self.lock:
+            self._empty()
             self.player.all_notes_off(self.engine.cycle_at())
             self.hand_on()
 
     def tick(self) -> None:
-        """Hand on the frames that are due."""
+        """Hand on the messages that wait and the frames that are due."""
         with self.lock:
+            self._empty()
             self.player.advance(self.engine.cycle_at())
             self.hand_on()
 
@@ -79,7 +104,14 @@ class Performer:
     def pass_on(self, events: np.ndarray) -> None:
         """Give writes that are not the player's to the engine, and to whoever listens."""
         with self.lock:
-            self.engine.write(events, HAND_LANE)
+            if self._behind:  # what was lost is made good by what the registers should hold by now
+                rows = [(AT_ONCE, r, self.player.wanted[r]) for r in FRAME_ORDER]
+                events = np.concatenate([np.array(rows, WRITE_DTYPE), events])
+            try:
+                self.engine.write(events, HAND_LANE)
+                self._behind = False
+            except DeviceError:  # the chips stand still, or the device takes no more
+                self._behind = True
             if self._tap is not None:
                 self._tap(events)
 
