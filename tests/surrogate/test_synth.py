@@ -134,7 +134,7 @@ def test_filter_modes(model, mode, cutoff):
 
 
 def random_frames(seed: int, filtered: bool, count: int = 30) -> np.ndarray:
-    """Return registers at random that change every few frames: waveforms, combined ones, sync and ring in any circle."""
+    """Return registers at random that change every few frames, with combined waveforms, sync and ring in any circle."""
     pick = np.random.default_rng(seed)
     values = np.zeros((count, 25), np.uint8)
     values[:, MODE_VOL] = 0x0F
@@ -357,9 +357,10 @@ def test_pack_is_what_unpack_takes_apart():
     values[..., FC_LO] %= 8
     controls = unpack(values, FRAME)
     byte = lambda r: torch.stack([values[..., v * VOICE_STRIDE + r] for v in range(3)], -1)  # noqa: E731
+    cutoff = controls.cutoff[:, SLOTS - 1 :: SLOTS]
     packed = pack(
         controls.frequency[..., 1].transpose(1, 2), controls.pulse_width[..., 1].transpose(1, 2), byte(CONTROL),
-        byte(ATTACK_DECAY), byte(SUSTAIN_RELEASE), controls.cutoff[:, SLOTS - 1 :: SLOTS], values[..., RES_FILT], values[..., MODE_VOL],
+        byte(ATTACK_DECAY), byte(SUSTAIN_RELEASE), cutoff, values[..., RES_FILT], values[..., MODE_VOL],
     )  # fmt: skip
     assert torch.equal(packed, values)
 
