@@ -41,6 +41,20 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(cache_dir())
 
 import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
+from llvmlite import binding as llvm  # noqa: E402
+
+LONGEST_UNROLLED = 4
+"""Passes of a loop that LLVM may write out one after the other.
+
+Otherwise it writes out loops over the eight steps of the filter's solver before it looks for vectors, and finds none:
+314 ns a block instead of 191.
+"""
+LLVM_VERSIONS = range(14, 23)
+"""Versions of LLVM that are known to have the option; another one might end the process over it."""
+
+if llvm.llvm_version_info[0] in LLVM_VERSIONS and not hasattr(llvm, "sidlearn_unrolls"):
+    llvm.set_option("sidlearn", f"-unroll-full-max-count={LONGEST_UNROLLED}")  # twice is an error
+    llvm.sidlearn_unrolls = LONGEST_UNROLLED
 
 
 def kernel(function: F) -> F:

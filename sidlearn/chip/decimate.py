@@ -1,8 +1,9 @@
-"""From one sample a chip cycle to the sample rate: two linear-phase filters, designed here and run by the kernel.
+"""From one sample a chip cycle to the sample rate: linear-phase filters, designed here and run by the kernel.
 
-The first makes a sample of every eight cycles, from the last 64; the second goes from there to any rate and makes good
-the first one's droop. Design: Kaiser windows (J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh
-window function", 1974).
+The first stage makes a sample of every eight cycles, from the last 64; the second one, a half-band filter, a sample of
+two of those; the third one goes from there to any rate and makes good the first one's droop and the low-pass of the
+C64's board. Above `RESAMPLED_MAX` the third stage works alone, and at the clock itself none. Design: Kaiser windows
+(J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", 1974).
 
 Output sample k (from 0) is the filtered sound at ``(k + 1) * clock_hz / sample_rate - delay_cycles(...)`` cycles. Times
 are whole numbers over `sample_rate`, so that they never drift, and after c cycles there are
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidlearn.chip.state import FRAME, HISTORY, STAGE1_FRAMES
+from sidlearn.chip.state import FRAME, HALF_TAPS, HISTORY, PAIR, STAGE1_FRAMES
 from sidlearn.errors import SampleRateError
 
 PASS_HZ = 20_000
@@ -24,33 +25,40 @@ PASS_HZ = 20_000
 PASS_SHARE = 0.4535  # 20 kHz of 44.1 kHz
 STOP_DB = 108
 """Attenuation the windows are made for, with room to the -100 dB that aliases must stay under."""
-PHASES = 128
-"""Positions between two samples of the first stage; a straight line between two of them is 116 dB exact at 20 kHz."""
+PHASES = 256
+"""Positions between two samples of the second stage; a straight line between two of them is 116 dB exact at 20 kHz."""
 MIN_TAPS = 64
-"""A shorter second stage cannot follow the first one's droop."""
+"""A shorter third stage cannot follow the first one's droop."""
+TAPS_UNIT = 32
+"""The kernel takes so many taps at a time."""
 
 FAST_PASS_SHARE = 0.41
 """Fast mode is flat up to this share of the sample rate only: half as many taps."""
 
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 192_000
+MIN_SAMPLE_RATE = 8_000
+RESAMPLED_MAX = 192_000
 MIN_CLOCK_HZ, MAX_CLOCK_HZ = 500_000, 1_200_000
 
 _STAGE1_TAPS = FRAME * STAGE1_FRAMES
 
 
 class Decimator(NamedTuple):
-    """The taps and rates that the kernel's `decimate` works with."""
+    """The taps and rates that the kernel works with."""
 
     stage1: np.ndarray
     """float32 (64,)."""
+    half: np.ndarray
+    """float32: the first half of every other tap of the half-band filter; empty if there is none."""
     stage2: np.ndarray
-    """float32 (PHASES + 1, taps), the oldest sample's tap first; taps is a multiple of 32."""
+    """float32 (PHASES, 2 * taps): taps of the last stage, the oldest sample's first, then the steps to the next row."""
+    step: int
+    """Cycles for each sample that the last stage gets."""
     clock_hz: int
     sample_rate: int
 
 
 @lru_cache(maxsize=8)
-def design(sample_rate: int, clock_hz: int, low_pass: float | None = None) -> Decimator:
+def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast: bool = False) -> Decimator:
     """Return the decimator from `clock_hz` to `sample_rate`.
 
     Parameters
@@ -58,7 +66,9 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None) -> De
     sample_rate, clock_hz : int
         In Hz.
     low_pass : float, optional
-        For fast mode: share by which the board's low-pass follows its input each cycle, to be part of the second stage.
+        Share by which the board's low-pass follows its input each cycle, to be part of the last stage.
+    fast : bool
+        For fast mode, whose filter and mixer work once in eight cycles.
 
     Raises
     ------
@@ -66,18 +76,37 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None) -> De
         If it cannot make that rate.
     """
     _check(sample_rate, clock_hz)
-    stage1, stage1_hz = _stage1(clock_hz), clock_hz / FRAME
-    pass_hz = min(PASS_HZ, (PASS_SHARE if low_pass is None else FAST_PASS_SHARE) * sample_rate)
-    stop_hz = min(sample_rate, stage1_hz) - pass_hz  # what folds back below pass_hz begins here
-    taps = max(MIN_TAPS, 32 * int(np.ceil(_kaiser_length(stop_hz - pass_hz, stage1_hz) / 32)))
-    prototype = _prototype(taps, (pass_hz + stop_hz) / 2, stage1, clock_hz, low_pass)
-    stage2 = np.empty((PHASES + 1, taps), np.float32)
-    for phase in range(PHASES + 1):
-        stage2[phase] = prototype[phase::PHASES][:taps][::-1]
-    stage2.flags.writeable = False
-    stage1 = stage1.astype(np.float32)
-    stage1.flags.writeable = False
-    return Decimator(stage1, stage2, clock_hz, sample_rate)
+    step = _step(sample_rate, clock_hz, fast)
+    stage1, input_hz = _stage1(clock_hz), clock_hz / step
+    pass_hz = min(PASS_HZ, (FAST_PASS_SHARE if fast else PASS_SHARE) * sample_rate)
+    stop_hz = min(sample_rate, input_hz) - pass_hz  # what folds back below pass_hz begins here
+    length = _kaiser_length(stop_hz - pass_hz, input_hz)
+    taps = max(MIN_TAPS, TAPS_UNIT * int(np.ceil(length / TAPS_UNIT)))
+    if step == 1:
+        low_pass = None  # the kernel's own
+    droop = stage1 if step > 1 else np.ones(1)
+    prototype = _prototype(taps, (pass_hz + stop_hz) / 2, droop, input_hz, clock_hz, low_pass)
+    rows = np.stack([prototype[phase::PHASES][:taps][::-1] for phase in range(PHASES + 1)]).astype(np.float32)
+    decimator = Decimator(
+        stage1.astype(np.float32),
+        _half_band().astype(np.float32) if step == PAIR else np.empty(0, np.float32),
+        np.hstack([rows[:-1], np.diff(rows, axis=0)]),
+        step,
+        clock_hz,
+        sample_rate,
+    )
+    for part in decimator[:3]:
+        part.flags.writeable = False
+    return decimator
+
+
+def _step(sample_rate: int, clock_hz: int, fast: bool) -> int:
+    """Cycles for each sample that the last stage gets: a clock far below the C64's leaves no room for the half-band."""
+    if sample_rate > RESAMPLED_MAX and not fast:
+        return 1
+    half_hz = clock_hz / PAIR
+    fits = half_hz > 2 * PASS_HZ and _kaiser_length(half_hz - 2 * PASS_HZ, 2 * half_hz) <= HALF_TAPS
+    return PAIR if fits else FRAME
 
 
 def step_response(decimator: Decimator) -> np.ndarray:
@@ -86,10 +115,16 @@ def step_response(decimator: Decimator) -> np.ndarray:
     return (response / response[-1]).astype(np.float32)
 
 
-def delay_cycles(sample_rate: int, clock_hz: int, low_pass: float | None = None) -> int:
+def delay_cycles(sample_rate: int, clock_hz: int, fast: bool = False) -> int:
     """Cycles by which the sound of the decimator lags: half of each filter's length, and a frame in fast mode."""
-    taps = design(sample_rate, clock_hz, low_pass).stage2.shape[1]
-    return (0 if low_pass is None else FRAME) + _STAGE1_TAPS // 2 + FRAME * taps // 2
+    decimator = design(sample_rate, clock_hz, fast=fast)
+    if decimator.step == 1 and sample_rate == clock_hz:
+        return 0
+    last = decimator.step * (decimator.stage2.shape[1] // 2) // 2
+    if decimator.step == 1:
+        return last
+    half = FRAME * (HALF_TAPS // 2) if decimator.step == PAIR else 0
+    return (FRAME if fast else 0) + _STAGE1_TAPS // 2 + half + last
 
 
 def sample_count(cycles: int, sample_rate: int, clock_hz: int) -> int:
@@ -98,12 +133,12 @@ def sample_count(cycles: int, sample_rate: int, clock_hz: int) -> int:
 
 
 def _check(sample_rate: object, clock_hz: object) -> None:
-    for name, value, low, high in (
-        ("sample rate", sample_rate, MIN_SAMPLE_RATE, MAX_SAMPLE_RATE),
-        ("clock", clock_hz, MIN_CLOCK_HZ, MAX_CLOCK_HZ),
-    ):
-        if not isinstance(value, int) or not low <= value <= high:
-            raise SampleRateError(f"{name} {value!r}: expected a whole number of Hz, {low} to {high}")
+    if not isinstance(clock_hz, int) or not MIN_CLOCK_HZ <= clock_hz <= MAX_CLOCK_HZ:
+        raise SampleRateError(f"clock {clock_hz!r}: expected a whole number of Hz, {MIN_CLOCK_HZ} to {MAX_CLOCK_HZ}")
+    if not isinstance(sample_rate, int) or not MIN_SAMPLE_RATE <= sample_rate <= clock_hz:
+        raise SampleRateError(
+            f"sample rate {sample_rate!r}: expected a whole number of Hz, {MIN_SAMPLE_RATE} to {clock_hz}, the clock"
+        )
 
 
 def _kaiser_length(transition_hz: float, rate_hz: float) -> float:
@@ -127,13 +162,23 @@ def _stage1(clock_hz: int) -> np.ndarray:
     return taps / taps.sum()
 
 
-def _prototype(taps: int, cut_hz: float, stage1: np.ndarray, clock_hz: int, low_pass: float | None) -> np.ndarray:
-    """The second stage as one filter with `PHASES` taps a sample, shape (taps * PHASES + 1,): inverse of the droop."""
+def _half_band() -> np.ndarray:
+    """The first half of every other tap of the half-band filter, float64; the others are 0, and 1/2 in the middle."""
+    age = np.arange(HALF_TAPS)
+    taps = np.sinc((age - HALF_TAPS // 2) / 2) / 2 * _kaiser_window(age, HALF_TAPS - 1)
+    half = taps[: HALF_TAPS // 2 + 1 : 2]
+    return half / half.sum() / 4
+
+
+def _prototype(
+    taps: int, cut_hz: float, stage1: np.ndarray, input_hz: float, clock_hz: int, low_pass: float | None
+) -> np.ndarray:
+    """The last stage as one filter with `PHASES` taps a sample, shape (taps * PHASES + 1,): inverse of the droop."""
     size = 1 << int(np.ceil(np.log2(4 * taps * PHASES)))
-    step_hz = clock_hz / FRAME * PHASES / size
+    step_hz = input_hz * PHASES / size
     hz = np.arange(round(cut_hz / step_hz)) * step_hz
-    centre = (_STAGE1_TAPS - 1) / 2
-    droop = np.cos(2 * np.pi * np.outer(hz / clock_hz, np.arange(_STAGE1_TAPS) - centre)) @ stage1
+    centre = (len(stage1) - 1) / 2
+    droop = np.cos(2 * np.pi * np.outer(hz / clock_hz, np.arange(len(stage1)) - centre)) @ stage1
     spectrum = np.zeros(size // 2 + 1, np.complex128)
     spectrum[: len(hz)] = 1 / droop
     if low_pass is not None:

@@ -12,7 +12,6 @@ and ENV3; pyresidfp 0.17.0, measured from outside. Where one of them rules alone
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,15 +19,21 @@ from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.state import (
     ATTACK,
+    BLOCK_FRAMES,
     DECAY,
     EXACT_STEPS,
     FAST_STEPS,
     FRAME,
+    HALF_TAPS,
     HISTORY,
+    IDLE_BLOCKS,
     NEVER,
+    PAIR,
+    PAST,
     RELEASE,
-    SETTINGS,
+    ROOM_FRAMES,
     STAGE1_FRAMES,
+    TAP_LANES,
     WINDOW,
     work_dtype,
 )
@@ -84,10 +89,8 @@ LOW_PASS, BAND_PASS, HIGH_PASS, VOICE_3_OFF = 1, 2, 4, 8
 
 FILTEX, FILT3 = 8, 4
 
-BLOCK_FRAMES = 128
-"""Frames of sound that are decimated at a time."""
 BLOCK = BLOCK_FRAMES * FRAME
-
+"""Cycles that are clocked at a time."""
 
 MOST_CHARGE = 0.999
 """Of the filter's range; whatever a charge is driven to beyond is cut, so that nothing runs away."""
@@ -95,29 +98,10 @@ EXACT_WORK = work_dtype(EXACT_STEPS, 1)
 FAST_WORK = work_dtype(FAST_STEPS, 1)
 
 
-class Levels(NamedTuple):
-    """Sums of voltages in every cycle of a stretch without writes, float64 (cycles,)."""
-
-    routed: np.ndarray
-    mixed: np.ndarray
-    filtered: np.ndarray
-    wave: np.ndarray
-    """12-bit waveform of the voice under way, uint16 (cycles,)."""
-    total: np.ndarray
-    """Sum at the mixer, float32 (cycles,); with the number of its line, and that line as a word."""
-    line: np.ndarray
-    word: np.ndarray
-    sound: np.ndarray
-    """Float64 (cycles,)."""
-    work: np.ndarray
-    """Room for the filter's solver, `EXACT_WORK` (1,)."""
-
-
 SHORT_LEAP = 8
 """Fewer cycles than this are clocked one by one: the price of a leap."""
 HARD_CYCLES = 32
 """Cycles clocked one by one before the next look whether the state allows a leap."""
-
 
 FOREVER = 1 << 62
 """A cycle that never comes."""
@@ -704,16 +688,16 @@ def between(table, position):
 
 @kernel
 def voice_range(envelope, model):
-    """Voltage of one voice at wave level 0, and per unit of wave level, for an 8-bit envelope."""
+    """Voltage of one voice over its silent level at wave level 0, and per unit of wave level; float32."""
     level = float(model.dac_env[envelope])
-    return model.voice_dc + model.voice_drift * level, model.voice_range * level
+    return np.float32(model.voice_drift * level), np.float32(model.voice_range * level)
 
 
 @kernel
 def external_levels(chip, model):
-    """Voltage of EXT IN into the filter, and past it."""
-    level = model.voice_dc + model.voice_range * model.ext_in
-    return (level, 0.0) if chip.routing & FILTEX else (0.0, level)
+    """Voltage of EXT IN over its silent level into the filter, and past it; float32."""
+    level, nothing = np.float32(model.voice_range * model.ext_in), np.float32(0)
+    return (level, nothing) if chip.routing & FILTEX else (nothing, level)
 
 
 @kernel
@@ -723,23 +707,7 @@ def is_mixed(n, chip):
 
 
 @kernel
-def new_levels():
-    """Room for the sums of a stretch."""
-    return Levels(
-        np.empty(BLOCK),
-        np.empty(BLOCK),
-        np.empty(BLOCK),
-        np.empty(BLOCK, np.uint16),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.int32),
-        np.empty(BLOCK, np.int64),
-        np.empty(BLOCK),
-        np.zeros(1, EXACT_WORK),
-    )
-
-
-@kernel
-def add_voices(voices, chip, model, levels, i):
+def add_voices(voices, chip, model, room, i):
     """Add EXT IN and the outputs of the voices up, those through the filter and those past it."""
     routed, mixed = external_levels(chip, model)
     for n in range(VOICES):
@@ -749,8 +717,8 @@ def add_voices(voices, chip, model, levels, i):
             routed += level
         elif is_mixed(n, chip):
             mixed += level
-    levels.routed[i] = routed
-    levels.mixed[i] = mixed
+    room.routed[i] = routed
+    room.mixed[i] = mixed
 
 
 # --- Many cycles at a time ---------------------------------------------------------------------------------------
@@ -759,28 +727,29 @@ def add_voices(voices, chip, model, levels, i):
 
 
 @kernel
-def clock_voices(voices, chip, model, levels, size):
-    """Clock the digital half for `size` cycles without writes; the sums of voices and EXT IN go to `levels`."""
+def clock_voices(voices, chip, model, room, first, size):
+    """Clock the digital half for `size` cycles without writes; sums of voices and EXT IN go to `room` from `first`."""
     done = 0
     while done < size:
         leap, single = plan_leap(voices, chip, model, size - done)
         if leap:
-            leap_voices(voices, chip, model, levels, done, leap)
+            leap_voices(voices, chip, model, room, first + done, leap)
             done += leap
         for i in range(done, done + single):
             clock_digital(voices, chip, model)
-            add_voices(voices, chip, model, levels, i)
+            add_voices(voices, chip, model, room, first + i)
         done += single
-    add_ext_in(chip, model, levels, size)
+    add_ext_in(chip, model, room, first, size)
 
 
 @kernel
-def add_ext_in(chip, model, levels, size):
+def add_ext_in(chip, model, room, first, size):
     """Add the signal at EXT IN, if there is any, to the constant level that stands there."""
     cycles = min(size, chip.ext_in_end - chip.ext_in_at)
-    sums = levels.routed if chip.routing & FILTEX else levels.mixed
+    sums = room.routed if chip.routing & FILTEX else room.mixed
+    scale = np.float32(model.voice_range)
     for i in range(cycles):
-        sums[i] += model.voice_range * chip.ext_in[chip.ext_in_at + i]
+        sums[first + i] += scale * chip.ext_in[chip.ext_in_at + i]
     chip.ext_in_at += cycles
 
 
@@ -847,20 +816,20 @@ def way_to_rise(voice, bit):
 
 
 @kernel
-def leap_voices(voices, chip, model, levels, first, size):
-    """Clock the digital half for `size` cycles that are known ahead, into `levels` from `first` on.
+def leap_voices(voices, chip, model, room, first, size):
+    """Clock the digital half for `size` cycles that are known ahead, into `room` from `first` on.
 
     What the cycle clocked after these sets anew (`output`, `osc3`, `env3`, `msb_rising`, `noise_test`) is left to it.
     """
     routed, mixed = external_levels(chip, model)
-    fill(levels.routed[first : first + size], routed)
-    fill(levels.mixed[first : first + size], mixed)
+    fill(room.routed[first : first + size], routed)
+    fill(room.mixed[first : first + size], mixed)
     for v in range(VOICES):
-        leap_noise(voices[v], model, levels.wave, size)
+        leap_noise(voices[v], model, room.wave, size)
         if chip.routing >> v & 1 or is_mixed(v, chip):
-            sums = levels.routed if chip.routing >> v & 1 else levels.mixed
-            make_wave(voices[v], voices[(v + LAST_VOICE) % VOICES], model, levels.wave[:size])
-            add_voice(voices[v], model, levels.wave[:size], sums[first : first + size])
+            sums = room.routed if chip.routing >> v & 1 else room.mixed
+            source = voices[(v + LAST_VOICE) % VOICES]
+            add_voice(voices[v], source, model, room, size, sums[first : first + size])
         else:
             leap_envelope(voices[v], size)
     leap_oscillators(voices, model, size)
@@ -1043,6 +1012,10 @@ def fill_triangle_sawtooth(voice, wave, phase, source_phase, source):
         if is_wired(voice):
             for i in range(wave.size):
                 wave[i] &= wave[i] << 1
+    elif voice.waveform & WAVE_TRIANGLE and not voice.ring_mask:
+        for i in range(wave.size):
+            here = phase + step * i
+            wave[i] = (here >> 11 ^ -(here >> 23 & 1)) & 0xFFE
     elif voice.waveform & WAVE_TRIANGLE:
         for i in range(wave.size):
             here = phase + step * i
@@ -1068,34 +1041,86 @@ def combine_wave(voice, model, wave):
 
 
 @kernel
-def add_voice(voice, model, wave, sums):
-    """Add a voice to `sums`: its `wave` by its envelope, which is clocked on the way."""
-    two_levels = voice.waveform == WAVE_PULSE or is_flat(voice)
-    low, high = (0, 0xFFF) if voice.waveform == WAVE_PULSE else (voice.output, voice.output)
+def add_voice(voice, source, model, room, size, sums):
+    """Add a voice to `sums`, its envelope clocked on the way; noise alone stands in `room.wave` already."""
+    wave, value = room.wave[:size], room.value[:size]
+    if voice.waveform == WAVE_PULSE:
+        add_pulse(voice, model, sums)
+        return
+    if is_flat(voice):
+        fill(value, model.dac_wave[voice.output])
+    elif voice.waveform == WAVE_SAWTOOTH:
+        convert_sawtooth(voice, model, value)
+    else:
+        make_wave(voice, source, model, wave)
+        convert(model, wave, value)
     done = 0
-    while done < wave.size:
-        end = done + hold_envelope(voice, wave.size - done)
+    while done < size:
+        end = done + hold_envelope(voice, size - done)
         zero, per_wave = voice_range(voice.envelope_counter, model)
-        if two_levels:
-            low_level, high_level = zero + per_wave * model.dac_wave[low], zero + per_wave * model.dac_wave[high]
-            add_two_levels(wave[done:end], sums[done:end], low_level, high_level)
-        else:
-            add_wave(wave[done:end], sums[done:end], model.dac_wave, zero, per_wave)
+        add_wave(value[done:end], sums[done:end], zero, per_wave)
         done = end
 
 
 @kernel
-def add_wave(wave, sums, dac_wave, zero, per_wave):
-    """Add a voice while its envelope holds."""
-    for i in range(wave.size):
-        sums[i] += zero + per_wave * dac_wave[wave[i]]
+def convert(model, wave, value):
+    """The waveform DAC."""
+    if model.dac_linear:
+        zero, step = model.dac_zero, model.dac_step
+        for i in range(wave.size):
+            value[i] = zero + step * np.float32(wave[i])
+    else:
+        dac_wave = model.dac_wave
+        for i in range(wave.size):
+            value[i] = dac_wave[wave[i]]
 
 
 @kernel
-def add_two_levels(wave, sums, low, high):
-    """The same for a waveform of two levels, the lower one where it is 0."""
-    for i in range(wave.size):
-        sums[i] += high if wave[i] else low
+def convert_sawtooth(voice, model, value):
+    """Levels of sawtooth alone behind the waveform DAC, ahead of the accumulator."""
+    phase, step = voice.accumulator + phase_step(voice), phase_step(voice)
+    if model.dac_linear:
+        zero, per_code = model.dac_zero, model.dac_step
+        for i in range(value.size):
+            value[i] = zero + per_code * np.float32((phase + step * i) >> 12 & 0xFFF)
+    else:
+        dac_wave = model.dac_wave
+        for i in range(value.size):
+            value[i] = dac_wave[(phase + step * i) >> 12 & 0xFFF]
+
+
+@kernel
+def add_pulse(voice, model, sums):
+    """Add a voice of pulse alone."""
+    low_wave, high_wave = model.dac_wave[0], model.dac_wave[0xFFF]
+    phase, step, width = voice.accumulator, phase_step(voice), voice.pulse_width << 12
+    if voice.test:
+        width = 0
+    first_high = voice.test or pulse_output(voice, model)
+    done = 0
+    while done < sums.size:
+        end = done + hold_envelope(voice, sums.size - done)
+        zero, per_wave = voice_range(voice.envelope_counter, model)
+        low, high = zero + per_wave * low_wave, zero + per_wave * high_wave
+        if done == 0:
+            sums[0] += high if first_high else low
+            done = 1
+        add_two_levels(sums[done:end], phase + step * done, step, width, low, high)
+        done = end
+
+
+@kernel
+def add_wave(value, sums, zero, per_wave):
+    """Add a voice while its envelope holds."""
+    for i in range(value.size):
+        sums[i] += zero + per_wave * value[i]
+
+
+@kernel
+def add_two_levels(sums, phase, step, width, low, high):
+    """The same for pulse: what is compared with the width is the phase of the cycle before."""
+    for i in range(sums.size):
+        sums[i] += high if (phase + step * i & 0xFFFFFF) >= width else low
 
 
 @kernel
@@ -1105,112 +1130,17 @@ def count_bits(nibble):
 
 
 @kernel
-def clock_filter(chip, model, levels, size):
-    """Clock the filter for `size` cycles, which the digital half has done; its outputs go to `levels.filtered`.
-
-    Cycles are solved in blocks on a fixed grid; one that is not yet full is solved again when more of it is known.
-    """
-    work = levels.work[0]
-    first = (chip.cycle - size) % EXACT_STEPS
-    load_block(chip, model, work, first)
-    at = 0
-    if first:
-        at = min(EXACT_STEPS - first, size)
-        solve_part(chip, model, work, levels, 0, first, first + at)
-        set_steps(chip, model, work, 0, first)
-    inputs, filtered = work["input"].ravel(), work["filtered"].ravel()
-    while at + EXACT_STEPS <= size:
-        for j in range(EXACT_STEPS):
-            inputs[j] = levels.routed[at + j]
-        solve(work, model)
-        for j in range(EXACT_STEPS):
-            levels.filtered[at + j] = filtered[j]
-        at += EXACT_STEPS
-    if first == 0 or first + size >= EXACT_STEPS:
-        chip.filter[:] = work["state"][:, 0]
-    if at < size:
-        solve_part(chip, model, work, levels, at, 0, size - at)
-
-
-@kernel
-def solve_part(chip, model, work, levels, at, first, end):
-    """Solve the block under way with what `levels` has from `at` on for its cycles `first` to `end`."""
-    for j in range(first, end):
-        work["input"][j, 0] = levels.routed[at + j - first]
-        chip.filter_input[j] = work["input"][j, 0]
-        r = chip.filter_registers[j]
-        r[0], r[1], r[2], r[3] = chip.cutoff, chip.resonance, chip.routing, chip.mode
-    solve(work, model)
-    for j in range(first, end):
-        levels.filtered[at + j - first] = work["filtered"][j, 0]
-
-
-@kernel
-def set_steps(chip, model, work, first, end):
-    """What registers set now, for steps `first` to `end` of one chip."""
-    for j in range(first, end):
-        set_step(work, model, j, chip.cutoff, chip.resonance, chip.routing, chip.mode)
-
-
-@kernel
-def load_block(chip, model, work, first):
-    """Put the filter before the block under way, and what it has got in its `first` cycles, into `work`."""
-    work["state"][:, 0] = chip.filter
-    for j in range(first):
-        work["input"][j, 0] = chip.filter_input[j]
-        r = chip.filter_registers[j]
-        set_step(work, model, j, r[0], r[1], r[2], r[3])
-    set_steps(chip, model, work, first, EXACT_STEPS)
-
-
-@kernel
-def mix(chip, model, levels, size, block, column):
-    """Mixer, volume and the output stage of the board for `size` cycles: sound, -1..1."""
-    past = 4 - count_bits(chip.routing)
-    if chip.mode & VOICE_3_OFF and not chip.routing & FILT3:
-        past -= 1
-    selected = count_bits(chip.mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
-    mix_stages(chip, model, levels, size, past + selected, model.filter_out_offset[selected])
-    sound = levels.sound
-    if board_filter(chip, model, sound, size) > model.clip_knee:
-        for i in range(size):
-            sound[i] = clip(sound[i], model.clip_knee)
-    for i in range(size):
-        block[(column + i) & (FRAME - 1), STAGE1_FRAMES + (column + i) // FRAME] = sound[i]
-
-
-@kernel
-def mix_stages(chip, model, levels, size, inputs, offset):
-    """Mixer and volume by one table, for so many inputs; the sound before the board's output stage."""
-    first = (chip.volume * 8 + inputs) * (LINES + 1)
-    lines = model.mix_lines[first : first + LINES + 1]
-    zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
-    total, line, word, sound = levels.total, levels.line, levels.word, levels.sound
-    pair = word.view(np.float32)
-    scale = model.filter_out_scale
-    for i in range(size):
-        total[i] = levels.mixed[i] + (scale * levels.filtered[i] + offset)
-        line[i] = np.int32(min(max(zero, total[i] * per_sum), top))
-    for i in range(size):
-        word[i] = lines[np.uint32(line[i])]
-    for i in range(size):
-        sound[i] = (pair[2 * i] + pair[2 * i + 1] * total[i] - model.output_zero) * model.output_scale
-
-
-@kernel
-def board_filter(chip, model, sound, size):
-    """Low-pass and DC block of the C64's board over `sound`, in place; return how loud it gets."""
-    low, high, loudest = chip.ext_vlp, chip.ext_vhp, 0.0
+def board_filter(chip, model, sound):
+    """Low-pass and DC block of the C64's board over `sound`, in place."""
+    low, high = chip.ext_vlp, chip.ext_vhp
     low_pass, high_pass = model.low_pass, model.high_pass
     low_keep, high_keep = 1 - low_pass, 1 - high_pass
-    for i in range(size):
+    for i in range(sound.size):
         level = low - high
         high = high_keep * high + high_pass * low
         low = low_keep * low + low_pass * sound[i]
         sound[i] = level
-        loudest = max(loudest, abs(level))
     chip.ext_vlp, chip.ext_vhp = low, high
-    return loudest
 
 
 @kernel
@@ -1236,6 +1166,7 @@ def set_step(work, model, t, cutoff, resonance, routing, mode):
     one = work["per_sum"].size
     gate = model.cutoff[cutoff] if model.is_8580 else model.vcr_gate[cutoff]
     work["gate"][t] = gate
+    work["silent"][t] = model.voice_dc * count_bits(routing)
     work["gate"][one + t] = gate
     work["per_sum"][t] = LINES / inputs
     work["summer_row"][t] = inputs * (LINES + 1)
@@ -1263,8 +1194,8 @@ def solve(work, model):
 def forecast(work):
     """Both charges before each step, by the last step's linear map on the inputs, which are known."""
     state, charge, inputs = work["state"], work["charge"], work["input"]
-    steps, lanes = inputs.shape
-    one = steps * lanes
+    one, lanes = inputs.size, state.shape[1]
+    steps = one // lanes
     for lane in range(lanes):
         band, low = state[0, lane], state[1, lane]
         band_step, low_step, last = state[2, lane], state[3, lane], state[4, lane]
@@ -1274,8 +1205,8 @@ def forecast(work):
             t = j * lanes + lane
             charge[t] = band
             charge[one + t] = low
-            rise = inputs[j, lane] - last
-            last = inputs[j, lane]
+            rise = inputs[t] - last
+            last = inputs[t]
             next_band = (a * band_step + u * rise) + b * low_step
             low_step = (d * low_step + v * rise) + c * band_step
             band_step = next_band
@@ -1307,7 +1238,7 @@ def expand_stages(work, model):
     for t in range(one):
         word[t] = damping[np.uint32(index[t] + row[t])]
     silent = work["silent"]
-    total, inputs, per_sum, damping_slope = work["sum"], work["input"].ravel(), work["per_sum"], work["damping_slope"]
+    total, inputs, per_sum, damping_slope = work["sum"], work["input"], work["per_sum"], work["damping_slope"]
     for t in range(one):
         damping_slope[t] = pair[t, 1]
         total[t] = (inputs[t] + silent[t]) + (pair[t, 0] + pair[t, 1] * charge[t]) + out[one + t]
@@ -1401,8 +1332,8 @@ def follow_maps(work):
         work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
     )  # fmt: skip
     to_band, to_low = work["to_band"], work["to_low"]
-    steps, lanes = work["input"].shape
-    size = steps * lanes
+    size, lanes = a.size, state.shape[1]
+    steps = size // lanes
     most = np.float32(MOST_CHARGE)
     for t in range(size - lanes):  # from the forecast of one step to that of the next
         to_band[t] = p[t] + (charge[t] - charge[lanes + t])
@@ -1431,7 +1362,7 @@ def add_outputs(work):
     a, b, c, d, p, q = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"]
     band_off, low_off, out, voltage = work["band_off"], work["low_off"], work["out"], work["in"]
     x_slope, damping_slope, summer_slope = work["x_slope"], work["damping_slope"], work["summer_slope"]
-    low, band, high, filtered = work["low"], work["band"], work["high"], work["filtered"].ravel()
+    low, band, high, filtered = work["low"], work["band"], work["high"], work["filtered"]
     size = a.size
     one, most = np.float32(1), np.float32(4)
     for t in range(size):
@@ -1444,10 +1375,8 @@ def add_outputs(work):
         filtered[t] = min(max(-most, total), most)
 
 
-# --- Fast mode ---------------------------------------------------------------------------------------------------
-# The decimator's first stage comes before filter and mixer instead of behind them, which then work once a frame. What
-# it makes smaller is only by how much voices are off their silent level; levels set by registers are weighted by the
-# stage's taps cycle by cycle, so that a volume written between two frames stays where it is.
+# --- The solver in fast mode -------------------------------------------------------------------------------------
+# A step is a frame: the map of a cycle is raised to its eighth power by squaring, so that no pole warps.
 
 
 @inline_kernel
@@ -1462,7 +1391,8 @@ def solve_frames(work, model):
     make_maps(work)
     square_maps(work)
     square_maps(work)
-    follow_half_frames(work)
+    join_halves(work)
+    follow_frames_maps(work)
     make_outputs(work)
 
 
@@ -1470,9 +1400,9 @@ def solve_frames(work, model):
 def forecast_frames(work):
     """Both charges at the middle of each step, by the last step's linear map on the inputs, which are known."""
     state, charge, inputs = work["state"], work["charge"], work["input"]
-    steps, lanes = inputs.shape
-    one = steps * lanes
-    half, most, most_step = np.float32(0.5), np.float32(MOST_CHARGE), np.float32(0.25)
+    one, lanes = inputs.size, state.shape[1]
+    steps = one // lanes
+    half, most = np.float32(0.5), np.float32(MOST_CHARGE)
     for lane in range(lanes):
         band, low = state[0, lane], state[1, lane]
         band_step, low_step, last = state[2, lane], state[3, lane], state[4, lane]
@@ -1480,16 +1410,15 @@ def forecast_frames(work):
         u, v = state[9, lane], state[10, lane]
         for j in range(steps):
             t = j * lanes + lane
-            rise = inputs[j, lane] - last
-            last = inputs[j, lane]
+            rise = inputs[t] - last
+            last = inputs[t]
             next_band = (a * band_step + u * rise) + b * low_step
-            next_low = (d * low_step + v * rise) + c * band_step
-            band_step = min(max(-most_step, next_band), most_step)
-            low_step = min(max(-most_step, next_low), most_step)
+            low_step = (d * low_step + v * rise) + c * band_step
+            band_step = next_band
             charge[t] = band + half * band_step
             charge[one + t] = low + half * low_step
-            band = min(max(-most, band + band_step), most)
-            low = min(max(-most, low + low_step), most)
+            band += band_step
+            low += low_step
         state[4, lane] = last
     for t in range(charge.size):
         charge[t] = min(max(-most, charge[t]), most)
@@ -1511,36 +1440,63 @@ def square_maps(work):
 
 
 @inline_kernel
-def follow_half_frames(work):
-    """The charges step by step, in two halves; how far they are off the forecast in the middle is kept."""
-    state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
-    maps = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"]
-    a, b, c, d, p, q, u, v = maps
-    slope = work["slope"]
-    steps, lanes = slope.shape
-    size = steps * lanes
-    most = np.float32(MOST_CHARGE)
-    for lane in range(lanes):
-        band, low = state[0, lane], state[1, lane]
-        band_before, low_before = band, low
-        for j in range(steps):
-            t = j * lanes + lane
-            band_before, low_before = band, low
-            bent_band, bent_low = u[t] * slope[j, lane], v[t] * slope[j, lane]
-            x, y = band - charge[t], low - charge[size + t]
-            x, y = a[t] * x + (b[t] * y + (p[t] - bent_band)), d[t] * y + (c[t] * x + (q[t] - bent_low))
-            band_off[t], low_off[t] = x, y
-            band = a[t] * x + (b[t] * y + ((p[t] + bent_band) + charge[t]))
-            low = d[t] * y + (c[t] * x + ((q[t] + bent_low) + charge[size + t]))
-            band, low = min(max(-most, band), most), min(max(-most, low), most)
-        state[0, lane], state[1, lane] = band, low
-        state[2, lane], state[3, lane] = band - band_before, low - low_before
-        t = (steps - 1) * lanes + lane
+def join_halves(work):
+    """Maps of a whole step from those of its half, between which the input bends from one side to the other."""
+    a, b, c, d, p, q, u, v = (
+        work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
+    )  # fmt: skip
+    slope, band_half, low_half = work["slope"], work["band_half"], work["low_half"]
+    whole_a, whole_b, whole_c, whole_d = work["whole_a"], work["whole_b"], work["whole_c"], work["whole_d"]
+    whole_p, whole_q = work["whole_p"], work["whole_q"]
+    for t in range(a.size):
+        bent_band, bent_low = u[t] * slope[t], v[t] * slope[t]
+        band, low = p[t] - bent_band, q[t] - bent_low
+        band_half[t], low_half[t] = band, low
+        whole_p[t] = a[t] * band + (b[t] * low + (p[t] + bent_band))
+        whole_q[t] = d[t] * low + (c[t] * band + (q[t] + bent_low))
         cross, trace = b[t] * c[t], a[t] + d[t]
-        state[5, lane], state[6, lane] = a[t] * a[t] + cross, b[t] * trace
-        state[7, lane], state[8, lane] = c[t] * trace, d[t] * d[t] + cross
-        state[9, lane] = u[t] + (a[t] * u[t] + b[t] * v[t])
-        state[10, lane] = v[t] + (c[t] * u[t] + d[t] * v[t])
+        whole_a[t], whole_b[t] = a[t] * a[t] + cross, b[t] * trace
+        whole_c[t], whole_d[t] = c[t] * trace, d[t] * d[t] + cross
+
+
+@inline_kernel
+def follow_frames_maps(work):
+    """The charges step by step; how far they are off the forecast in the middle of each is kept."""
+    state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
+    a, b, c, d, p, q = (
+        work["whole_a"], work["whole_b"], work["whole_c"], work["whole_d"], work["whole_p"], work["whole_q"],
+    )  # fmt: skip
+    to_band, to_low, u, v = work["to_band"], work["to_low"], work["u"], work["v"]
+    size, lanes = a.size, state.shape[1]
+    steps = size // lanes
+    most = np.float32(MOST_CHARGE)
+    for t in range(size - lanes):  # from the forecast of one step to that of the next
+        to_band[t] = p[t] + (charge[t] - charge[lanes + t])
+        to_low[t] = q[t] + (charge[size + t] - charge[size + lanes + t])
+    for lane in range(lanes):
+        x, y = state[0, lane] - charge[lane], state[1, lane] - charge[size + lane]
+        for j in range(steps - 1):
+            t = j * lanes + lane
+            band_off[t], low_off[t] = x, y
+            next_x = (a[t] * x + to_band[t]) + b[t] * y
+            y = (d[t] * y + to_low[t]) + c[t] * x
+            x = next_x
+        t = (steps - 1) * lanes + lane
+        band_off[t], low_off[t] = x, y
+        band = min(max(-most, charge[t] + ((a[t] * x + p[t]) + b[t] * y)), most)
+        low = min(max(-most, charge[size + t] + ((d[t] * y + q[t]) + c[t] * x)), most)
+        state[0, lane], state[1, lane] = band, low
+        state[2, lane], state[3, lane] = band - (charge[t] + x), low - (charge[size + t] + y)
+        state[5, lane], state[6, lane], state[7, lane], state[8, lane] = a[t], b[t], c[t], d[t]
+        half_a, half_b, half_c, half_d = work["a"][t], work["b"][t], work["c"][t], work["d"][t]
+        state[9, lane] = u[t] + (half_a * u[t] + half_b * v[t])
+        state[10, lane] = v[t] + (half_c * u[t] + half_d * v[t])
+    half_a, half_b, half_c, half_d = work["a"], work["b"], work["c"], work["d"]
+    band_half, low_half = work["band_half"], work["low_half"]
+    for t in range(size):
+        x, y = band_off[t], low_off[t]
+        band_off[t] = half_a[t] * x + (half_b[t] * y + band_half[t])
+        low_off[t] = half_d[t] * y + (half_c[t] * x + low_half[t])
 
 
 @inline_kernel
@@ -1559,102 +1515,38 @@ def make_outputs(work):
         high_out[t] = min(max(zero, high), most)
 
 
-class FastLevels(NamedTuple):
-    """Room for a block in fast mode."""
-
-    levels: Levels
-    routed: np.ndarray
-    """Input of the filter less its silent level, float32 [cycle in frame, frame], and that of the mixer."""
-    mixed: np.ndarray
-    settings: np.ndarray
-    """As `chip.settings`, int64 (changes, 6)."""
-    routed_samples: np.ndarray
-    """First stage, float32 (frames,)."""
-    mixed_samples: np.ndarray
-    low: np.ndarray
-    """Outputs of the filter."""
-    band: np.ndarray
-    high: np.ndarray
-    part: np.ndarray
-    """Sound under one of several settings, and of all."""
-    sound: np.ndarray
-    work: np.ndarray
-    """`FAST_WORK` (1,)."""
+# --- Blocks ------------------------------------------------------------------------------------------------------
+# Both modes clock the voices of a block first, and note what registers set meanwhile. Exact mode solves the filter,
+# mixes in every cycle and decimates; in fast mode the decimator's first stage comes before filter and mixer, which work
+# once a frame. What it makes smaller is only by how much voices are off their silent level; levels set by registers are
+# weighted by the stage's taps cycle by cycle, so that a volume written between two frames stays where it is.
 
 
 @kernel
-def new_fast_levels():
-    """Room for a block in fast mode."""
-    return FastLevels(
-        new_levels(),
-        new_block(),
-        new_block(),
-        np.zeros((SETTINGS + BLOCK + 1, 6), np.int64),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(BLOCK_FRAMES + 1, np.float32),
-        np.zeros(1, FAST_WORK),
-    )
+def copy(source, target):
+    """Copy an array; an assignment of slices costs two seconds of compilation."""
+    for i in range(target.size):
+        target[i] = source[i]
 
 
 @kernel
-def clock_chip_fast(voices, chip, model, events, cycles, decimator, step_response, audio):
-    """As `clock_chip`, with filter and mixer once a frame; `step_response` is the first stage's, (WINDOW + 1,)."""
-    end = chip.cycle + cycles
-    room = new_fast_levels()
-    next_event = 0
-    filled = 0
-    while chip.cycle < end:
-        size = min(BLOCK - chip.frame_cycle, end - chip.cycle)
-        next_event, changes = clock_fast_voices(voices, chip, model, events, next_event, room, size)
-        first_frame = (chip.cycle - size) // FRAME
-        frames = (chip.frame_cycle + size) // FRAME
-        decimate_inputs(chip, decimator, room, frames, chip.frame_cycle + size)
-        follow_frames(chip, model, room, first_frame, frames, changes)
-        mix_frames(chip, model, room, first_frame, frames, changes, step_response)
-        keep_settings(chip, room.settings, changes)
-        samples = room.sound[:frames]
-        block_direct(chip, model, samples)
-        before = filled
-        filled = write_samples(chip, decimator, samples, audio, filled)
-        for i in range(before, filled):
-            audio[i] = clip(audio[i], model.clip_knee)
-    return filled
-
-
-@kernel
-def clock_fast_voices(voices, chip, model, events, next_event, room, size):
+def clock_block(voices, chip, model, events, next_event, room, size):
     """Clock the digital half for `size` cycles; return the first event not yet due, and the number of settings."""
-    levels, settings = room.levels, room.settings
+    settings = room.settings
     changes = chip.settings_end
-    settings[:changes] = chip.settings[:changes]
-    room.routed[:, : STAGE1_FRAMES + 1] = chip.routed
-    room.mixed[:, : STAGE1_FRAMES + 1] = chip.mixed
-    done = chip.frame_cycle
-    end = done + size
-    while done < end:
+    for row in range(changes):
+        copy(chip.settings[row], settings[row])
+    at = PAST + chip.cycle % FRAME
+    copy(chip.routed, room.routed[:at])
+    copy(chip.mixed, room.mixed[:at])
+    end = at + size
+    while at < end:
         next_event = write_due(voices, chip, model, events, next_event)
         changes = note_settings(chip, settings, changes)
-        stretch = end - done
-        if next_event < len(events):
-            stretch = min(stretch, events[next_event].cycle - chip.cycle)
-        clock_voices(voices, chip, model, levels, stretch)
-        routed = count_bits(chip.routing)
-        put_frames(room.routed, done, levels.routed, stretch, model.voice_dc * routed)
-        put_frames(room.mixed, done, levels.mixed, stretch, model.voice_dc * past_filter(chip))
-        done += stretch
+        stretch = cycles_to_write(chip, events, next_event, end - at)
+        clock_voices(voices, chip, model, room, at, stretch)
+        at += stretch
     return next_event, changes
-
-
-@kernel
-def past_filter(chip):
-    """Number of voices, and EXT IN, that go past the filter."""
-    past = 4 - count_bits(chip.routing)
-    return past - 1 if chip.mode & VOICE_3_OFF and not chip.routing & FILT3 else past
 
 
 @kernel
@@ -1673,85 +1565,6 @@ def note_settings(chip, settings, changes):
 
 
 @kernel
-def put_frames(block, column, sums, size, silent):
-    """Put sums less their silent level into a block, [cycle in frame, frame]."""
-    i = 0
-    while i < size and (column + i) % FRAME:
-        block[(column + i) % FRAME, STAGE1_FRAMES + (column + i) // FRAME] = sums[i] - silent
-        i += 1
-    at = STAGE1_FRAMES + (column + i) // FRAME
-    frames = (size - i) // FRAME
-    for c in range(FRAME):
-        row, from_here = block[c, at : at + frames], sums[i + c : i + frames * FRAME]
-        for k in range(frames):
-            row[k] = from_here[k * FRAME] - silent
-    for j in range(i + frames * FRAME, size):
-        i = j
-        block[(column + i) % FRAME, STAGE1_FRAMES + (column + i) // FRAME] = sums[i] - silent
-
-
-@kernel
-def decimate_inputs(chip, decimator, room, frames, end):
-    """First stage of both sums; what is under way is kept."""
-    room.routed_samples[:frames] = 0
-    room.mixed_samples[:frames] = 0
-    filter_frames(decimator.stage1, room.routed, room.routed_samples[:frames])
-    filter_frames(decimator.stage1, room.mixed, room.mixed_samples[:frames])
-    chip.routed[:] = room.routed[:, frames : frames + STAGE1_FRAMES + 1]
-    chip.mixed[:] = room.mixed[:, frames : frames + STAGE1_FRAMES + 1]
-    chip.frame_cycle = end % FRAME
-
-
-@kernel
-def follow_frames(chip, model, room, first_frame, frames, changes):
-    """Filter for each frame whose successor is known: its three outputs, and the mixer's other input, go to `room`."""
-    work, settings = room.work[0], room.settings
-    routed, mixed, low, band, high = room.routed_samples, room.mixed_samples, room.low, room.band, room.high
-    load_frames(chip, model, work)
-    inputs, held, given = chip.frame_inputs, chip.fast_settings, chip.fast_input
-    low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
-    middle = solved = 0
-    for i in range(frames):
-        inputs[0, 0], inputs[0, 1] = inputs[1, 0], inputs[1, 1]
-        inputs[1, 0], inputs[1, 1] = inputs[2, 0], inputs[2, 1]
-        inputs[2, 0], inputs[2, 1] = routed[i], mixed[i]
-        mixed[i] = inputs[1, 1]
-        j = (first_frame + i - 1) % FAST_STEPS
-        middle = setting_at(settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
-        given[j, 0], given[j, 1] = inputs[1, 0], (inputs[2, 0] - inputs[0, 0]) * np.float32(0.125)
-        work["input"][j, 0], work["slope"][j, 0] = given[j, 0], given[j, 1]
-        s, h = settings[middle], held[j]
-        if s[1] != h[0] or s[2] != h[1] or s[3] != h[2] or s[4] != h[3]:
-            h[0], h[1], h[2], h[3] = s[1], s[2], s[3], s[4]
-            set_frame(chip, model, work, j)
-        if j == FAST_STEPS - 1 or i == frames - 1:
-            solve_frames(work, model)
-            for n in range(solved, i + 1):
-                step = (first_frame + n - 1) % FAST_STEPS
-                low[n], band[n], high[n] = low_out[step], band_out[step], high_out[step]
-            solved = i + 1
-            if j == FAST_STEPS - 1:
-                chip.filter[:] = work["state"][:, 0]
-
-
-@kernel
-def load_frames(chip, model, work):
-    """Put the filter before the steps under way, and what they got already, into `work`."""
-    work["state"][:, 0] = chip.filter
-    for j in range(FAST_STEPS):
-        work["input"][j, 0], work["slope"][j, 0] = chip.fast_input[j, 0], chip.fast_input[j, 1]
-        set_frame(chip, model, work, j)
-
-
-@kernel
-def set_frame(chip, model, work, j):
-    """What registers set for one step."""
-    r = chip.fast_settings[j]
-    set_step(work, model, j, r[0], r[1], r[2], r[3])
-    work["silent"][j] = model.voice_dc * count_bits(r[2])
-
-
-@kernel
 def setting_at(settings, changes, index, cycle):
     """The setting in force in a cycle, from `index` on."""
     while index + 1 < changes and settings[index + 1, 0] <= cycle:
@@ -1760,17 +1573,313 @@ def setting_at(settings, changes, index, cycle):
 
 
 @kernel
-def keep_settings(chip, settings, changes):
-    """Keep the settings that can still matter."""
-    first = setting_at(settings, changes, 0, chip.cycle - WINDOW - 2 * FRAME)
+def setting_end(settings, changes, index):
+    """The cycle in which the setting after this one begins."""
+    return settings[index + 1, 0] if index + 1 < changes else FOREVER
+
+
+@kernel
+def keep_block(chip, room, end, changes):
+    """Keep of a block that ends before column `end` what can still matter."""
+    gone, kept = end // FRAME * FRAME, PAST + end % FRAME
+    copy(room.routed[gone:], chip.routed[:kept])
+    copy(room.mixed[gone:], chip.mixed[:kept])
+    first = setting_at(room.settings, changes, 0, chip.cycle - WINDOW - 2 * FRAME)
     chip.settings_end = changes - first
-    chip.settings[: changes - first] = settings[first:changes]
+    for row in range(first, changes):
+        copy(room.settings[row], chip.settings[row - first])
+
+
+@kernel
+def past_filter(setting):
+    """Number of voices, and EXT IN, that go past the filter."""
+    past = 4 - count_bits(setting[3])
+    return past - 1 if setting[4] & VOICE_3_OFF and not setting[3] & FILT3 else past
+
+
+@kernel
+def convert_total(model, room, first, end, setting, sound):
+    """Mixer and volume by one table, from `room.total` on; the first of `sound` is that of `first`."""
+    inputs = past_filter(setting) + count_bits(setting[4] & (LOW_PASS | BAND_PASS | HIGH_PASS))
+    zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
+    start = (setting[5] * 8 + inputs) * (LINES + 1)
+    lines = model.mix_lines[start : start + LINES + 1]
+    size = end - first
+    total, line, word = room.total[first:end], room.line[:size], room.word[:size]
+    pair = word.view(np.float32)
+    for i in range(size):
+        line[i] = np.int32(min(max(zero, total[i] * per_sum), top))
+    for i in range(size):
+        word[i] = lines[np.uint32(line[i])]
+    at_zero, gain = np.float32(model.output_zero), np.float32(model.output_scale)
+    for i in range(size):
+        sound[i] = ((pair[2 * i] + pair[2 * i + 1] * total[i]) - at_zero) * gain
+
+
+# --- Exact mode --------------------------------------------------------------------------------------------------
+
+
+@kernel
+def clock_chip(voices, chip, model, events, cycles, decimator, room, audio):
+    """Clock `cycles` cycles with the writes in `events`; return how many samples that made."""
+    stop = chip.cycle + cycles
+    works = np.zeros(1, EXACT_WORK)
+    next_event = filled = np.int64(0)  # as a plain 0 it would be a type of its own, and all below be compiled twice
+    while chip.cycle < stop:
+        first = chip.cycle % FRAME
+        end = min(BLOCK, first + stop - chip.cycle)
+        next_event, changes = clock_block(voices, chip, model, events, next_event, room, end - first)
+        follow_cycles(chip, model, room, works[0], first, end, changes)
+        mix_cycles(chip, model, room, first, end, changes)
+        filled = finish_exact(chip, model, room, decimator, first, end, audio, filled)
+        keep_block(chip, room, end, changes)
+    return filled
+
+
+@kernel
+def follow_cycles(chip, model, room, work, first, end, changes):
+    """Clock the filter up to column `end`; its outputs go to `room.filtered`.
+
+    Cycles are solved in blocks on a fixed grid; one that is not yet full is solved again when more of it is known.
+    """
+    settings, routed, filtered = room.settings, room.routed, room.filtered
+    inputs, outputs = work["input"], work["filtered"]
+    state = work["state"].ravel()
+    copy(chip.filter, state)
+    setting, in_force = 0, -1
+    for column in range(0, end, FRAME):
+        if column + FRAME > end:
+            copy(state, chip.filter)
+        cycle = chip.cycle - end + column
+        setting = setting_at(settings, changes, setting, cycle)
+        known = min(FRAME, end - column)
+        fed = known  # the first cycle in which something goes into the filter
+        for j in range(known):
+            inputs[j] = routed[PAST + column + j]
+        if setting_end(settings, changes, setting) >= cycle + FRAME:
+            if in_force != setting:
+                set_all_steps(work, model, settings[setting])
+                in_force = setting
+            if settings[setting, 3]:
+                fed = 0
+        else:
+            in_force = -1
+            now = setting
+            for j in range(FRAME):
+                now = setting_at(settings, changes, now, cycle + j)
+                set_one_step(work, model, j, settings[now])
+                if settings[now, 3]:
+                    fed = min(fed, j)
+        if chip.unfed < IDLE_BLOCKS or fed < known:
+            solve(work, model)
+            for j in range(known):
+                filtered[column + j] = outputs[j]
+        if chip.unfed == IDLE_BLOCKS:
+            low, band, high = chip.held[0], chip.held[1], chip.held[2]
+            for j in range(fed):
+                filtered[column + j] = work["low"][j] * low + work["band"][j] * band + work["high"][j] * high
+        if column + FRAME <= end:
+            count_unfed(chip, fed < FRAME)
+            if chip.unfed == IDLE_BLOCKS - 1:
+                hold_outputs(chip, work)
+    if end % FRAME == 0:
+        copy(state, chip.filter)
+
+
+@kernel
+def count_unfed(chip, fed):
+    """Count the blocks of the filter's solver since something went in; after `IDLE_BLOCKS` it is left alone."""
+    chip.unfed = 0 if fed else min(chip.unfed + 1, IDLE_BLOCKS)
+
+
+@kernel
+def set_one_step(work, model, j, setting):
+    """What registers set for one step of one chip."""
+    set_step(work, model, j, setting[1], setting[2], setting[3], setting[4])
+
+
+@kernel
+def set_all_steps(work, model, setting):
+    """What registers set for all steps of one chip."""
+    for j in range(work["per_sum"].size):
+        set_one_step(work, model, j, setting)
+
+
+@kernel
+def hold_outputs(chip, work):
+    """Keep the filter's outputs in the last step: they stay so while nothing goes in."""
+    out, voltage = work["out"], work["in"]
+    size = work["per_sum"].size
+    chip.held[0], chip.held[1], chip.held[2] = out[2 * size - 1], out[size - 1], voltage[size - 1]
+
+
+@kernel
+def mix_cycles(chip, model, room, first, end, changes):
+    """Mixer and volume in every cycle: sound before the board's output stage."""
+    settings, mixed, filtered, total = room.settings, room.mixed[PAST:], room.filtered, room.total
+    copy(chip.recent, room.sound[: PAST + first])
+    scale, at, index = np.float32(model.filter_out_scale), first, 0
+    while at < end:
+        cycle = chip.cycle - end + at
+        index = setting_at(settings, changes, index, cycle)
+        until = min(end, at + setting_end(settings, changes, index) - cycle)
+        setting = settings[index]
+        selected = count_bits(setting[4] & (LOW_PASS | BAND_PASS | HIGH_PASS))
+        silent = np.float32(model.voice_dc * past_filter(setting) + model.filter_out_offset[selected])
+        sums, past, through = total[at:until], mixed[at:until], filtered[at:until]
+        for i in range(until - at):
+            sums[i] = (past[i] + silent) + scale * through[i]
+        convert_total(model, room, at, until, setting, room.sound[PAST + at : PAST + until])
+        at = until
+
+
+@kernel
+def finish_exact(chip, model, room, decimator, first, end, audio, filled):
+    """The board's output stage and the decimator for columns `first` to `end`; return how far `audio` is filled."""
+    before = filled
+    if decimator.step == 1:
+        sound = room.sound[PAST + first : PAST + end]
+        board_filter(chip, model, sound)
+        filled = write_samples(chip, decimator, sound, np.int64(0), room.products, audio, filled)
+    else:
+        frames = end // FRAME
+        samples = room.samples[:frames]
+        filter_frames(decimator.stage1, room.sound, room, samples)
+        copy(room.sound[frames * FRAME :], chip.recent[: PAST + end % FRAME])
+        filled = finish(chip, model, room, decimator, samples, audio, filled)
+    return clip_all(model, audio, before, filled)
+
+
+@kernel
+def finish(chip, model, room, decimator, samples, audio, filled):
+    """The board's output stage and the second stage for more samples of the first, up to the cycle under way."""
+    block_direct(chip, model, samples)
+    if decimator.step == FRAME:
+        return write_samples(chip, decimator, samples, chip.cycle % FRAME, room.products, audio, filled)
+    pairs = halve(chip, decimator.half, room, samples)
+    return write_samples(chip, decimator, room.halves[:pairs], chip.cycle % PAIR, room.products, audio, filled)
+
+
+@kernel
+def clip_all(model, audio, first, end):
+    """Soft clip; return `end`."""
+    knee = model.clip_knee
+    for i in range(first, end):
+        audio[i] = clip(audio[i], knee)
+    return end
+
+
+# --- Fast mode ---------------------------------------------------------------------------------------------------
+
+
+@kernel
+def clock_chip_fast(voices, chip, model, events, cycles, decimator, room, step_response, audio):
+    """As `clock_chip`, with filter and mixer once a frame; `step_response` is the first stage's, (WINDOW + 1,)."""
+    stop = chip.cycle + cycles
+    works = np.zeros(1, FAST_WORK)
+    next_event = filled = np.int64(0)  # as a plain 0 it would be a type of its own, and all below be compiled twice
+    while chip.cycle < stop:
+        first = chip.cycle % FRAME
+        end = min(BLOCK, first + stop - chip.cycle)
+        next_event, changes = clock_block(voices, chip, model, events, next_event, room, end - first)
+        frames = end // FRAME
+        decimate_inputs(decimator, room, frames)
+        follow_frames(chip, model, room, works[0], chip.cycle // FRAME - frames, frames, changes)
+        mix_frames(chip, model, room, chip.cycle // FRAME - frames, frames, changes, step_response)
+        before = filled
+        filled = finish(chip, model, room, decimator, room.samples[:frames], audio, filled)
+        clip_all(model, audio, before, filled)
+        keep_block(chip, room, end, changes)
+    return filled
+
+
+@kernel
+def decimate_inputs(decimator, room, frames):
+    """First stage of both sums."""
+    routed, samples = room.routed[: PAST + frames * FRAME], room.routed_samples[:frames]
+    if is_zero(routed):
+        fill(samples, np.float32(0))
+    else:
+        filter_frames(decimator.stage1, routed, room, samples)
+    filter_frames(decimator.stage1, room.mixed, room, room.mixed_samples[:frames])
+
+
+@kernel
+def is_zero(values):
+    """Whether all values are 0: sums that come from +0, so that no bit is set in them."""
+    bits = values.view(np.int32)
+    any_bit = np.int32(0)
+    for i in range(bits.size):
+        any_bit |= bits[i]
+    return any_bit == 0
+
+
+@kernel
+def follow_frames(chip, model, room, work, first_frame, frames, changes):
+    """Filter for each frame whose successor is known: its three outputs, and the mixer's other input, go to `room`."""
+    settings = room.settings
+    routed, mixed, low, band, high = room.routed_samples, room.mixed_samples, room.low, room.band, room.high
+    load_frames(chip, model, work)
+    inputs, held, given = chip.frame_inputs, chip.fast_settings, chip.fast_input
+    low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
+    middle = solved = 0
+    for i in range(frames):
+        inputs[0, 0] = inputs[1, 0]
+        inputs[1, 0], inputs[1, 1] = inputs[2, 0], inputs[2, 1]
+        inputs[2, 0], inputs[2, 1] = routed[i], mixed[i]
+        mixed[i] = inputs[1, 1]
+        j = (first_frame + i - 1) % FAST_STEPS
+        if j == 0:
+            chip.fed = FAST_STEPS
+        middle = setting_at(settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
+        given[j, 0], given[j, 1] = inputs[1, 0], (inputs[2, 0] - inputs[0, 0]) * np.float32(0.125)
+        work["input"][j], work["slope"][j] = given[j, 0], given[j, 1]
+        s, h = settings[middle], held[j]
+        if s[1] != h[0] or s[2] != h[1] or s[3] != h[2] or s[4] != h[3]:
+            h[0], h[1], h[2], h[3] = s[1], s[2], s[3], s[4]
+            set_frame(chip, model, work, j)
+        if s[3] or given[j, 0] != 0 or given[j, 1] != 0:
+            chip.fed = min(chip.fed, j)
+        if j < FAST_STEPS - 1 and i < frames - 1:
+            continue
+        solving = chip.unfed < IDLE_BLOCKS or chip.fed <= j
+        if solving:
+            solve_frames(work, model)
+        for n in range(solved, i + 1):
+            step = (first_frame + n - 1) % FAST_STEPS
+            if chip.unfed == IDLE_BLOCKS and step < chip.fed:
+                low[n], band[n], high[n] = chip.held[0], chip.held[1], chip.held[2]
+            else:
+                low[n], band[n], high[n] = low_out[step], band_out[step], high_out[step]
+        solved = i + 1
+        if j == FAST_STEPS - 1:
+            if solving:
+                copy(work["state"].ravel(), chip.filter)
+            count_unfed(chip, chip.fed < FAST_STEPS)
+            if chip.unfed == IDLE_BLOCKS - 1:
+                chip.held[0], chip.held[1], chip.held[2] = low_out[j], band_out[j], high_out[j]
+
+
+@kernel
+def load_frames(chip, model, work):
+    """Put the filter before the steps under way, and what they got already, into `work`."""
+    copy(chip.filter, work["state"].ravel())
+    for j in range(FAST_STEPS):
+        work["input"][j], work["slope"][j] = chip.fast_input[j, 0], chip.fast_input[j, 1]
+        set_frame(chip, model, work, j)
+
+
+@kernel
+def set_frame(chip, model, work, j):
+    """What registers set for one step."""
+    r = chip.fast_settings[j]
+    set_step(work, model, j, r[0], r[1], r[2], r[3])
 
 
 @kernel
 def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
     """Mixer and volume: each setting in a frame's window by the share of the taps over its cycles."""
-    settings, sound = room.settings, room.sound
+    settings, sound = room.settings, room.samples
     setting = done = 0
     if first_frame == 0 and frames:
         sound[0] = chip.ext_vhp  # before the first cycle: silence
@@ -1778,10 +1887,10 @@ def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
     while done < frames:
         start = (first_frame + done) * FRAME - WINDOW
         setting = setting_at(settings, changes, setting, start)
-        until = settings[setting + 1, 0] if setting + 1 < changes else FOREVER
+        until = setting_end(settings, changes, setting)
         if until >= start + WINDOW:
             end = min(frames, until // FRAME - first_frame + 1)
-            mix_run(model, room, done, end, settings[setting], room.sound)
+            mix_run(model, room, done, end, settings[setting], sound)
             done = end
             continue
         sound[done] = 0
@@ -1801,31 +1910,52 @@ def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
 @kernel
 def mix_run(model, room, first, end, setting, sound):
     """Mixer and volume for some frames under one setting, before the board's output stage."""
-    routing, mode, volume = setting[3], setting[4], setting[5]
-    past = 4 - count_bits(routing)
-    if mode & VOICE_3_OFF and not routing & FILT3:
-        past -= 1
+    mode = setting[4]
+    scale, none = np.float32(model.filter_out_scale), np.float32(0)
+    from_low = scale if mode & LOW_PASS else none
+    from_band = scale if mode & BAND_PASS else none
+    from_high = scale if mode & HIGH_PASS else none
     selected = count_bits(mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
-    inputs = past + selected
-    scale = np.float32(model.filter_out_scale)
-    from_low = scale if mode & LOW_PASS else np.float32(0)
-    from_band = scale if mode & BAND_PASS else np.float32(0)
-    from_high = scale if mode & HIGH_PASS else np.float32(0)
-    silent = np.float32(model.voice_dc * past + model.filter_out_offset[selected])
-    zero, top, per_sum = np.float32(0), np.float32(LINES - 0.01), np.float32(LINES / max(inputs, 1))
-    start = (volume * 8 + inputs) * (LINES + 1)
-    lines = model.mix_lines[start : start + LINES + 1]
-    total, line, word = room.levels.total, room.levels.line, room.levels.word
-    pair = word.view(np.float32)
-    mixed, low, band, high = room.mixed_samples, room.low, room.band, room.high
-    for i in range(first, end):
+    silent = np.float32(model.voice_dc * past_filter(setting) + model.filter_out_offset[selected])
+    total, mixed = room.total[first:end], room.mixed_samples[first:end]
+    low, band, high = room.low[first:end], room.band[first:end], room.high[first:end]
+    for i in range(end - first):
         total[i] = (mixed[i] + silent) + ((from_low * low[i] + from_band * band[i]) + from_high * high[i])
-        line[i] = np.int32(min(max(zero, total[i] * per_sum), top))
-    for i in range(first, end):
-        word[i] = lines[np.uint32(line[i])]
-    at_zero, gain = np.float32(model.output_zero), np.float32(model.output_scale)
-    for i in range(first, end):
-        sound[i] = ((pair[2 * i] + pair[2 * i + 1] * total[i]) - at_zero) * gain
+    convert_total(model, room, first, end, setting, sound[first:end])
+
+
+# --- Decimator ---------------------------------------------------------------------------------------------------
+
+
+@kernel
+def filter_frames(taps, sound, room, samples):
+    """First stage: each frame's sample from its own cycles and those before, which come first in `sound`."""
+    separate(sound, room.parts.ravel(), samples.size + STAGE1_FRAMES - 1)
+    fill(samples, np.float32(0))
+    for frame in range(STAGE1_FRAMES):
+        add_products(taps[frame * FRAME : (frame + 1) * FRAME], room.parts.ravel(), frame, samples)
+
+
+@kernel
+def separate(sound, parts, frames):
+    """Put the same cycle of all frames side by side, [cycle in frame * ROOM_FRAMES + frame]."""
+    for i in range(frames):
+        parts[i], parts[ROOM_FRAMES + i] = sound[8 * i], sound[8 * i + 1]
+        parts[2 * ROOM_FRAMES + i], parts[3 * ROOM_FRAMES + i] = sound[8 * i + 2], sound[8 * i + 3]
+        parts[4 * ROOM_FRAMES + i], parts[5 * ROOM_FRAMES + i] = sound[8 * i + 4], sound[8 * i + 5]
+        parts[6 * ROOM_FRAMES + i], parts[7 * ROOM_FRAMES + i] = sound[8 * i + 6], sound[8 * i + 7]
+
+
+@kernel
+def add_products(t, parts, frame, samples):
+    """Add the share of eight taps to each frame's sample."""
+    n = ROOM_FRAMES
+    p0, p1, p2, p3 = parts[frame:], parts[n + frame :], parts[2 * n + frame :], parts[3 * n + frame :]
+    p4, p5, p6, p7 = parts[4 * n + frame :], parts[5 * n + frame :], parts[6 * n + frame :], parts[7 * n + frame :]
+    for i in range(samples.size):
+        samples[i] += ((t[0] * p0[i] + t[1] * p1[i]) + (t[2] * p2[i] + t[3] * p3[i])) + (
+            (t[4] * p4[i] + t[5] * p5[i]) + (t[6] * p6[i] + t[7] * p7[i])
+        )
 
 
 @kernel
@@ -1839,141 +1969,100 @@ def block_direct(chip, model, samples):
     chip.ext_vhp = high
 
 
-# --- Decimator ---------------------------------------------------------------------------------------------------
-
-
 @kernel
-def new_block():
-    """Room for sound at chip rate, [cycle in frame, frame]: first the frames that its first sample looks back to."""
-    return np.zeros((FRAME, STAGE1_FRAMES + BLOCK_FRAMES + 1), np.float32)
+def halve(chip, taps, room, samples):
+    """Half-band filter: `room.halves` gets a sample for each two of the first stage; return how many.
 
-
-@kernel
-def decimate(chip, block, cycles, decimator, audio, filled):
-    """Take the sound of `cycles` more cycles, which stands in `block` from the cycle under way on.
-
-    Writes what is due to `audio` from `filled` on, and returns how far it is filled then.
+    Of the `HALF_TAPS` every other one is 0 but that in the middle, 1/2; `taps` has half of the rest, which mirrors it.
     """
-    # Loops here and below: an assignment of slices costs two seconds of compilation.
-    for cycle in range(FRAME):
-        for frame in range(STAGE1_FRAMES + 1 if cycle < chip.frame_cycle else STAGE1_FRAMES):
-            block[cycle, frame] = chip.recent[cycle, frame]
-    frames = (chip.frame_cycle + cycles) // FRAME
-    chip.frame_cycle = (chip.frame_cycle + cycles) % FRAME
-    samples = np.zeros(frames, np.float32)
-    filter_frames(decimator.stage1, block, samples)
-    for cycle in range(FRAME):
-        for frame in range(STAGE1_FRAMES + 1):
-            chip.recent[cycle, frame] = block[cycle, frames + frame]
-    return write_samples(chip, decimator, samples, audio, filled)
+    waiting = HALF_TAPS - 2 + (chip.cycle // FRAME - samples.size) % 2
+    queue, even, odd, halves = room.queue, room.even, room.odd, room.halves
+    copy(chip.waiting, queue[:waiting])
+    copy(samples, queue[waiting : waiting + samples.size])
+    waiting += samples.size
+    pairs = (waiting - (HALF_TAPS - 2)) // 2
+    for i in range(pairs + HALF_TAPS // 2):
+        even[i], odd[i] = queue[2 * i], queue[2 * i + 1]
+    half, last, middle = np.float32(0.5), HALF_TAPS // 2, HALF_TAPS // 4
+    for i in range(pairs):
+        halves[i] = half * odd[i + middle]
+    for k in range(taps.size):
+        tap, early, late = taps[k], even[k : k + pairs], even[last - k : last - k + pairs]
+        for i in range(pairs):
+            halves[i] += tap * (early[i] + late[i])
+    copy(queue[2 * pairs : waiting], chip.waiting[: waiting - 2 * pairs])
+    return pairs
 
 
 @kernel
-def filter_frames(taps, block, samples):
-    """First stage: each frame's sample from its own cycles and those of the frames before."""
-    for frame in range(STAGE1_FRAMES):
-        t = taps[frame * FRAME : (frame + 1) * FRAME]
-        for i in range(samples.size):
-            at = i + frame + 1
-            samples[i] += (
-                (t[0] * block[0, at] + t[1] * block[1, at]) + (t[2] * block[2, at] + t[3] * block[3, at])
-            ) + ((t[4] * block[4, at] + t[5] * block[5, at]) + (t[6] * block[6, at] + t[7] * block[7, at]))
-
-
-@kernel
-def write_samples(chip, decimator, samples, audio, filled):
-    """Second stage: take more samples of the first one and write the outputs that are due."""
-    taps, frame = decimator.stage2.shape[1], FRAME * decimator.sample_rate
-    if chip.history_end + samples.size > HISTORY:
-        chip.history[:taps] = chip.history[chip.history_end - taps : chip.history_end].copy()
-        chip.history_end = taps
-    chip.history[chip.history_end : chip.history_end + samples.size] = samples
-    until = samples.size * frame + chip.frame_cycle * decimator.sample_rate
-    due = chip.sample_due
-    n = taps // 4
-    lanes = np.empty(n, np.float32)
-    rows = decimator.stage2.reshape(decimator.stage2.shape[0], 4, n)
+def write_samples(chip, decimator, samples, under_way, products, audio, filled):
+    """Last stage: take more samples and write the outputs that are due, `under_way` cycles after the last of them."""
+    if decimator.sample_rate == decimator.clock_hz and decimator.step == 1:
+        copy(samples, audio[filled : filled + samples.size])
+        return filled + samples.size
+    phases, taps = decimator.stage2.shape[0], decimator.stage2.shape[1] // 2
+    unit = decimator.step * decimator.sample_rate
     history = chip.history
+    if chip.history_end + samples.size > HISTORY:
+        copy(history[chip.history_end - taps :], history[:taps])
+        chip.history_end = taps
+    copy(samples, history[chip.history_end : chip.history_end + samples.size])
+    until = samples.size * unit + under_way * decimator.sample_rate
+    due = chip.sample_due
+    newest, rest = due // unit, due % unit  # kept up by adding: a division costs as much as a quarter of the taps
+    whole, part = decimator.clock_hz // unit, decimator.clock_hz % unit
+    per_unit = phases / unit
     while due <= until:
-        newest = due // frame
-        end = chip.history_end + newest
-        audio[filled] = interpolate(history[end - taps : end], rows, due - newest * frame, frame, lanes)
+        position = rest * per_unit
+        phase = int(position)
+        interpolate(
+            history, chip.history_end + newest - taps, decimator.stage2, phase, np.float32(position - phase), products
+        )
+        audio[filled] = add_up(products)
         filled += 1
         due += decimator.clock_hz
+        newest += whole
+        rest += part
+        if rest >= unit:
+            rest -= unit
+            newest += 1
     chip.history_end += samples.size
-    chip.sample_due = due - samples.size * frame
+    chip.sample_due = due - samples.size * unit
     return filled
 
 
-@kernel
-def interpolate(samples, stage2, due, frame, lanes):
-    """One output, `due` / `frame` of a first-stage sample after the newest of them."""
-    position = due * (stage2.shape[0] - 1)
-    phase = position // frame
-    multiply(stage2[phase], stage2[phase + 1], np.float32((position - phase * frame) / frame), samples, lanes)
-    return add_up(lanes)
+@inline_kernel
+def interpolate(history, first, stage2, phase, share, products):
+    """First half of a sum of products with taps between two rows: its first `TAP_LANES` are left to add up."""
+    taps, row = stage2.shape[1] // 2, stage2.ravel()
+    tap, step, sample = np.uint64(2 * taps * phase), np.uint64(2 * taps * phase + taps), np.uint64(first)
+    for n in range(taps):
+        k = np.uint64(n)  # cannot be negative: numba would look
+        products[n] = (row[tap + k] + share * row[step + k]) * history[sample + k]
+    lanes = min(taps, TAP_LANES)  # not a constant: LLVM would unroll the loop instead of making vectors
+    while taps > lanes:
+        taps -= lanes
+        for n in range(lanes):
+            products[n] += products[np.uint64(taps + n)]
 
 
-@kernel
-def multiply(before, after, share, samples, lanes):
-    """First half of a sum of products, with taps between two rows: four to a lane, so that vector units can follow."""
-    b0, b1, b2, b3 = before[0], before[1], before[2], before[3]
-    a0, a1, a2, a3 = after[0], after[1], after[2], after[3]
-    n = lanes.size
-    s0, s1, s2, s3 = samples[:n], samples[n : 2 * n], samples[2 * n : 3 * n], samples[3 * n :]
-    for i in range(lanes.size):
-        low = (b0[i] * s0[i] + b1[i] * s1[i]) + (b2[i] * s2[i] + b3[i] * s3[i])
-        high = (a0[i] * s0[i] + a1[i] * s1[i]) + (a2[i] * s2[i] + a3[i] * s3[i])
-        lanes[i] = low + share * (high - low)
-
-
-@kernel
+@inline_kernel
 def add_up(lanes):
-    """Second half: the sum of a multiple of eight lanes, the same on every machine."""
+    """Second half: the sum of the first `TAP_LANES`, the same on every machine."""
     a = b = c = d = e = f = g = h = np.float32(0)
-    for i in range(0, lanes.size, 8):
-        a += lanes[i]
-        b += lanes[i + 1]
-        c += lanes[i + 2]
-        d += lanes[i + 3]
-        e += lanes[i + 4]
-        f += lanes[i + 5]
-        g += lanes[i + 6]
-        h += lanes[i + 7]
+    for k in range(0, TAP_LANES, 8):
+        a += lanes[k]
+        b += lanes[k + 1]
+        c += lanes[k + 2]
+        d += lanes[k + 3]
+        e += lanes[k + 4]
+        f += lanes[k + 5]
+        g += lanes[k + 6]
+        h += lanes[k + 7]
     return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
-# --- The whole chip ----------------------------------------------------------------------------------------------
-
-
-@kernel
-def clock_chip(voices, chip, model, events, cycles, decimator, audio):
-    """Clock `cycles` cycles with the writes in `events`; return how many samples that made."""
-    end = chip.cycle + cycles
-    block = new_block()
-    levels = new_levels()
-    next_event = 0
-    filled = 0
-    while chip.cycle < end:
-        first = chip.frame_cycle
-        size = min(BLOCK - first, end - chip.cycle)
-        next_event = clock_block(voices, chip, model, events, next_event, levels, block, first, size)
-        filled = decimate(chip, block, size, decimator, audio, filled)
-    return filled
-
-
-@kernel
-def clock_block(voices, chip, model, events, next_event, levels, block, first, size):
-    """Clock `size` cycles into `block` from its cycle `first` on; return the first event that is not yet due."""
-    done = first
-    while done < first + size:
-        next_event = write_due(voices, chip, model, events, next_event)
-        stretch = cycles_to_write(chip, events, next_event, first + size - done)
-        clock_voices(voices, chip, model, levels, stretch)
-        clock_filter(chip, model, levels, stretch)
-        mix(chip, model, levels, stretch, block, done)
-        done += stretch
-    return next_event
+# --- Events, reading back ----------------------------------------------------------------------------------------
 
 
 @kernel
@@ -1981,7 +2070,7 @@ def write_due(voices, chip, model, events, next_event):
     """Write what is due before the cycle that comes; return the first event that is not."""
     while next_event < len(events) and events[next_event].cycle <= chip.cycle:
         event = events[next_event]
-        write_register(voices, chip, model, int(event.register), int(event.value))
+        write_register(voices, chip, model, np.int64(event.register), np.int64(event.value))
         next_event += 1
     return next_event
 
@@ -1996,8 +2085,7 @@ def cycles_to_write(chip, events, next_event, limit):
 def clock_readback(voices, chip, model, events, osc3, env3):
     """Play `events` without sound; what a read after each cycle gives goes to `osc3` and `env3`."""
     wave = np.empty(BLOCK, np.uint16)
-    next_event = 0
-    done = 0
+    next_event = done = np.int64(0)
     while done < osc3.size:
         next_event = write_due(voices, chip, model, events, next_event)
         end = done + cycles_to_write(chip, events, next_event, min(osc3.size - done, BLOCK))
@@ -2048,8 +2136,7 @@ def clock_until_silent(voices, chip, model, events, cycles, limit):
 
     The state after that is of no use: some voices are ahead of others.
     """
-    next_event = 0
-    done = 0
+    next_event = done = np.int64(0)
     while done < cycles:
         next_event = write_due(voices, chip, model, events, next_event)
         size = cycles_to_write(chip, events, next_event, cycles - done)

@@ -72,6 +72,9 @@ MODEL_DTYPE = np.dtype(
         ("clip_knee", "f8"),
         # Tables. Those of gain stages go by the mean of the stage's inputs, u * STEPS.
         ("dac_wave", "f4", (4096,)),
+        ("dac_linear", "i8"),  # whether dac_wave is a straight line: dac_zero + dac_step * code, rounded alike
+        ("dac_zero", "f4"),
+        ("dac_step", "f4"),
         ("dac_env", "f4", (256,)),
         ("combined", "u2", (waveforms.ROWS, 4096)),  # rows of `sidlearn.chip.waveforms`
         ("summer", "f4", (7, STEPS + 1)),  # [number of inputs]; 2..6 are in use
@@ -388,12 +391,24 @@ def _fill_voices(row: np.record, chip: Parameters) -> None:
     if chip.wave_saturates:
         wave = tables.saturate_6581(wave)
     row["dac_wave"] = wave - wave[0x7FF]
+    _fill_straight(row)
     row["dac_env"] = _dac(8, chip)
     low, span = _range(chip)
     row["voice_range"] = chip.voice_range_v / span
     row["voice_dc"] = (chip.voice_dc_v - low) / span
     row["voice_drift"] = chip.voice_drift_v / span
     row["ext_in"] = chip.ext_in
+
+
+def _fill_straight(row: np.record) -> None:
+    """Look whether the waveform DAC is straight to the precision of its table."""
+    codes = np.arange(4096, dtype=np.float32)
+    row["dac_zero"] = row["dac_wave"][0]
+    row["dac_step"] = (row["dac_wave"][4095].astype(np.float64) - row["dac_wave"][0]) / 4095
+    line = row["dac_zero"] + row["dac_step"] * codes
+    row["dac_linear"] = bool(np.abs(line - row["dac_wave"]).max() < 1e-6)  # -120 dB of its range
+    if row["dac_linear"]:
+        row["dac_wave"] = line
 
 
 def _dac(bits: int, chip: Parameters) -> np.ndarray:

@@ -33,7 +33,7 @@ class SID:
     model : str
         A name from ``chip.models()``.
     sample_rate : int
-        Of the sound, 8 000 to 192 000 Hz.
+        Of the sound, 8 000 Hz up to the clock: one sample a cycle.
     clock_hz : int
         Chip cycles a second.
     mode : str
@@ -86,9 +86,10 @@ class SID:
         decimate.design(self.sample_rate, self.clock_hz)  # checks both
         self.profile = profile
         self._tables = models.load(model, self.clock_hz, **models.profile(profile))[0]
-        self._low_pass = float(self._tables.low_pass) if mode == "fast" else None
-        self._decimator = decimate.design(self.sample_rate, self.clock_hz, self._low_pass)
+        low_pass = float(self._tables.low_pass)
+        self._decimator = decimate.design(self.sample_rate, self.clock_hz, low_pass, mode == "fast")
         self._step_response = decimate.step_response(self._decimator)
+        self._room = np.zeros(1, state.ROOM_DTYPE).view(np.recarray)[0]
         self.reset()
 
     def reset(self) -> None:
@@ -112,7 +113,7 @@ class SID:
     @property
     def delay_seconds(self) -> float:
         """By how much the sound lags behind the writes: half the length of the decimator's filters."""
-        return decimate.delay_cycles(self.sample_rate, self.clock_hz, self._low_pass) / self.clock_hz
+        return decimate.delay_cycles(self.sample_rate, self.clock_hz, self.mode == "fast") / self.clock_hz
 
     def __repr__(self) -> str:
         return (
@@ -310,7 +311,7 @@ class SID:
         audio = np.empty(self._count(end) - self._count(start), np.float32)
         if cycles:
             events = events.view(np.recarray)
-            chip = self._voices, self._chip, self._tables, events, cycles, self._decimator
+            chip = self._voices, self._chip, self._tables, events, cycles, self._decimator, self._room
             if self.mode == "fast":
                 kernel.clock_chip_fast(*chip, self._step_response, audio)
             else:
@@ -359,7 +360,7 @@ def render(
     model : str
         A name from ``chip.models()``.
     sample_rate : int
-        In Hz, 8 000 to 192 000.
+        In Hz, 8 000 up to the log's clock.
     mode : str
         One of `MODES`.
     profile : str or mapping

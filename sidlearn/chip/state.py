@@ -25,16 +25,28 @@ EXT_IN_ROOM = 2048
 """Cycles of a signal at EXT IN that a chip is given at a time."""
 
 HISTORY = 4096
-"""Room for samples of the first stage, of which the second one needs the newest."""
+"""Room for samples that the last stage looks back to."""
 
 EXACT_STEPS = 8
 """Cycles that the exact filter solves at a time. Blocks stand on multiples of it, so that no cut moves them."""
 
-FAST_STEPS = 4
+FAST_STEPS = 8
 """Frames that the fast filter solves at a time, on a grid of their own."""
+
+IDLE_BLOCKS = 8192
+"""Blocks of the filter's solver in which nothing goes in until it is at rest and left alone: 66 ms and more."""
+
+PAIR = 2 * FRAME
+"""Chip cycles for each sample of the half-band filter, the decimator's middle stage."""
+
+HALF_TAPS = 47
+"""Its taps: 4 n + 3 for it to be symmetric with a tap at each end."""
 
 WINDOW = FRAME * STAGE1_FRAMES
 """Cycles that a sample of the decimator's first stage is made from."""
+
+PAST = WINDOW - FRAME
+"""Those of them that come before the last frame."""
 
 SETTINGS = WINDOW + 3 * FRAME
 """Changes of the analogue half's registers that can still matter: at most one a cycle."""
@@ -108,31 +120,31 @@ _FILTER = [
     ("routing", "i8"),  # lower half of RES_FILT: FILT1, FILT2, FILT3, FILTEX
     ("mode", "i8"),  # upper half of MODE_VOL: 1 low-pass, 2 band-pass, 4 high-pass, 8 voice 3 off
     ("volume", "i8"),  # 4 bits
-    # the filter before the block of cycles under way, and what has come in since
-    ("filter", "f4", (FILTER_ROWS,)),  # see `FILTER_ROWS`
-    ("filter_input", "f4", (EXACT_STEPS,)),
-    ("filter_registers", "i8", (EXACT_STEPS, 4)),  # cutoff, resonance, routing, mode in each of its cycles
+    ("filter", "f4", (FILTER_ROWS,)),  # before the block of cycles under way, see `FILTER_ROWS`
+    ("unfed", "i8"),  # blocks since something went in, `IDLE_BLOCKS` at the most
+    ("held", "f4", (3,)),  # low-pass, band-pass and high-pass while it is left alone
     # output stage of the board: behind its low-pass, and what its high-pass takes away
     ("ext_vlp", "f8"),
     ("ext_vhp", "f8"),
 ]
 _DECIMATOR = [
-    ("recent", "f4", (FRAME, STAGE1_FRAMES + 1)),  # at chip rate: [cycle in frame, frame]; the last one is under way
-    ("frame_cycle", "i8"),  # cycles of the frame under way
-    ("history", "f4", (HISTORY,)),  # samples of the first stage, the newest at history_end - 1
+    # what the first stage looks back to, with the cycles of the frame under way: sound at chip rate,
+    ("recent", "f4", (PAST + FRAME,)),
+    ("routed", "f4", (PAST + FRAME,)),  # by how much the inputs of the filter are off their silent level,
+    ("mixed", "f4", (PAST + FRAME,)),  # and those of the mixer
+    ("settings", "i8", (SETTINGS, 6)),  # first cycle, cutoff, resonance, routing, mode, volume; oldest first
+    ("settings_end", "i8"),
+    ("waiting", "f4", (HALF_TAPS,)),  # samples of the first stage that the second one looks back to
+    ("history", "f4", (HISTORY,)),  # and the third one, the newest at history_end - 1
     ("history_end", "i8"),
-    ("sample_due", "i8"),  # time of the next output after the newest sample of the first stage, cycles * sample_rate
+    ("sample_due", "i8"),  # time of the next output after the newest sample there, cycles * sample_rate
 ]
 
 _FAST = [
-    # like `recent`, by how much the inputs of filter and mixer are off their silent level
-    ("routed", "f4", (FRAME, STAGE1_FRAMES + 1)),
-    ("mixed", "f4", (FRAME, STAGE1_FRAMES + 1)),
-    ("frame_inputs", "f4", (3, 2)),  # the last three samples of both, oldest first
+    ("frame_inputs", "f4", (3, 2)),  # the last three samples of the inputs of filter and mixer, oldest first
     ("fast_input", "f4", (FAST_STEPS, 2)),  # inputs of the filter's steps under way, and their slopes
     ("fast_settings", "i8", (FAST_STEPS, 4)),  # cutoff, resonance, routing, mode in each of them
-    ("settings", "i8", (SETTINGS, 6)),  # first cycle, cutoff, resonance, routing, mode, volume; oldest first
-    ("settings_end", "i8"),
+    ("fed", "i8"),  # the first of them in which something goes into the filter
 ]
 
 _EXT_IN = [
@@ -145,6 +157,51 @@ CHIP_DTYPE = np.dtype(_BUS + _EXT_IN + _FILTER + _DECIMATOR + _FAST, align=True)
 """What the three voices share: bus, filter registers and analogue state, decimator."""
 
 
+BLOCK_FRAMES = 128
+"""Frames that are clocked at a time."""
+TAP_LANES = 32
+"""Partial sums of the decimator's last stage; the number of its taps is a multiple of it."""
+
+ROOM_FRAMES = BLOCK_FRAMES + STAGE1_FRAMES
+"""Frames that the decimator's first stage looks at then."""
+_COLUMNS, _FRAMES = FRAME * (BLOCK_FRAMES + 1), BLOCK_FRAMES + 1
+
+ROOM_DTYPE = np.dtype(
+    [
+        # by cycle, of which `PAST` come before column 0: the first cycle of the frame that the block begins in
+        ("routed", "f4", (PAST + _COLUMNS,)),  # sums of voltages over their silent level: into the filter,
+        ("mixed", "f4", (PAST + _COLUMNS,)),  # and past it
+        ("sound", "f4", (PAST + _COLUMNS,)),
+        # by cycle
+        ("filtered", "f4", (_COLUMNS,)),
+        ("total", "f4", (_COLUMNS,)),  # sum at the mixer; with the number of its line, and that line as a word
+        ("line", "i4", (_COLUMNS,)),
+        ("word", "i8", (_COLUMNS,)),
+        ("value", "f4", (_COLUMNS,)),  # of the voice under way: level behind the waveform DAC,
+        ("wave", "u2", (_COLUMNS,)),  # and 12-bit waveform
+        # by cycle in frame and frame: what the decimator's first stage takes
+        ("parts", "f4", (FRAME, ROOM_FRAMES)),
+        # by frame
+        ("samples", "f4", (_FRAMES,)),  # sound of the first stage
+        ("routed_samples", "f4", (_FRAMES,)),  # fast mode: first stage of the sums,
+        ("mixed_samples", "f4", (_FRAMES,)),
+        ("low", "f4", (_FRAMES,)),  # outputs of the filter,
+        ("band", "f4", (_FRAMES,)),
+        ("high", "f4", (_FRAMES,)),
+        ("part", "f4", (_FRAMES,)),  # sound under one of several settings
+        # samples of the first stage on their way through the second
+        ("queue", "f4", (HALF_TAPS + _FRAMES,)),
+        ("even", "f4", (HALF_TAPS + _FRAMES,)),
+        ("odd", "f4", (HALF_TAPS + _FRAMES,)),
+        ("halves", "f4", (_FRAMES,)),
+        ("products", "f4", (HISTORY,)),
+        ("settings", "i8", (SETTINGS + FRAME * BLOCK_FRAMES + 1, 6)),  # as `chip.settings`
+    ],
+    align=True,
+)
+"""Room for a block of cycles of one chip."""
+
+
 def work_dtype(steps: int, lanes: int) -> np.dtype:
     """Room for the filter's solver: so many steps of so many chips, element [step * lanes + lane].
 
@@ -155,8 +212,8 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
     layout: list[tuple[str, tuple[int, ...]]] = [
         ("state", (FILTER_ROWS, lanes)),
         # given: what goes in, and what registers have set in each step
-        ("input", (steps, lanes)),
-        ("slope", (steps, lanes)),  # of the input, per cycle
+        ("input", (one,)),
+        ("slope", (one,)),  # of the input, per cycle
         ("silent", (one,)),  # what comes in besides
         ("gate", (both,)),  # vcr_gate (6581) or cutoff (8580)
         ("per_sum", (one,)),  # lines of the summer for one unit
@@ -185,12 +242,21 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
         ("q", (one,)),
         ("u", (one,)),
         ("v", (one,)),
+        # fast mode: by how much the first half of a step moves the charges, and the map of a whole step
+        ("band_half", (one,)),
+        ("low_half", (one,)),
+        ("whole_a", (one,)),
+        ("whole_b", (one,)),
+        ("whole_c", (one,)),
+        ("whole_d", (one,)),
+        ("whole_p", (one,)),
+        ("whole_q", (one,)),
         # solution, as distance from the forecast
         ("to_band", (one,)),
         ("to_low", (one,)),
         ("band_off", (one,)),
         ("low_off", (one,)),
-        ("filtered", (steps, lanes)),
+        ("filtered", (one,)),
         ("low_out", (one,)),
         ("band_out", (one,)),
         ("high_out", (one,)),
@@ -260,6 +326,7 @@ def power_on(model, clock_hz):
     # The board's capacitors begin at half of the range, not at rest: a step of 12 400 (6581) and 6 200 (8580) of 32 768
     # that dies away in some tenths of a second. Measured on pyresidfp 0.17.0.
     chips.ext_vlp = chips.ext_vhp = (0.5 - model.output_zero) * model.output_scale
+    chips.recent = chips.ext_vhp
     chips.history_end = HISTORY
     chips.settings_end = 1
     chips.settings[0, 0, 0] = -WINDOW

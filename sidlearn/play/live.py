@@ -98,8 +98,7 @@ class Engine:
         self.sample_rate, self.clock_hz = sample_rate, clock_hz
         decimate.design(sample_rate, clock_hz)  # checks both
         self._model = models.load(model, clock_hz)
-        low_pass = float(self._model[0].low_pass) if mode == "fast" else None
-        self._decimator = decimate.design(sample_rate, clock_hz, low_pass)
+        self._decimator = decimate.design(sample_rate, clock_hz, float(self._model[0].low_pass), mode == "fast")
         self._response = decimate.step_response(self._decimator)
         self.records = new_record()
         self.record = self.records.view(np.recarray)[0]
@@ -123,8 +122,9 @@ class Engine:
         r = self.record
         r.clock_hz, r.sample_rate, r.sids, r.fast = clock_hz, sample_rate, sids, mode == "fast"
         r.model_at = self._model.ctypes.data
-        r.stage1_at, r.stage2_at = self._decimator.stage1.ctypes.data, self._decimator.stage2.ctypes.data
-        r.stage2_taps = self._decimator.stage2.shape[1]
+        taps = self._decimator
+        r.stage1_at, r.half_at, r.stage2_at = (part.ctypes.data for part in taps[:3])
+        r.half_taps, r.stage2_columns, r.step = taps.half.size, taps.stage2.shape[1], taps.step
         r.step_response_at = self._response.ctypes.data
         r.fill_at, r.clock_at = (f.address for f in self._functions)
         r.ticks_at, r.ticks_hz, self.ticks_ahead = self._clock.address, self._clock.hz, self._clock.ahead()

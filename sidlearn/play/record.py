@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sidlearn import registers
-from sidlearn.chip.state import CHIP_DTYPE, VOICE_DTYPE
+from sidlearn.chip.state import CHIP_DTYPE, ROOM_DTYPE, VOICE_DTYPE
 from sidlearn.registers import VOICES
 from sidlearn.writes import SIDS, WRITE_DTYPE
 
@@ -50,8 +50,11 @@ RECORD_DTYPE = np.dtype(
         ("fast", "i8"),  # 1: mode "fast"
         ("model_at", "u8"),  # addresses: record of the chip's model, arrays of the decimator
         ("stage1_at", "u8"),
+        ("half_at", "u8"),
+        ("half_taps", "i8"),
         ("stage2_at", "u8"),
-        ("stage2_taps", "i8"),
+        ("stage2_columns", "i8"),
+        ("step", "i8"),
         ("step_response_at", "u8"),
         ("ticks_at", "u8"),  # function that tells the time, and what it counts a second
         ("ticks_hz", "f8"),
@@ -101,6 +104,7 @@ RECORD_DTYPE = np.dtype(
         ("due_next", "i8", (SIDS,)),
         ("due", WRITE_DTYPE, (SIDS, LANES * RING)),
         ("part", "f4", (SIDS, MAX_BLOCK)),
+        ("room", ROOM_DTYPE),
     ],
     align=True,
 )

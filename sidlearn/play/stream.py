@@ -24,7 +24,7 @@ from sidlearn._kernel import kernel as compiled
 from sidlearn.chip import kernel as engine
 from sidlearn.chip.decimate import PHASES, Decimator
 from sidlearn.chip.models import MODEL_DTYPE
-from sidlearn.chip.state import CHIP_DTYPE, VOICE_DTYPE, WINDOW
+from sidlearn.chip.state import CHIP_DTYPE, ROOM_DTYPE, VOICE_DTYPE, WINDOW
 from sidlearn.play import record as layout
 from sidlearn.play.record import BLOCKS_KEPT, LANES, MAX_BLOCK, MIX, RECORD_DTYPE, RING, SCOPE
 from sidlearn.registers import MIRROR, VOICES
@@ -33,12 +33,14 @@ from sidlearn.writes import SIDS, WRITE_DTYPE
 intrinsic: Any = numba_intrinsic  # its type knows nothing of how intrinsics are called from compiled code
 
 RING_MASK, SCOPE_MASK, MIX_MASK, BLOCK_MASK = RING - 1, SCOPE - 1, MIX - 1, BLOCKS_KEPT - 1
-PHASE_ROWS = PHASES + 1
 STEP_RESPONSE = WINDOW + 1
 ROOM = LANES * RING
 
 # Where the parts lie in the record, for views of exactly the types that the kernel has been compiled for.
-VOICES_AT, CHIPS_AT, DUE_AT, PART_AT = (RECORD_DTYPE.fields[name][1] for name in ("voices", "chips", "due", "part"))  # type: ignore[index]
+VOICES_AT, CHIPS_AT, DUE_AT, PART_AT, ROOM_AT = (
+    RECORD_DTYPE.fields[name][1]  # type: ignore[index]
+    for name in ("voices", "chips", "due", "part", "room")
+)
 VOICES_SIZE, CHIP_SIZE = VOICES * VOICE_DTYPE.itemsize, CHIP_DTYPE.itemsize
 DUE_SIZE, PART_SIZE, WRITE_SIZE = ROOM * WRITE_DTYPE.itemsize, MAX_BLOCK * 4, WRITE_DTYPE.itemsize
 
@@ -297,21 +299,29 @@ def fade(record, out, done):
     record.last_level = level if abs(level) > SILENT else np.float32(0)
 
 
+@compiled
+def decimator_of(record):
+    """The decimator that the record holds the addresses of."""
+    return Decimator(
+        as_taps(carray(pointer(record.stage1_at), (WINDOW,), np.float32)),
+        as_taps(carray(pointer(record.half_at), (record.half_taps,), np.float32)),
+        as_rows(carray(pointer(record.stage2_at), (PHASES, record.stage2_columns), np.float32)),
+        record.step,
+        record.clock_hz,
+        record.sample_rate,
+    )
+
+
 def _clock_exact(record_at, sid, events_at, writes, cycles, audio_at, samples):
     """Clock a SID by `cycles` with the writes at `events_at`, into float32 at `audio_at`."""
     record = carray(pointer(record_at), (1,), RECORD_DTYPE)[0]
     voices = as_voices(carray(pointer(record_at + VOICES_AT + sid * VOICES_SIZE), (VOICES,), VOICE_DTYPE))
     chips = carray(pointer(record_at + CHIPS_AT), (SIDS,), CHIP_DTYPE)
     model = carray(pointer(record.model_at), (1,), MODEL_DTYPE)[0]
+    room = carray(pointer(record_at + ROOM_AT), (1,), ROOM_DTYPE)[0]
     events = as_events(carray(pointer(events_at), (writes,), WRITE_DTYPE))
     audio = as_audio(carray(pointer(audio_at), (samples,), np.float32))
-    decimator = Decimator(
-        as_taps(carray(pointer(record.stage1_at), (WINDOW,), np.float32)),
-        as_rows(carray(pointer(record.stage2_at), (PHASE_ROWS, record.stage2_taps), np.float32)),
-        record.clock_hz,
-        record.sample_rate,
-    )
-    engine.clock_chip(voices, chips[sid], model, events, cycles, decimator, audio)
+    engine.clock_chip(voices, chips[sid], model, events, cycles, decimator_of(record), room, audio)
 
 
 def _clock_fast(record_at, sid, events_at, writes, cycles, audio_at, samples):
@@ -320,16 +330,11 @@ def _clock_fast(record_at, sid, events_at, writes, cycles, audio_at, samples):
     voices = as_voices(carray(pointer(record_at + VOICES_AT + sid * VOICES_SIZE), (VOICES,), VOICE_DTYPE))
     chips = carray(pointer(record_at + CHIPS_AT), (SIDS,), CHIP_DTYPE)
     model = carray(pointer(record.model_at), (1,), MODEL_DTYPE)[0]
+    room = carray(pointer(record_at + ROOM_AT), (1,), ROOM_DTYPE)[0]
     events = as_events(carray(pointer(events_at), (writes,), WRITE_DTYPE))
     audio = as_audio(carray(pointer(audio_at), (samples,), np.float32))
-    decimator = Decimator(
-        as_taps(carray(pointer(record.stage1_at), (WINDOW,), np.float32)),
-        as_rows(carray(pointer(record.stage2_at), (PHASE_ROWS, record.stage2_taps), np.float32)),
-        record.clock_hz,
-        record.sample_rate,
-    )
     response = as_response(carray(pointer(record.step_response_at), (STEP_RESPONSE,), np.float32))
-    engine.clock_chip_fast(voices, chips[sid], model, events, cycles, decimator, response, audio)
+    engine.clock_chip_fast(voices, chips[sid], model, events, cycles, decimator_of(record), room, response, audio)
 
 
 def _fill(record_at, out_at, wanted):

@@ -92,7 +92,7 @@ class Pair:
         self.model = models.load(model)[0]
         self.rng = np.random.default_rng(seed)
         self.chips = [state.power_on(self.model, PAL.clock_hz) for _ in range(2)]
-        self.levels = [kernel.new_levels() for _ in range(2)]
+        self.rooms = [np.zeros(1, state.ROOM_DTYPE).view(np.recarray)[0] for _ in range(2)]
 
     def play(self, writes):
         """Play a log that begins now, and clock in pieces of any size."""
@@ -112,11 +112,11 @@ class Pair:
     def clock_piece(self, cycles):
         """Clock both, and compare all that can be seen of them."""
         functions = kernel.clock_voices, plain.clock_voices
-        for clock_voices, (voices, chips), levels in zip(functions, self.chips, self.levels, strict=True):
-            clock_voices(voices, chips[0], self.model, levels, cycles)
+        for clock_voices, (voices, chips), room in zip(functions, self.chips, self.rooms, strict=True):
+            clock_voices(voices, chips[0], self.model, room, 3, cycles)
         same_state(*self.chips)
         for name in ("routed", "mixed"):
-            ours, theirs = (getattr(levels, name)[:cycles] for levels in self.levels)
+            ours, theirs = (getattr(room, name)[3 : 3 + cycles] for room in self.rooms)
             assert ours.tobytes() == theirs.tobytes(), (name, np.flatnonzero(ours != theirs)[:4])
 
 

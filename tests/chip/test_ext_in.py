@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from sidlearn._kernel import numba
-from sidlearn.chip import kernel, state
 from sidlearn.chip.ext_in import ExtIn
 from sidlearn.chip.sid import MODES, SID
 from sidlearn.clock import PAL
 from sidlearn.errors import AudioError
 from sidlearn.registers import FC_HI, MODE_VOL, RES_FILT
-from sidlearn.writes import WRITE_DTYPE
 from tests.chip import traffic
 from tests.chip.test_kernel import Bench
 
@@ -167,13 +165,7 @@ def test_ext_in_equals_pyresidfp(chip, routing):
 
 
 def chip_rate(bench, signal):
-    """Our sound before the decimator while a signal comes in, from the state of `bench` on."""
-    levels, block = kernel.new_levels(), kernel.new_block()
-    nothing, sound = np.empty(0, WRITE_DTYPE).view(np.recarray), []
-    for start in range(0, len(signal), kernel.BLOCK):
-        part = signal[start : start + kernel.BLOCK]
-        bench.chip.ext_in[: len(part)] = part
-        bench.chip.ext_in_at, bench.chip.ext_in_end = 0, len(part)
-        kernel.clock_block(bench.voices, bench.chip, bench.model, nothing, 0, levels, block, 0, len(part))
-        sound.append(block[:, state.STAGE1_FRAMES :].T.ravel()[: len(part)].copy())
-    return np.concatenate(sound)
+    """Our sound at one sample a cycle while a signal comes in, from the state of `bench` on."""
+    sid = SID(bench.name, PAL.clock_hz)
+    sid._voices[:], sid._chips[:] = bench.voices, bench.chip
+    return sid.clock(len(signal), ext_in=signal)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sidlearn._kernel import numba
-from sidlearn.chip import kernel, models, readback, state, waveforms
+from sidlearn.chip import kernel, models, readback, render, state, waveforms
 from sidlearn.clock import PAL
 from sidlearn.registers import (
     ATTACK_DECAY,
@@ -56,7 +56,7 @@ class Bench:
     """A chip whose registers and state can be reached, clocked digitally only."""
 
     def __init__(self, model):
-        self.model = models.load(model)[0]
+        self.name, self.model = model, models.load(model)[0]
         self.voices, chips = state.power_on(self.model, PAL.clock_hz)
         self.chip = chips[0]
 
@@ -167,18 +167,8 @@ def test_sound_from_power_on_equals_pyresidfp(chip):
 
 
 def chip_rate(writes, model):
-    """Our sound before the decimator."""
-    bench = Bench(model)
-    levels, block = kernel.new_levels(), kernel.new_block()
-    events = writes.events.copy().view(np.recarray)
-    sound, next_event = [], 0
-    for start in range(0, writes.length, kernel.BLOCK):
-        size = min(kernel.BLOCK, writes.length - start)
-        next_event = kernel.clock_block(
-            bench.voices, bench.chip, bench.model, events, next_event, levels, block, 0, size
-        )
-        sound.append(block[:, state.STAGE1_FRAMES :].T.ravel()[:size].copy())
-    return np.concatenate(sound)
+    """Our sound at one sample a cycle."""
+    return render(writes, model, writes.clock_hz)
 
 
 # --- Against the plain analogue reference ---

@@ -33,9 +33,9 @@ JIT = not numba.config.DISABLE_JIT
 needs_jit = pytest.mark.skipif(not JIT, reason="many cycles")
 RATE = 44_100
 TOLERANCES = {
-    # dB to exact, with filter and without. Asked for is 1.2 and .6 to pyresidfp; .62 was measured on this sweep (6581)
-    # and .21 on ordinary music, .04 to .07 without.
-    "fast_lsd": {True: 0.8, False: 0.3},
+    # dB to exact, with filter and without. Asked for is 1.2 and .6 to pyresidfp; 1.06 was measured here (6581),
+    # which is worse than ordinary music (.6), .04 to .07 without.
+    "fast_lsd": {True: 1.2, False: 0.3},
     "digi": 0.002,  # of full scale
 }
 

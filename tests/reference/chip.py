@@ -7,11 +7,11 @@ from sidlearn.chip.kernel import LAST_VOICE, add_voices, clock_digital, clock_en
 
 
 @kernel
-def clock_voices(voices, chip, model, levels, size):
-    """Clock the digital half for `size` cycles; the sums of voices and EXT IN go to `levels`."""
+def clock_voices(voices, chip, model, room, first, size):
+    """Clock the digital half for `size` cycles; the sums of voices and EXT IN go to `room` from `first` on."""
     for i in range(size):
         clock_digital(voices, chip, model)
-        add_voices(voices, chip, model, levels, i)
+        add_voices(voices, chip, model, room, first + i)
 
 
 @kernel
