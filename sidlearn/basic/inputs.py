@@ -30,7 +30,7 @@ _KEY_TAKEN = 45  # estimate: the KERNAL moves the keyboard buffer down
 
 
 class Redo(Exception):
-    """INPUT was given something else than a number: the statement starts again."""
+    """The statement starts again: INPUT was given something else than a number, or INPUT# goes on waiting."""
 
 
 class Source:
@@ -263,6 +263,8 @@ class FileLineSource(LineSource):
             if self.ram[BUFFER]:
                 return True
             self.m.cycles += JSR + RTS
+            if self.m.cycles >= self.m.check_at:
+                raise Redo  # the screen gives empty lines for ever
 
     def _read_line(self) -> None:
         m, ram = self.m, self.ram

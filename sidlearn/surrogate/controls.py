@@ -30,10 +30,13 @@ from sidlearn.registers import (
     WRITABLE,
 )
 from sidlearn.surrogate.batch import array
-from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES
+from sidlearn.surrogate.grid import SLOTS, write_gap
+from sidlearn.writes import FRAME_ORDER
 
-EVENTS = 4
-"""Times at which a voice changes within a frame: FREQ_LO, FREQ_HI, pulse width, CONTROL."""
+COMMON = (FC_LO, FC_HI, RES_FILT, MODE_VOL)
+"""Registers that all voices share."""
+EVENTS = 5
+"""Times at which a voice changes within a frame: FREQ_LO, FREQ_HI, PW_LO, PW_HI, CONTROL."""
 
 
 @dataclass(frozen=True)
@@ -43,29 +46,25 @@ class Controls:
     frequency: torch.Tensor
     """0..65535, (b, 3, f, 2): between the writes of FREQ_LO and FREQ_HI, and after both."""
     pulse_width: torch.Tensor
-    """0..4095, (b, 3, f)."""
+    """0..4095, (b, 3, f, 2): between the writes of PW_LO and PW_HI, and after both."""
     envelope: torch.Tensor
     """Attack, decay, sustain, release, 0..15, (b, 3, f, 4)."""
     cutoff: torch.Tensor
-    """0..2047, (b, f)."""
+    """0..2047, (b, s): s slots, `SLOTS` a frame, in which what is set for all voices can change."""
     resonance: torch.Tensor
-    """0..15, (b, f)."""
+    """0..15, (b, s)."""
     volume: torch.Tensor
-    """0..15, (b, f)."""
+    """0..15, (b, s)."""
     control: np.ndarray
     """CONTROL, int64 (b, 3, f)."""
     routing: np.ndarray
-    """Lower half of RES_FILT, int64 (b, f)."""
+    """Lower half of RES_FILT, int64 (b, s)."""
     mode: np.ndarray
-    """Upper half of MODE_VOL, int64 (b, f)."""
+    """Upper half of MODE_VOL, int64 (b, s)."""
     voice_cycles: np.ndarray
-    """When FREQ_LO, FREQ_HI, the pulse width and CONTROL change, int64 (b, 3, f, 4); never falling."""
+    """When FREQ_LO, FREQ_HI, PW_LO, PW_HI and CONTROL change, int64 (b, 3, f, 5); never falling."""
     envelope_cycles: np.ndarray
     """When ATTACK_DECAY and SUSTAIN_RELEASE change, int64 (b, 3, f, 2)."""
-    routing_cycles: np.ndarray
-    """When RES_FILT changes, int64 (b, f)."""
-    mode_cycles: np.ndarray
-    """When MODE_VOL changes, int64 (b, f)."""
 
 
 def round_straight_through(values: torch.Tensor) -> torch.Tensor:
@@ -141,13 +140,15 @@ def unpack(frames: torch.Tensor, frame_cycles: int) -> Controls:
     low, high = voices[..., FREQ_LO], voices[..., FREQ_HI]
     nibbles = [_nibbles(voices[..., r], codes[..., r]) for r in (ATTACK_DECAY, SUSTAIN_RELEASE)]
     frequency = torch.stack((low + 256 * voices_before[..., FREQ_HI], low + 256 * high), -1)
-    high_nibble = codes[..., PW_HI] & 0xF
-    pulse_width = voices[..., PW_LO] + 256 * (voices[..., PW_HI] - _on(codes[..., PW_HI] - high_nibble, frames))
-    resonance, routing = _halves(frames[..., RES_FILT], whole[..., RES_FILT])
-    volume, mode = _lower(frames[..., MODE_VOL], whole[..., MODE_VOL])
-    cutoff = frames[..., FC_LO] - _on(whole[..., FC_LO] & 0xF8, frames) + 8 * frames[..., FC_HI]
-    high_changes = np.diff(codes[..., PW_HI], axis=2, prepend=0) != 0
-    pulse_cycles = np.where(high_changes, times[..., PW_HI], times[..., PW_LO])
+    pulse_high = voices[..., PW_HI] - _on(codes[..., PW_HI] & 0xF0, frames)
+    pulse_high_before = torch.cat((torch.zeros_like(pulse_high[:, :, :1]), pulse_high[:, :, :-1]), 2)
+    pulse_low = voices[..., PW_LO]
+    pulse_width = torch.stack((pulse_low + 256 * pulse_high_before, pulse_low + 256 * pulse_high), -1)
+    starts = np.arange(whole.shape[1])[None, :] * frame_cycles
+    common = {r: _in_slots(frames, before, whole, cycles[..., r] - starts, r, frame_cycles) for r in COMMON}
+    resonance, routing = _halves(*common[RES_FILT])
+    volume, mode = _lower(*common[MODE_VOL])
+    cutoff = common[FC_LO][0] - _on(common[FC_LO][1] & 0xF8, frames) + 8 * common[FC_HI][0]
     return Controls(
         frequency=frequency,
         pulse_width=pulse_width.clamp(0, 4095),
@@ -158,10 +159,8 @@ def unpack(frames: torch.Tensor, frame_cycles: int) -> Controls:
         control=codes[..., CONTROL],
         routing=routing,
         mode=mode,
-        voice_cycles=np.stack((times[..., FREQ_LO], times[..., FREQ_HI], pulse_cycles, times[..., CONTROL]), -1),
+        voice_cycles=np.stack([times[..., r] for r in (FREQ_LO, FREQ_HI, PW_LO, PW_HI, CONTROL)], -1),
         envelope_cycles=np.stack((times[..., ATTACK_DECAY], times[..., SUSTAIN_RELEASE]), -1),
-        routing_cycles=cycles[..., RES_FILT],
-        mode_cycles=cycles[..., MODE_VOL],
     )
 
 
@@ -179,11 +178,24 @@ def _write_cycles(whole: np.ndarray, frame_cycles: int) -> np.ndarray:
     """Return the cycle in which each register of each frame is written, or that before which it would have been."""
     ordered = whole[:, :, FRAME_ORDER]
     changed = np.diff(ordered, axis=1, prepend=0) != 0
-    gap = min(WRITE_GAP_CYCLES, frame_cycles // WRITABLE)
+    gap = write_gap(frame_cycles)
     earlier = np.cumsum(changed, axis=2) - changed  # changes of the frame that come first
     cycles = np.empty_like(whole)
     cycles[:, :, FRAME_ORDER] = earlier * gap + np.arange(whole.shape[1])[None, :, None] * frame_cycles
     return cycles
+
+
+def _in_slots(
+    frames: torch.Tensor, before: torch.Tensor, whole: np.ndarray, after: np.ndarray, register: int, frame_cycles: int
+) -> tuple[torch.Tensor, np.ndarray]:
+    """Return a register in each slot, smooth and whole; `after`: cycles from the start of the frame to its write."""
+    written = after[..., None] <= np.arange(SLOTS) * write_gap(frame_cycles)  # (B, F, SLOTS)
+    smooth = torch.where(
+        torch.from_numpy(written).to(frames.device), frames[..., register, None], before[..., register, None]
+    )
+    codes = whole[..., register]
+    codes_before = np.concatenate((np.zeros_like(codes[:, :1]), codes[:, :-1]), 1)
+    return smooth.flatten(1), np.where(written, codes[..., None], codes_before[..., None]).reshape(len(codes), -1)
 
 
 def _on(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:

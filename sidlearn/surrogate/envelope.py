@@ -14,7 +14,7 @@ from sidlearn._kernel import kernel
 from sidlearn.chip.state import POWER_ON_ENVELOPE
 from sidlearn.registers import GATE, VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
-from sidlearn.surrogate.controls import Controls
+from sidlearn.surrogate.controls import EVENTS, Controls
 
 PERIODS = np.array([9, 32, 63, 95, 149, 220, 267, 313, 392, 977, 1954, 3126, 3907, 11720, 19532, 31251])
 """Cycles of a rate event for each nibble. Source: SID netlist."""
@@ -44,7 +44,7 @@ def exact(controls: Controls, edges: np.ndarray) -> np.ndarray:
             for v in range(VOICES):
                 follow_envelope(
                     whole[b, v], controls.control[b, v], controls.envelope_cycles[b, v],
-                    controls.voice_cycles[b, v, :, 3], PERIODS, edges, levels[b, v],
+                    controls.voice_cycles[b, v, :, EVENTS - 1], PERIODS, edges, levels[b, v],
                 )  # fmt: skip
 
     over_rows(work, len(whole))
@@ -66,7 +66,7 @@ class Relaxed(torch.autograd.Function):
             for b in range(first, end):
                 for v in range(VOICES):
                     counts[b, v] = follow_relaxed(
-                        values[b, v], controls.control[b, v], controls.voice_cycles[b, v, :, 3],
+                        values[b, v], controls.control[b, v], controls.voice_cycles[b, v, :, EVENTS - 1],
                         np.log(PERIODS), EVENTS_DOWN, edges, levels[b, v], steps[b, v],
                     )  # fmt: skip
 

@@ -22,11 +22,14 @@ from sidlearn._kernel import kernel
 from sidlearn.chip import models
 from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
+from sidlearn.surrogate.grid import Cells
 
 LANES = 16
 """Chips that are worked on side by side; fewer are filled up with copies of the first."""
 BLOCK = 64
 """Steps whose inputs are laid out for that at a time."""
+AFTER_WRITE = 3
+"""Iterations more in the first cell after a write, which no forecast can foresee."""
 MOST_CHARGE = 0.999
 """Charges that a forecast may not pass; the tables end at 1."""
 MOST_BEND = 1.3
@@ -34,8 +37,9 @@ MOST_BEND = 1.3
 
 
 _PER_LANE = (
-    # given: charges, input, gate, half of the step, share of the next resonance, lines of the summer per unit of sum
-    "band", "low", "v_in", "gate", "half", "share", "per_sum",
+    # given: charges, input, gate, half of a step and of the cell, share of the next resonance, lines of the summer per
+    # unit of sum
+    "band", "low", "v_in", "gate", "whole", "half", "share", "per_sum",
     # look-ups, as intercept and slope
     "x_band", "x_band_slope", "x_low", "x_low_slope", "damped", "damped_slope", "next", "next_slope",
     "high", "summer_slope",
@@ -134,34 +138,38 @@ def _lines(words: np.ndarray) -> np.ndarray:
 
 
 class Recur(torch.autograd.Function):
-    """(b, steps) voltages into the filter, (b, f) cutoffs 0..2047 and resonances 0..15 to (b, steps): the sum of the
-    selected outputs."""
+    """(b, cells) voltages into the filter, (b, slots) cutoffs 0..2047 and resonances 0..15 to (b, cells): the sum of
+    the selected outputs."""
 
     @staticmethod
-    def forward(ctx, routed, cutoff, resonance, inputs, selected, first, step_cycles, made: Filter, iterations: int):
+    def forward(
+        ctx, routed, cutoff, resonance, inputs, selected, cells: Cells, step_cycles, made: Filter, iterations: int
+    ):
         kind = np.float64 if routed.dtype == torch.float64 else np.float32
         made = made.astype(kind)
         values, fc, res = array(routed), array(cutoff).astype(kind), array(resonance).astype(kind)
         out = np.zeros_like(values)
+        shares = cells.shares.astype(kind)
         keep = bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1] or ctx.needs_input_grad[2])
         middles = np.empty((values.shape[1] if keep else 1, 2, len(values)), kind)
 
         def work(begin: int, end: int) -> None:
             recur(
                 made.work(kind)[0], values[begin:end], fc[begin:end], res[begin:end], inputs[begin:end],
-                selected[begin:end], first, kind(step_cycles), made.reverse, made.damping, made.summer, made.current,
-                made.gate, made.bend, made.is_8580, iterations, out[begin:end], middles[:, :, begin:end], keep,
+                selected[begin:end], cells.slots, shares, kind(step_cycles), made.reverse, made.damping, made.summer,
+                made.current, made.gate, made.bend, made.is_8580, iterations, out[begin:end],
+                middles[:, :, begin:end], keep,
             )  # fmt: skip
 
         over_rows(work, len(values), LANES)
         ctx.save_for_backward(routed, cutoff, resonance)
-        ctx.setting = inputs, selected, first, step_cycles, made, middles
+        ctx.setting = inputs, selected, cells, shares, step_cycles, made, middles
         return tensor_like(out, routed)
 
     @staticmethod
     def backward(ctx, grad):
         routed, cutoff, resonance = ctx.saved_tensors
-        inputs, selected, first, step_cycles, made, middles = ctx.setting
+        inputs, selected, cells, shares, step_cycles, made, middles = ctx.setting
         values, given = array(routed), array(grad)
         kind = values.dtype.type
         fc, res = array(cutoff).astype(kind), array(resonance).astype(kind)
@@ -171,8 +179,8 @@ class Recur(torch.autograd.Function):
         def work(begin: int, end: int) -> None:
             slope_recur(
                 made.work(kind)[0], values[begin:end], fc[begin:end], res[begin:end], inputs[begin:end],
-                selected[begin:end], first, kind(step_cycles), made.reverse, made.damping, made.summer, made.current,
-                made.gate, made.bend, made.is_8580, middles[:, :, begin:end], given[begin:end],
+                selected[begin:end], cells.slots, shares, kind(step_cycles), made.reverse, made.damping, made.summer,
+                made.current, made.gate, made.bend, made.is_8580, middles[:, :, begin:end], given[begin:end],
                 to_input[begin:end], to_cutoff[begin:end], to_resonance[begin:end],
             )  # fmt: skip
 
@@ -317,7 +325,7 @@ def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
     for i in range(LANES):
         lane = i if i < lanes else 0
         w["gate"][i] = gate_at(cutoff[lane, f], gates)[0]
-        w["half"][i] = step * gate_at(cutoff[lane, f], bends_)[0] / 2
+        w["whole"][i] = step * gate_at(cutoff[lane, f], bends_)[0] / 2
         res = min(int(resonance[lane, f]), 14)
         w["share"][i] = resonance[lane, f] - res
         w["damping_row"][i] = res * (LINES + 1)
@@ -356,23 +364,31 @@ def load_inputs(values, begin, count, block):
 
 @kernel
 def recur(
-    w, values, cutoff, resonance, inputs, selected, first, step, reverse, damping, summer, current, gates, bends_,
-    is_8580, iterations, out, middles, keep,
+    w, values, cutoff, resonance, inputs, selected, first, shares, step, reverse, damping, summer, current, gates,
+    bends_, is_8580, iterations, out, middles, keep,
 ):  # fmt: skip
     """Filter some chips side by side; `middles` keeps the charges in the middle of each step."""
     lanes = values.shape[0]
     block = np.empty((BLOCK, LANES), values.dtype)
+    share_before = shares[0]
     for f in range(cutoff.shape[1]):
         set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
-        for begin in range(first[f], first[f + 1], BLOCK):
+        for begin in range(first[f] if f else 0, first[f + 1], BLOCK):
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)
             for n in range(count):
+                share = shares[begin + n]
+                if share != share_before:
+                    for i in range(LANES):
+                        w["band_rise"][i] *= share / share_before
+                        w["low_rise"][i] *= share / share_before
+                    share_before = share
                 for i in range(LANES):
                     w["v_in"][i] = block[n, i]
+                    w["half"][i] = w["whole"][i] * share
                     w["band"][i] = min(max(-w["most"], w["band_before"][i] + w["band_rise"][i]), w["most"])
                     w["low"][i] = min(max(-w["most"], w["low_before"][i] + w["low_rise"][i]), w["most"])
-                for _ in range(iterations):
+                for _ in range(iterations if begin + n != first[f] else iterations + AFTER_WRITE):
                     expand(w, reverse, damping, summer, current, is_8580)
                     newton(w)
                 for i in range(LANES):
@@ -393,8 +409,8 @@ def recur(
 
 @kernel
 def slope_recur(
-    w, values, cutoff, resonance, inputs, selected, first, step, reverse, damping, summer, current, gates, bends_,
-    is_8580, middles, given, to_input, to_cutoff, to_resonance,
+    w, values, cutoff, resonance, inputs, selected, first, shares, step, reverse, damping, summer, current, gates,
+    bends_, is_8580, middles, given, to_input, to_cutoff, to_resonance,
 ):  # fmt: skip
     """Slopes by input, cutoff and resonance from those by the output, from the last step back to the first."""
     lanes = values.shape[0]
@@ -405,9 +421,10 @@ def slope_recur(
         by_gate[:] = 0
         by_bend[:] = 0
         by_resonance[:] = 0
-        blocks = -(-(first[f + 1] - first[f]) // BLOCK)
+        start = first[f] if f else 0
+        blocks = -(-(first[f + 1] - start) // BLOCK)
         for number in range(blocks - 1, -1, -1):
-            begin = first[f] + number * BLOCK
+            begin = start + number * BLOCK
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)
             load_inputs(given, begin, count, slopes)
@@ -415,9 +432,10 @@ def slope_recur(
                 for i in range(LANES):
                     lane = i if i < lanes else 0
                     w["v_in"][i] = block[n, i]
+                    w["half"][i] = w["whole"][i] * shares[begin + n]
                     w["band"][i], w["low"][i] = middles[begin + n, 0, lane], middles[begin + n, 1, lane]
                 expand(w, reverse, damping, summer, current, is_8580)
-                slope_step(w, slopes[n], block[n], by_gate, by_bend, by_resonance)
+                slope_step(w, slopes[n], block[n], shares[begin + n], by_gate, by_bend, by_resonance)
             for lane in range(lanes):
                 for i in range(count):
                     to_input[lane, begin + i] = block[i, lane]
@@ -428,7 +446,7 @@ def slope_recur(
 
 
 @kernel
-def slope_step(w, given, to_input, by_gate, by_bend, by_resonance):
+def slope_step(w, given, to_input, share, by_gate, by_bend, by_resonance):
     """One step backwards: slopes by the charges before it, by the input, and what adds up over a frame."""
     for i in range(LANES):
         g = given[i]
@@ -445,7 +463,7 @@ def slope_step(w, given, to_input, by_gate, by_bend, by_resonance):
         to_input[i] = to_sum
         by_resonance[i] += to_sum * w["damping_step"][i]
         by_gate[i] += w["half"][i] * (y_band * w["band_by_gate"][i] + y_low * w["low_by_gate"][i])
-        by_bend[i] += y_band * w["flow_band"][i] + y_low * w["flow_low"][i]
+        by_bend[i] += share * (y_band * w["flow_band"][i] + y_low * w["flow_low"][i])
 
 
 @kernel

@@ -1,9 +1,10 @@
-"""The waveform generators: level at the waveform DAC, averaged over each step, from phases exact to the cycle.
+"""The waveform generators: level at the waveform DAC, averaged over each cell, from phases exact to the cycle.
 
-Between writes, syncs and ring flips a voice runs at one rate through one table, so its average over a step is the
+Between writes, syncs and ring flips a voice runs at one rate through one table, so its average over a cell is the
 difference of the table's integral at two phases: band-limited without a trick, aligned with the chip, and smooth in
-frequency and pulse width. Noise moves its register in the chip's own cycles. Phases here are in steps of the
-waveform's 4096, as the accumulator over 2 ** 12.
+frequency and pulse width. Combined waveforms are so spiky that it is heard which spikes the chip's own cycles hit; they
+are added up cycle by cycle, with the slopes of the integral. Noise moves its register in the chip's own cycles. Phases
+here are in steps of the waveform's 4096, as the accumulator over 2 ** 12.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sidlearn.chip.state import POWER_ON_ACCUMULATOR, POWER_ON_NOISE
 from sidlearn.registers import NOISE, PULSE, RING, SAWTOOTH, SYNC, TEST, TRIANGLE, VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.controls import EVENTS, Controls
-from sidlearn.surrogate.grid import Grid
+from sidlearn.surrogate.grid import Cells
 
 PHASES = 4096
 HALF = PHASES // 2
@@ -29,34 +30,43 @@ STILL = 1e-9
 # How the average of a segment comes about.
 TABLE, PULSE_ONLY, GATED, NOISE_ONLY, CONSTANT = range(5)
 
-# Columns of a segment: what a voice does between two events.
-START, END, PHASE, RATE, KIND, WAVE, WIDTH, OFFSET, PERIOD, RATE_ID, WIDTH_ID, JOINED, SEGMENT = range(13)
-# Columns of a voice's state while it is followed.
+# Columns of a segment: what a voice does between two events. CELL is the one that it begins in.
+START, END, PHASE, RATE, KIND, WAVE, WIDTH, OFFSET, PERIOD, RATE_ID, WIDTH_ID, JOINED, CELL, SEGMENT = range(14)
+# Columns of a voice's state while it is followed. SINCE is where the segment begins that is not yet filled in.
 (
-    S_PHASE, S_RATE, S_WIDTH, S_CONTROL, S_RATE_ID, S_WIDTH_ID, S_JOINED, S_LFSR, S_SHIFT, S_CODE, S_FLOATS, S_STATE,
-) = range(12)  # fmt: skip
+    S_SINCE, S_PHASE, S_RATE, S_WIDTH, S_CONTROL, S_RATE_ID, S_WIDTH_ID, S_JOINED, S_OFFSET, S_CELL, S_COUNT, S_LFSR,
+    S_SHIFT, S_CODE, S_FLOATS, S_STATE,
+) = range(16)  # fmt: skip
 
 NEVER = 1e18
 """A cycle that never comes."""
 ALL_ONES = 0x7FFFFF
 NOISE_STEP, NOISE_RISE, NOISE_DELAY = 256, 128, 2
 """Phases from one rise of accumulator bit 19 to the next, the first of them, and cycles until the register moves."""
+UPSIDE_DOWN = 8
+"""Row of the waveform tables for triangle with pulse where ring modulation turns the triangle over."""
+BLOCK = 256
+"""Borders of cells that are worked on at a time."""
+FRACTION_BITS = 20
+"""Bits behind the point of a phase that is counted cycle by cycle: whole FREQ are whole there."""
 
 
 @dataclass(frozen=True)
 class Waves:
-    """Tables of the eight waveforms without noise (lower three bits: triangle, sawtooth, pulse)."""
+    """Tables of the eight waveforms without noise (lower three bits: triangle, sawtooth, pulse), and `UPSIDE_DOWN`."""
 
     codes: np.ndarray
-    """12-bit output for each phase, pulse high: int64 (8, 4096)."""
+    """12-bit output for each phase, pulse high: int64 (9, 4096)."""
     low_codes: np.ndarray
-    """The same while the pulse is low, int64 (8,)."""
+    """The same while the pulse is low, int64 (9,)."""
+    levels: np.ndarray
+    """Level at the DAC for each phase, float64 (9, 4096)."""
     integrals: np.ndarray
-    """Level at the DAC summed up over the phases before: float64 (8, 4097)."""
+    """The same summed up over the phases before: float64 (9, 4097)."""
     low_levels: np.ndarray
-    """Float64 (8,)."""
+    """Float64 (9,)."""
     periods: np.ndarray
-    """Phases until all repeats: half where the 6581's output pulls the accumulator's top bit down. Float64 (8,)."""
+    """Phases until all repeats: half where the 6581's output pulls the accumulator's top bit down. Float64 (9,)."""
     dac: np.ndarray
     """Level for each code, float64 (4096,)."""
     fade: np.ndarray
@@ -78,149 +88,180 @@ def waves(dac_wave: np.ndarray, combined: np.ndarray, model: Any) -> Waves:
         combined[1][triangle],
         combined[2][phase],
         combined[6][phase] if model.by_phase else combined[3][both],
+        combined[1][triangle ^ 0xFFE],
     ])  # fmt: skip
-    low_codes = np.array([0, 0, 0, 0, 0, combined[1][0], combined[2][0], combined[6 if model.by_phase else 3][0]])
+    by_both = combined[6 if model.by_phase else 3][0]
+    low_codes = np.array([0, 0, 0, 0, 0, combined[1][0], combined[2][0], by_both, combined[1][0]])
     dac = dac_wave.astype(np.float64)
-    periods = np.full(8, float(PHASES))
+    periods = np.full(len(codes), float(PHASES))
     for wave in (3, 6, 7):
         if not model.is_8580 and not codes[wave, HALF] & 0x800:
             periods[wave] = HALF
-    integrals = np.concatenate((np.zeros((8, 1)), np.cumsum(dac[codes], axis=1)), axis=1)
+    levels = dac[codes]
+    integrals = np.concatenate((np.zeros((len(codes), 1)), np.cumsum(levels, axis=1)), axis=1)
     fade = np.array([model.fade_t0, model.fade_t1], np.int64)
-    return Waves(codes, low_codes, integrals, dac[low_codes], periods, dac, fade)
+    return Waves(codes, low_codes, levels, integrals, dac[low_codes], periods, dac, fade)
 
 
 class Oscillate(torch.autograd.Function):
-    """(b, 3, f, 2) frequencies and (b, 3, f) pulse widths to (b, 3, steps) levels at the waveform DACs."""
+    """(b, 3, f, 2) frequencies and pulse widths to (b, 3, cells) levels at the waveform DACs.
+
+    With `by_cycle`, combined waveforms are added up over the chip's own cycles.
+    """
 
     @staticmethod
-    def forward(ctx, frequency, pulse_width, controls: Controls, tables: Waves, grid: Grid, frame_cycles: int, steps):
-        rates = array(frequency).astype(np.float64).reshape(*frequency.shape[:3], 2) / PHASES
+    def forward(ctx, frequency, pulse_width, controls: Controls, tables: Waves, cells: Cells, by_cycle: bool):
+        rates = array(frequency).astype(np.float64) / PHASES
         widths = array(pulse_width).astype(np.float64)
         kind = np.float64 if frequency.dtype == torch.float64 else np.float32
-        levels = np.zeros((*rates.shape[:2], steps), kind)
-        segments: list[list[np.ndarray]] = [[np.empty((0, SEGMENT))] * VOICES for _ in range(len(rates))]
-        times = np.array([grid.first_edge, grid.step_cycles, frame_cycles])
+        levels = np.zeros((*rates.shape[:2], cells.count), kind)
+        keep = bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1])
+        per_cell = 1 / np.diff(cells.edges)
+        segments: list[list[np.ndarray]] = [[] for _ in range(len(rates))]
+        t = tables
 
         def work(first: int, end: int) -> None:
             for b in range(first, end):
-                setting = rates[b], widths[b], controls.control[b], controls.voice_cycles[b]
-                segments[b] = _follow_voices(setting, tables, times, levels[b])
+                room = _room(rates[b], controls.control[b], cells.frame_cycles) if keep else 1
+                found = np.empty((VOICES, room, SEGMENT))
+                counts = follow_voices(
+                    rates[b], widths[b], controls.control[b], controls.voice_cycles[b], t.codes, t.low_codes, t.levels,
+                    t.integrals, t.low_levels, t.periods, t.dac, t.fade, cells.edges, per_cell, by_cycle, keep, found,
+                    levels[b],
+                )  # fmt: skip
+                segments[b] = [found[v, : counts[v]].copy() for v in range(VOICES)]
 
         over_rows(work, len(rates))
-        ctx.segments, ctx.tables, ctx.times = segments, tables, times
-        ctx.save_for_backward(frequency, pulse_width)
+        ctx.segments, ctx.tables, ctx.cells, ctx.per_cell = segments, tables, cells, per_cell
+        ctx.shapes = frequency.shape, pulse_width.shape
         return tensor_like(levels, frequency)
 
     @staticmethod
     def backward(ctx, grad):
-        frequency, pulse_width = ctx.saved_tensors
         slopes = array(grad)
-        rate_slopes = np.zeros((*frequency.shape[:2], 2 * frequency.shape[2]))
-        width_slopes = np.zeros(pulse_width.shape)
+        rate_slopes, width_slopes = (np.zeros((*s[:2], s[2] * s[3])) for s in ctx.shapes)
         t = ctx.tables
 
         def work(first: int, end: int) -> None:
             for b in range(first, end):
                 for v in range(VOICES):
                     slope_segments(
-                        ctx.segments[b][v], slopes[b, v], t.integrals, t.low_levels, t.periods, t.dac, ctx.times,
+                        ctx.segments[b][v], slopes[b, v], t.integrals, t.low_levels, ctx.cells.edges, ctx.per_cell,
                         rate_slopes[b, v], width_slopes[b, v],
                     )  # fmt: skip
 
         over_rows(work, len(slopes))
-        rate_slopes = (rate_slopes / PHASES).reshape(frequency.shape)
         return (
-            tensor_like(rate_slopes, frequency).to(frequency.dtype),
-            tensor_like(width_slopes, frequency).to(pulse_width.dtype),
-            *[None] * 5,
+            tensor_like((rate_slopes / PHASES).reshape(ctx.shapes[0]), grad).to(grad.dtype),
+            tensor_like(width_slopes.reshape(ctx.shapes[1]), grad).to(grad.dtype),
+            *[None] * 4,
         )
 
 
-def _follow_voices(setting: tuple, tables: Waves, times: np.ndarray, levels: np.ndarray) -> list[np.ndarray]:
-    """Fill the levels of three voices and return their segments, a voice that syncs or rings another one first."""
-    rates, widths, control, cycles = setting
-    led = (control & (SYNC | RING)).any(axis=1)
-    segments = [np.empty((0, SEGMENT))] * VOICES
-    done: list[int] = []
-    # A ring of three voices has no first one: then the first is followed as if nothing synced it, and again at the end.
-    order = [v for v in range(VOICES) if not led[v]] or [0]
-    while len(done) < VOICES:
-        v = order.pop(0) if order else next(v for v in range(VOICES) if v not in done)
-        if v in done:
-            continue
-        done.append(v)
-        order.append((v + 1) % VOICES)
-        segments[v] = _follow(rates[v], widths[v], control[v], cycles[v], segments[v - 1], tables, times, levels[v])
-    if led.all():
-        levels[0] = 0
-        segments[0] = _follow(rates[0], widths[0], control[0], cycles[0], segments[2], tables, times, levels[0])
-    return segments
+def _room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
+    """Return how many segments a voice has at most: cut by writes, and by its neighbour's turns where that leads it."""
+    writes = (EVENTS + 1) * (control.shape[1] + 1)
+    if not (control & (SYNC | RING)).any():
+        return writes
+    turns = rates.max(axis=2).sum(axis=1).max() * (frame_cycles + 1) / HALF
+    return 3 * writes + 3 * int(turns) + 64
 
 
-def _follow(rates, widths, control, cycles, source, tables: Waves, times, levels) -> np.ndarray:
-    turns = ((source[:, END] - source[:, START]) * source[:, RATE]).sum() / PHASES
-    room = (
-        2 * (EVENTS + 1) * len(control) + 4 * len(source) + 3 * int(turns) + 64
-    )  # cut by writes, the source, its turns
-    segments = np.empty((room, SEGMENT))
-    t = tables
-    count = follow_voice(
-        rates, widths, control, cycles, source, t.codes, t.low_codes, t.integrals, t.low_levels, t.periods, t.dac,
-        t.fade, times, segments, levels,
-    )  # fmt: skip
-    return segments[:count].copy()
-
-
-# --- Kernels -----------------------------------------------------------------------------------------------------
+# --- Kernels: following the voices -------------------------------------------------------------------------------
 
 
 @kernel
-def follow_voice(
-    rates, widths, control, cycles, source, codes, low_codes, integrals, low_levels, periods, dac, fade, times,
-    segments, levels,
+def follow_voices(
+    rates, widths, control, cycles, codes, low_codes, tables, integrals, low_levels, periods, dac, fade, edges,
+    per_cell, by_cycle, keep, segments, levels,
 ):  # fmt: skip
-    """Follow one voice through all frames: its segments, and its levels in each step. Returns how many segments."""
-    state = np.zeros(S_STATE)
-    state[S_PHASE] = POWER_ON_ACCUMULATOR / PHASES
-    state[S_RATE_ID] = state[S_WIDTH_ID] = -1
-    state[S_LFSR] = POWER_ON_NOISE
-    state[S_SHIFT] = state[S_FLOATS] = NEVER
-    frame_cycles = times[2]
-    frames = control.size
+    """Follow three voices through all frames: their levels in each cell and, to keep, their segments.
+
+    Returns how many segments each has.
+    """
+    states = np.zeros((VOICES, S_STATE))
+    rise, offsets, led = np.empty(VOICES), np.empty(VOICES), np.empty(VOICES, np.int64)
+    for v in range(VOICES):
+        state = states[v]
+        state[S_PHASE] = POWER_ON_ACCUMULATOR / PHASES
+        state[S_RATE_ID] = state[S_WIDTH_ID] = -1
+        state[S_LFSR] = POWER_ON_NOISE
+        state[S_SHIFT] = state[S_FLOATS] = NEVER
+        state[S_CELL] = cell_at(edges, 0, 0.0)
+    due, order = np.empty(VOICES * EVENTS), np.empty(VOICES * EVENTS, np.int64)
     now = 0.0
-    count = lead = 0
-    for f in range(frames):
-        for event in range(EVENTS):
-            at = float(cycles[f, event])
-            if event < 2 and rates[f, 0] == rates[f, 1]:  # FREQ_HI stays, so FREQ_LO alone counts
-                if event == 0:
-                    continue
-                at = max(now, float(cycles[f, 0]))
-            if event == 3 and control[f] == int(state[S_CONTROL]):
+    frames = control.shape[1]
+    for f in range(frames + 1):
+        sort_events(cycles, min(f, frames - 1), due, order)
+        for n in range(order.size if f < frames else 1):
+            v, event, at = order[n] // EVENTS, order[n] % EVENTS, due[n]
+            if f == frames:  # the last frame lasts as long as there is sound
+                at = np.ceil(max(edges[-1], now + 1))
+            elif is_idle(states[v], event, rates[v, f], widths[v, f], control[v, f], keep):
                 continue
-            if at > now:
-                count, lead = run_voice(
-                    state, now, at, source, lead, codes, low_codes, integrals, low_levels, periods, dac, fade, times,
-                    segments, count, levels,
-                )  # fmt: skip
-                now = at
-            if event < 2:
-                state[S_RATE], state[S_RATE_ID] = rates[f, event], 2 * f + event
-            elif event == 2:
-                state[S_WIDTH], state[S_WIDTH_ID] = widths[f], f
-            else:
-                write_control(state, control[f], now, codes, low_codes, periods, fade)
-    end = max(
-        frames * frame_cycles, times[0] + levels.size * times[1]
-    )  # the last frame lasts as long as there is sound
-    count, lead = run_voice(
-        state, now, end, source, lead, codes, low_codes, integrals, low_levels, periods, dac, fade, times,
-        segments, count, levels,
-    )  # fmt: skip
-    for i in range(levels.size):
-        levels[i] /= times[1]
-    return count
+            while now < at:
+                until = next_lead(states, now, at, rise, offsets, led, periods)
+                for w in range(VOICES):
+                    if led[w] or (f == frames and until == at):
+                        fill_segment(
+                            states[w], until, codes, low_codes, tables, integrals, low_levels, periods, dac, fade,
+                            edges, per_cell, by_cycle, keep, segments[w], levels[w],
+                        )  # fmt: skip
+                for w in range(VOICES):
+                    states[w, S_OFFSET] = offsets[w]
+                    if led[w] == 2:
+                        states[w, S_PHASE] = states[w, S_JOINED] = 0.0
+                now = until
+            if f == frames:
+                break
+            fill_segment(
+                states[v], at, codes, low_codes, tables, integrals, low_levels, periods, dac, fade, edges, per_cell,
+                by_cycle, keep, segments[v], levels[v],
+            )  # fmt: skip
+            write_event(
+                states[v], event, f, rates[v, f], widths[v, f], control[v, f], at, codes, low_codes, periods, fade
+            )
+    return states[:, S_COUNT].astype(np.int64)
+
+
+@kernel
+def sort_events(cycles, f, due, order):
+    """The writes of a frame for all voices in the order of their cycles; those of a voice keep theirs."""
+    for n in range(order.size):
+        at = float(cycles[n // EVENTS, f, n % EVENTS])
+        place = n
+        while place and due[place - 1] > at:
+            due[place], order[place] = due[place - 1], order[place - 1]
+            place -= 1
+        due[place], order[place] = at, n
+
+
+@kernel
+def is_idle(state, event, rates, widths, control, keep):
+    """Whether a write changes nothing. Where the high byte stays, FREQ_LO and PW_LO count alone.
+
+    A segment to keep begins in every frame, since the slopes are by each frame's own registers.
+    """
+    if event == 4:
+        return control == int(state[S_CONTROL])
+    pair, before = (rates, state[S_RATE]) if event < 2 else (widths, state[S_WIDTH])
+    if event % 2:
+        return pair[0] == pair[1]
+    return pair[0] == before and (pair[0] != pair[1] or not keep)
+
+
+@kernel
+def write_event(state, event, f, rates, widths, control, now, codes, low_codes, periods, fade):
+    """Write FREQ, PW or CONTROL."""
+    if event == 4:
+        write_control(state, control, now, codes, low_codes, periods, fade)
+        return
+    pair = rates if event < 2 else widths
+    last = 1 if event % 2 or pair[0] == pair[1] else 0
+    if event < 2:
+        state[S_RATE], state[S_RATE_ID] = pair[last], 2 * f + last
+    else:
+        state[S_WIDTH], state[S_WIDTH_ID] = pair[last], 2 * f + last
 
 
 @kernel
@@ -241,15 +282,80 @@ def write_control(state, value, now, codes, low_codes, periods, fade):
 
 
 @kernel
+def is_ringed(control):
+    """Whether the neighbour's top bit turns a voice's triangle over."""
+    return control & RING != 0 and control & TRIANGLE != 0 and not control & SAWTOOTH
+
+
+@kernel
+def phase_at(state, cycle):
+    """The phase of a voice after that many clocks, not yet taken back to its period."""
+    return state[S_PHASE] + (0.0 if int(state[S_CONTROL]) & TEST else state[S_RATE]) * (cycle - state[S_SINCE])
+
+
+@kernel
+def top_bit_runs(state, periods):
+    """Whether a voice's top bit comes and goes."""
+    control = int(state[S_CONTROL])
+    full = control & NOISE != 0 or periods[control >> 4 & 7] == PHASES
+    return full and not control & TEST and state[S_RATE] > STILL
+
+
+@kernel
+def next_lead(states, now, until, rise, offsets, led, periods):
+    """How far the voices run on before one syncs or turns over another, at most to `until`.
+
+    `led` tells what happens to each voice there: 0 nothing, 1 ring modulation turns it over (`now` itself is returned),
+    2 sync. `offsets` are the voices' from there on.
+    """
+    first = until
+    turned = False
+    for v in range(VOICES):
+        control, source = int(states[v, S_CONTROL]), states[(v + VOICES - 1) % VOICES]
+        led[v], rise[v], offsets[v] = 0, NEVER, 0.0
+        ringed = is_ringed(control)
+        if ringed or control & SYNC:
+            runs = top_bit_runs(source, periods)
+            here = phase_at(source, now)
+            if control & SYNC and not control & TEST and runs:
+                turns = np.floor((here - HALF) / PHASES) + 1
+                rise[v] = now + max(np.ceil((turns * PHASES + HALF - here) / source[S_RATE]), 1.0)
+                first = min(first, rise[v])
+            if ringed:
+                after = here + source[S_RATE] if runs else here  # the source has been clocked when its bit is used
+                period = float(PHASES) if int(source[S_CONTROL]) & NOISE else periods[int(source[S_CONTROL]) >> 4 & 7]
+                offsets[v] = 0.0 if after % period >= HALF else float(HALF)
+                if runs:
+                    flip = now + np.ceil(((np.floor(after / HALF) + 1) * HALF - after) / source[S_RATE])
+                    first = min(first, max(flip, now + 1))
+        if offsets[v] != states[v, S_OFFSET]:
+            led[v], turned = 1, True
+    if turned:
+        return now
+    for v in range(VOICES):  # a source that is synced in the same cycle syncs nothing
+        if rise[v] == first and rise[(v + VOICES - 1) % VOICES] != first:
+            led[v] = 2
+    return first
+
+
+@kernel
 def output_code(state, control, codes, low_codes, periods):
     """The 12-bit output of a voice right now."""
-    wave = control >> 4 & 7
+    wave = wave_row(control, state[S_OFFSET])
     if control & NOISE:
         return noise_code(int(state[S_LFSR])) if wave == 0 else 0
+    offset = state[S_OFFSET] if wave == TRIANGLE >> 4 else 0.0
     phase = state[S_PHASE] % periods[wave]
     if control & PULSE and not control & TEST and phase < state[S_WIDTH]:
         return low_codes[wave]
-    return codes[wave, int(phase)]
+    return codes[wave, int((phase + offset) % PHASES)]
+
+
+@kernel
+def wave_row(control, offset):
+    """Row of the waveform tables."""
+    wave = control >> 4 & 7
+    return UPSIDE_DOWN if wave == 5 and offset != 0.0 else wave
 
 
 @kernel
@@ -261,86 +367,47 @@ def noise_code(register):
     )  # fmt: skip
 
 
+# --- Kernels: filling in -----------------------------------------------------------------------------------------
+
+
 @kernel
-def run_voice(
-    state, now, until, source, lead, codes, low_codes, integrals, low_levels, periods, dac, fade, times, segments,
-    count, levels,
+def fill_segment(
+    state, until, codes, low_codes, tables, integrals, low_levels, periods, dac, fade, edges, per_cell, by_cycle, keep,
+    segments, levels,
 ):  # fmt: skip
-    """Go from cycle `now` to `until` without a write, cut where the source syncs or flips the voice."""
+    """Fill in what a voice does up to a cycle, and begin its next segment there."""
+    if until <= state[S_SINCE]:
+        return
     control = int(state[S_CONTROL])
-    rings = control & RING and control & TRIANGLE and not control & SAWTOOTH
-    syncs = control & SYNC and not control & TEST
-    while now < until:
-        end = until
-        offset = 0.0
-        reset = False
-        if (rings or syncs) and len(source):
-            while lead + 1 < len(source) and source[lead, END] <= now:
-                lead += 1
-            rise, high, flip, known = next_rise(source, lead, now)
-            end = min(end, max(known, now + 1))
-            if rings:
-                offset = 0.0 if high else float(HALF)
-                if flip > now and flip < end:
-                    end = flip
-            if syncs and rise <= end:
-                end, reset = rise, True
-        count = store_segment(state, control, now, end, offset, low_levels, periods, segments, count)
-        fill_segment(
-            state, segments[count - 1], codes, low_codes, integrals, low_levels, periods, dac, fade, times, levels
-        )
-        if reset:
-            state[S_PHASE] = 0.0
-            state[S_JOINED] = 0.0
-        now = end
-    return count, lead
+    count = int(state[S_COUNT])
+    s = segments[count if keep else 0]
+    describe_segment(state, control, until, periods, s)
+    wave, cell = int(s[WAVE]), int(s[CELL])
+    if s[KIND] == NOISE_ONLY:
+        cell = run_noise(state, s, dac, True, edges, per_cell, cell, levels)
+    else:
+        if s[KIND] == CONSTANT and not control >> 4:
+            cell = run_floating(state, s, dac, fade, edges, per_cell, cell, levels)
+        elif s[KIND] == CONSTANT:
+            cell = add_constant(levels, edges, per_cell, cell, s[START], s[END], dac[0])
+        elif s[RATE] <= STILL:
+            level = dac[output_code(state, control, codes, low_codes, periods)]
+            cell = add_constant(levels, edges, per_cell, cell, s[START], s[END], level)
+        elif by_cycle and control >> 4 & 7 not in (1, 2, 4):
+            cell = fill_cycles(s, tables[wave], low_levels[wave], edges, per_cell, cell, levels)
+        else:
+            cell = fill_averages(s, integrals[wave], low_levels[wave], edges, per_cell, cell, levels)
+        run_noise(state, s, dac, False, edges, per_cell, cell, levels)
+    phase = s[PHASE] + s[RATE] * (until - s[START])
+    state[S_PHASE] = phase - s[PERIOD] * np.floor(phase / s[PERIOD])
+    state[S_SINCE], state[S_CELL], state[S_JOINED], state[S_COUNT] = until, cell, 1.0, count + 1
 
 
 @kernel
-def next_rise(source, lead, now):
-    """After `now`: when a sync of the source acts, whether its top bit is high in that cycle, and when that flips.
-
-    Last comes how far the source was looked at.
-    """
-    rise, flip, known = NEVER, NEVER, now
-    high = False
-    for n in range(lead, min(lead + 3, len(source))):
-        segment = source[n]
-        known = segment[END]
-        rate = segment[RATE]
-        began = segment[START]
-        at = segment[PHASE]
-        cycle = max(now, began)
-        here = at + rate * (cycle + 1 - began)  # after the clock of `cycle`
-        up = here % segment[PERIOD] >= HALF
-        if n == lead:
-            high = up
-        elif flip == NEVER and up != high:
-            flip = cycle
-        if rate > STILL and segment[PERIOD] == PHASES:
-            if flip == NEVER:
-                way = np.ceil(((np.floor(here / HALF) + 1) * HALF - at) / rate)
-                if began + way - 1 < segment[END]:
-                    flip = began + way - 1
-            turns = np.floor((at + rate * (cycle - began) - HALF) / PHASES) + 1
-            way = np.ceil((turns * PHASES + HALF - at) / rate)
-            while began + way <= now:
-                turns += 1
-                way = np.ceil((turns * PHASES + HALF - at) / rate)
-            if rise == NEVER and began + way <= segment[END]:
-                rise = began + way
-        if rise < NEVER and flip < NEVER:
-            break
-    return rise, high, flip, known
-
-
-@kernel
-def store_segment(state, control, now, end, offset, low_levels, periods, segments, count):
-    """Note what the voice does until `end`."""
-    wave = control >> 4 & 7
-    s = segments[count]
-    s[START], s[END] = now, end
-    s[PHASE] = state[S_PHASE]
+def describe_segment(state, control, until, periods, s):
+    """Note what a voice does."""
+    wave = wave_row(control, state[S_OFFSET])
+    s[START], s[END], s[PHASE], s[CELL] = state[S_SINCE], until, state[S_PHASE], state[S_CELL]
     s[RATE] = 0.0 if control & TEST else state[S_RATE]
     if control & NOISE:
         s[KIND] = NOISE_ONLY if wave == 0 else CONSTANT
@@ -350,45 +417,21 @@ def store_segment(state, control, now, end, offset, low_levels, periods, segment
         s[KIND] = TABLE
     else:
         s[KIND] = PULSE_ONLY if wave == PULSE >> 4 else GATED
-    s[WAVE], s[WIDTH], s[OFFSET] = wave, state[S_WIDTH], offset
+    s[WAVE], s[WIDTH] = wave, state[S_WIDTH]
+    s[OFFSET] = state[S_OFFSET] if wave == TRIANGLE >> 4 else 0.0
     s[PERIOD] = float(PHASES) if control & NOISE else periods[wave]
     s[RATE_ID] = -1.0 if control & TEST else state[S_RATE_ID]
     s[WIDTH_ID], s[JOINED] = state[S_WIDTH_ID], state[S_JOINED]
-    state[S_JOINED] = 1.0
-    return count + 1
 
 
 @kernel
-def fill_segment(state, s, codes, low_codes, integrals, low_levels, periods, dac, fade, times, levels):
-    """Add a segment to the levels and take phase and noise register to its end."""
-    control = int(state[S_CONTROL])
-    wave = int(s[WAVE])
-    if s[KIND] == NOISE_ONLY or (s[KIND] == CONSTANT and control >> 4):
-        level = dac[0]
-        shifts_level = s[KIND] == NOISE_ONLY
-        if shifts_level:
-            level = dac[noise_code(int(state[S_LFSR]))]
-        run_noise(state, s, dac, shifts_level, level, times, levels)
-    else:
-        if s[KIND] == CONSTANT:
-            run_floating(state, s, dac, fade, times, levels)
-        elif s[RATE] <= STILL:
-            add_constant(levels, times, s[START], s[END], dac[output_code(state, control, codes, low_codes, periods)])
-        else:
-            fill_average(s, integrals[wave], low_levels[wave], periods[wave], times, levels)
-        run_noise(state, s, dac, False, np.nan, times, levels)
-    phase = s[PHASE] + s[RATE] * (s[END] - s[START])
-    state[S_PHASE] = phase - s[PERIOD] * np.floor(phase / s[PERIOD])
-
-
-@kernel
-def run_noise(state, s, dac, heard, level, times, levels):
-    """Move the noise register through a segment; add its levels, a constant one, or (not a number) nothing."""
+def run_noise(state, s, dac, heard, edges, per_cell, cell, levels):
+    """Move the noise register through a segment and, where it is heard, add its levels. Returns the cell of the end."""
     register = int(state[S_LFSR])
     shift, done = state[S_SHIFT], s[START]
     rate, phase = s[RATE], s[PHASE]
     rise = np.floor((phase - NOISE_RISE) / NOISE_STEP) + 1
-    silent = np.isnan(level)
+    level = dac[noise_code(register)]
     if rate > STILL:
         while True:
             if shift == NEVER:
@@ -400,42 +443,84 @@ def run_noise(state, s, dac, heard, level, times, levels):
             if shift > s[END]:
                 break
             if heard:
-                add_constant(levels, times, done, shift, level)
+                cell = add_constant(levels, edges, per_cell, cell, done, shift, level)
                 done = shift
             register = (register << 1 & ALL_ONES) | ((register >> 22 ^ register >> 17) & 1)
             shift = NEVER
             if heard:
                 level = dac[noise_code(register)]
     state[S_LFSR], state[S_SHIFT] = register, shift
-    if not silent:
-        add_constant(levels, times, done, s[END], level)
+    if heard:
+        cell = add_constant(levels, edges, per_cell, cell, done, s[END], level)
+    return cell
 
 
 @kernel
-def run_floating(state, s, dac, fade, times, levels):
+def run_floating(state, s, dac, fade, edges, per_cell, cell, levels):
     """No waveform: the output holds, and loses bits step by step."""
     done, code = s[START], int(state[S_CODE])
     while state[S_FLOATS] < s[END] and code:
-        add_constant(levels, times, done, max(done, state[S_FLOATS]), dac[code])
-        done = max(done, state[S_FLOATS])
+        until = max(done, state[S_FLOATS])
+        cell = add_constant(levels, edges, per_cell, cell, done, until, dac[code])
+        done = until
         code &= code >> 1
         state[S_FLOATS] += fade[1]
-    add_constant(levels, times, done, s[END], dac[code])
     state[S_CODE] = code
+    return add_constant(levels, edges, per_cell, cell, done, s[END], dac[code])
 
 
 @kernel
-def add_constant(levels, times, start, end, level):
-    """Add a level that holds from `start` to `end` to the steps."""
-    first_edge, step = times[0], times[1]
-    i = max(int(np.floor((start - first_edge) / step)), -1)
-    while i < levels.size:
-        low, high = first_edge + i * step, first_edge + (i + 1) * step
-        if i >= 0:
-            levels[i] += level * (min(high, end) - max(low, start))
-        if high >= end:
-            break
-        i += 1
+def cell_at(edges, first, cycle):
+    """The cell, from `first` on, that a cycle is in; their number if it is behind all."""
+    low, high = first, edges.size
+    while high - low > 1:
+        middle = (low + high) // 2
+        if edges[middle] <= cycle:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def add_constant(levels, edges, per_cell, cell, start, end, level):
+    """Add a level that holds from `start` to `end`; returns the cell of the end."""
+    while cell < levels.size and edges[cell + 1] <= end:
+        levels[cell] += level * ((edges[cell + 1] - start) * per_cell[cell])
+        start = edges[cell + 1]
+        cell += 1
+        while cell < levels.size and edges[cell + 1] <= end:
+            levels[cell] = level
+            start = edges[cell + 1]
+            cell += 1
+    if cell < levels.size:
+        levels[cell] += level * ((end - start) * per_cell[cell])
+    return cell
+
+
+@kernel
+def fill_cycles(s, table, low, edges, per_cell, cell, levels):
+    """Add a voice cycle by cycle, as the chip plays it; returns the cell of the end."""
+    one = 1 << FRACTION_BITS
+    mask = int(s[PERIOD]) * one - 1
+    phase, step = int(np.rint(s[PHASE] * one)), int(np.rint(s[RATE] * one))
+    width = int(np.rint(s[WIDTH] * one)) if s[KIND] == GATED else 0
+    total, now = 0.0, s[START]
+    while now < s[END]:
+        before = phase
+        phase = (phase + step) & mask
+        level = table[np.uint32(phase >> FRACTION_BITS)] if before >= width else low
+        until = min(now + 1, s[END])
+        while cell < levels.size and edges[cell + 1] <= until:
+            levels[cell] += (total + level * (edges[cell + 1] - now)) * per_cell[cell]
+            now = edges[cell + 1]
+            total = 0.0
+            cell += 1
+        total += level * (until - now)
+        now = until
+    if cell < levels.size:
+        levels[cell] += total * per_cell[cell]
+    return cell
 
 
 @kernel
@@ -448,40 +533,64 @@ def shift_of(kind):
 
 
 @kernel
-def fill_average(s, integral, low, period, times, levels):
-    """Add the averages of a voice that runs to the steps, each the difference of an integral over its phases."""
-    first_edge, step = times[0], times[1]
-    kind, start, end, rate = int(s[KIND]), s[START], s[END], s[RATE]
+def fill_averages(s, integral, low, edges, per_cell, cell, levels):
+    """Add the averages of a voice that runs, each the difference of an integral over phases; returns the cell."""
+    kind, start, rate, period = int(s[KIND]), s[START], s[RATE], s[PERIOD]
     begin = s[PHASE] + s[OFFSET] + rate * shift_of(kind)
     width = s[WIDTH] + (rate if kind == GATED else 0.0)
+    final = cell_at(edges, cell, s[END])
+    values, phases, index = np.empty(BLOCK + 1), np.empty(BLOCK), np.empty(BLOCK, np.int32)
     last = integral_at(begin, kind, width, integral, low, period)
-    i = int(np.floor((start - first_edge) / step))
-    final = min(int(np.floor((end - first_edge) / step)), levels.size)
-    per_rate = 1 / rate
-    if i < 0:
-        i = min(-1, final)
-    at_edge = begin + rate * (first_edge + (i + 1) * step - start)
-    if kind == TABLE:
-        per_period = 1 / period
-        total = integral[int(period)]
-        for k in range(i, final):
-            x = at_edge + rate * step * (k - i)
-            turns = np.floor(x * per_period)
-            x -= turns * period
-            n = int(x)
-            value = turns * total + integral[n] + (x - n) * (integral[n + 1] - integral[n])
-            if k >= 0:
-                levels[k] += (value - last) * per_rate
-            last = value
-    else:
-        for k in range(i, final):
-            value = integral_at(at_edge + rate * step * (k - i), kind, width, integral, low, period)
-            if k >= 0:
-                levels[k] += (value - last) * per_rate
-            last = value
-    if 0 <= final < levels.size:
-        value = integral_at(begin + rate * (end - start), kind, width, integral, low, period)
-        levels[final] += (value - last) * per_rate
+    for first in range(cell, final, BLOCK):
+        count = min(BLOCK, final - first)
+        at = edges[first + 1 : first + 1 + count]
+        values[0] = last
+        after = values[1 : count + 1]
+        if kind == TABLE:
+            table_integrals(at, begin, start, rate, integral, period, phases, index, after)
+        elif kind == PULSE_ONLY:
+            pulse_integrals(at, begin, start, rate, min(width, period), low, integral[1], period, after)
+        else:
+            for i in range(count):
+                after[i] = integral_at(begin + rate * (at[i] - start), kind, width, integral, low, period)
+        here, per = levels[first : first + count], per_cell[first : first + count]
+        per_rate = 1 / rate
+        for i in range(count):
+            here[i] += (after[i] - values[i]) * (per_rate * per[i])
+        last = values[count]
+    if final < levels.size:
+        value = integral_at(begin + rate * (s[END] - start), kind, width, integral, low, period)
+        levels[final] += (value - last) / rate * per_cell[final]
+    return final
+
+
+@kernel
+def table_integrals(at, begin, start, rate, integral, period, phases, index, values):
+    """`integral_at` of a table for many cycles: in short loops, so that all but the look-ups become vectors."""
+    total, per_period = integral[int(period)], 1 / period
+    count = at.size
+    for i in range(count):
+        phase = begin + rate * (at[i] - start)
+        turns = np.floor(phase * per_period)
+        phases[i] = phase - turns * period
+        values[i] = turns * total
+    for i in range(count):
+        index[i] = np.int32(phases[i])
+    for i in range(count):
+        n = np.uint32(index[i])
+        here = integral[n]
+        values[i] += here + (phases[i] - index[i]) * (integral[n + np.uint32(1)] - here)
+
+
+@kernel
+def pulse_integrals(at, begin, start, rate, width, low, high, period, values):
+    """`integral_at` of a pulse for many cycles."""
+    total, per_period = low * width + high * (period - width), 1 / period
+    for i in range(at.size):
+        phase = begin + rate * (at[i] - start)
+        turns = np.floor(phase * per_period)
+        phase -= turns * period
+        values[i] = turns * total + (low * min(phase, width) + high * max(phase - width, 0.0))
 
 
 @kernel
@@ -529,39 +638,22 @@ def width_slope_at(phase, kind, width, integral, low, period):
     return step * (turns + (1.0 if phase - turns * period > width else 0.0))
 
 
+# --- Kernels: slopes ---------------------------------------------------------------------------------------------
+
+
 @kernel
-def slope_segments(segments, slopes, integrals, low_levels, periods, dac, times, rate_slopes, width_slopes):
+def slope_segments(segments, slopes, integrals, low_levels, edges, per_cell, rate_slopes, width_slopes):
     """Slopes by rates and pulse widths from those by levels, from the last segment back to the first."""
-    first_edge, step = times[0], times[1]
     to_phase = 0.0  # slope by the phase at the end of the segment
-    size = slopes.size
     for at in range(len(segments) - 1, -1, -1):
         s = segments[at]
-        kind, wave, start, end, rate = int(s[KIND]), int(s[WAVE]), s[START], s[END], s[RATE]
-        to_rate = to_phase * (end - start)
-        to_width = 0.0
-        if kind <= GATED and rate > STILL:
-            integral, low, period = integrals[wave], low_levels[wave], periods[wave]
-            shift = shift_of(kind)
-            begin = s[PHASE] + s[OFFSET] + rate * shift
-            width = s[WIDTH] + (rate if kind == GATED else 0.0)
-            value0 = integral_at(begin, kind, width, integral, low, period)
-            level0 = level_at(begin, kind, width, integral, low, period)
-            width0 = width_slope_at(begin, kind, width, integral, low, period)
-            i = max(int(np.floor((start - first_edge) / step)), -1)
-            final = min(int(np.floor((end - first_edge) / step)), size)
-            for k in range(i, final + 1):
-                here = slopes[k] / step if 0 <= k < size else 0.0
-                after = slopes[k + 1] / step if k < final and k + 1 < size else 0.0
-                since = (first_edge + (k + 1) * step if k < final else end) - start
-                weight = (here - after) / rate
-                phase = begin + rate * since
-                level = level_at(phase, kind, width, integral, low, period)
-                value = integral_at(phase, kind, width, integral, low, period)
-                to_rate += weight * (level * (since + shift) - level0 * shift - (value - value0) / rate)
-                to_phase += weight * (level - level0)
-                to_width += weight * (width_slope_at(phase, kind, width, integral, low, period) - width0)
-            if kind == GATED:
+        to_rate, to_width = to_phase * (s[END] - s[START]), 0.0
+        if s[KIND] <= GATED and s[RATE] > STILL:
+            wave = int(s[WAVE])
+            by_rate, by_phase, to_width = slope_averages(s, slopes, integrals[wave], low_levels[wave], edges, per_cell)
+            to_rate += by_rate
+            to_phase += by_phase
+            if s[KIND] == GATED:
                 to_rate += to_width
         if s[RATE_ID] >= 0:
             rate_slopes[int(s[RATE_ID])] += to_rate
@@ -569,3 +661,106 @@ def slope_segments(segments, slopes, integrals, low_levels, periods, dac, times,
             width_slopes[int(s[WIDTH_ID])] += to_width
         if s[JOINED] == 0.0:
             to_phase = 0.0
+
+
+@kernel
+def slope_averages(s, slopes, integral, low, edges, per_cell):
+    """Slopes by rate, phase and pulse width of a segment.
+
+    A cell's average is the difference of an integral over the rate, so each border between two cells counts once, with
+    the difference of their slopes.
+    """
+    kind, start, rate, period = int(s[KIND]), s[START], s[RATE], s[PERIOD]
+    shift = shift_of(kind)
+    begin = s[PHASE] + s[OFFSET] + rate * shift
+    width = s[WIDTH] + (rate if kind == GATED else 0.0)
+    cell = int(s[CELL])
+    final = cell_at(edges, cell, s[END])
+    value0 = integral_at(begin, kind, width, integral, low, period)
+    level0 = level_at(begin, kind, width, integral, low, period)
+    width0 = width_slope_at(begin, kind, width, integral, low, period)
+    weights, since, phases = np.empty(BLOCK + 1), np.empty(BLOCK + 1), np.empty(BLOCK + 1)
+    values, heights, by_width = np.empty(BLOCK + 1), np.empty(BLOCK + 1), np.zeros(BLOCK + 1)
+    index = np.empty(BLOCK + 1, np.int32)
+    to_rate = to_phase = to_width = 0.0
+    for first in range(cell, final + 1, BLOCK):
+        count = min(BLOCK, final - first)
+        for i in range(count):
+            since[i] = edges[first + 1 + i] - start
+            weights[i] = slopes[first + i] * per_cell[first + i]
+        for i in range(count - 1):
+            weights[i] -= slopes[first + 1 + i] * per_cell[first + 1 + i]
+        if count and first + count < slopes.size:
+            weights[count - 1] -= slopes[first + count] * per_cell[first + count]
+        if first + count == final and count < BLOCK:  # the end of the segment, within a cell
+            since[count] = s[END] - start
+            weights[count] = slopes[final] * per_cell[final] if final < slopes.size else 0.0
+            count += 1
+        if kind == TABLE:
+            table_slopes(since[:count], begin, rate, integral, period, phases, index, values, heights)
+        elif kind == PULSE_ONLY:
+            pulse_slopes(
+                since[:count], begin, rate, width, low, integral[1], period, values, heights, by_width
+            )  # fmt: skip
+        else:
+            for i in range(count):
+                phase = begin + rate * since[i]
+                values[i] = integral_at(phase, kind, width, integral, low, period)
+                heights[i] = level_at(phase, kind, width, integral, low, period)
+                by_width[i] = width_slope_at(phase, kind, width, integral, low, period)
+        for i in range(count):
+            values[i] = heights[i] * (since[i] + shift) - level0 * shift - (values[i] - value0) / rate
+            heights[i] -= level0
+        to_rate += sum_products(weights, values, count)
+        to_phase += sum_products(weights, heights, count)
+        if kind != TABLE:
+            for i in range(count):
+                by_width[i] -= width0
+            to_width += sum_products(weights, by_width, count)
+    return to_rate / rate, to_phase / rate, to_width / rate
+
+
+@kernel
+def table_slopes(since, begin, rate, integral, period, phases, index, values, heights):
+    """`integral_at` and `level_at` of a table for many cycles."""
+    total, per_period = integral[int(period)], 1 / period
+    for i in range(since.size):
+        phase = begin + rate * since[i]
+        turns = np.floor(phase * per_period)
+        phases[i] = phase - turns * period
+        values[i] = turns * total
+    for i in range(since.size):
+        index[i] = np.int32(phases[i])
+    for i in range(since.size):
+        n = np.uint32(index[i])
+        here = integral[n]
+        heights[i] = integral[n + np.uint32(1)] - here
+        values[i] += here + (phases[i] - index[i]) * heights[i]
+
+
+@kernel
+def pulse_slopes(since, begin, rate, width, low, high, period, values, heights, by_width):
+    """`integral_at`, `level_at` and `width_slope_at` of a pulse for many cycles."""
+    edge = min(width, period)
+    total, per_period = low * edge + high * (period - edge), 1 / period
+    step = low - high if width < period else 0.0
+    for i in range(since.size):
+        phase = begin + rate * since[i]
+        turns = np.floor(phase * per_period)
+        phase -= turns * period
+        values[i] = turns * total + (low * min(phase, edge) + high * max(phase - edge, 0.0))
+        heights[i] = low if phase < width else high
+        by_width[i] = step * (turns + (1.0 if phase > width else 0.0))
+
+
+@kernel
+def sum_products(a, b, count):
+    """Sum of products, in eight sums side by side."""
+    sums = np.zeros(8)
+    whole = count // 8 * 8
+    for i in range(0, whole, 8):
+        for k in range(8):
+            sums[k] += a[i + k] * b[i + k]
+    for i in range(whole, count):
+        sums[0] += a[i] * b[i]
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))

@@ -11,11 +11,11 @@ import torch
 from sidlearn._kernel import kernel
 from sidlearn.chip import decimate
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
-from sidlearn.surrogate.grid import Grid
+from sidlearn.surrogate.grid import Cells, Grid
 
 STOP_DB = 70.0
 """Attenuation of what would alias, as the window's design takes it."""
-BLOCK = 256
+BLOCK = 512
 """Samples that are made at a time, so that they stay in the cache."""
 
 
@@ -47,19 +47,25 @@ def design(grid: Grid, low_pass: float) -> np.ndarray:
 
 
 class Decimate(torch.autograd.Function):
-    """(b, steps) sound before the board to (b, samples) at the sample rate, the DC gone, clipped to -1..1."""
+    """(b, cells) sound before the board to (b, samples) at the sample rate, the DC gone, clipped to -1..1.
+
+    What is before cycle 0 stands at `start`, which counts as 0.
+    """
 
     @staticmethod
-    def forward(ctx, sound, grid: Grid, samples: int, start: float, model):
+    def forward(ctx, sound, grid: Grid, cells: Cells, start: float, model):
         values = array(sound)
-        taps = design(grid, float(model.low_pass)).astype(values.dtype)
+        kind = values.dtype.type
+        taps = design(grid, float(model.low_pass)).astype(kind)
+        shares = cells.shares.astype(kind)
         keep = float((1 - model.high_pass) ** (grid.clock_hz / grid.sample_rate))
-        straight = np.empty((len(values), samples), values.dtype)  # before the clip
-        first = max(grid.step_at(0), 0)
+        straight = np.zeros((len(values), cells.samples), kind)  # before the clip
 
         def work(begin: int, end: int) -> None:
+            rows = np.empty(_rows_shape(grid, taps.size, cells.samples), kind)
             for b in range(begin, end):
-                decimate_steps(values[b], taps, grid.oversampling, first, start, straight[b])
+                put_cells(values[b], cells.step, shares, cells.start, kind(start), grid.oversampling, taps.size, rows)
+                decimate_rows(rows, taps, straight[b])
                 block_direct(straight[b], keep)
 
         over_rows(work, len(values))
@@ -68,86 +74,120 @@ class Decimate(torch.autograd.Function):
         if np.abs(straight).max(initial=0) > knee:
             audio = straight.copy()
             clip(audio.reshape(-1), knee)
-        ctx.setting = taps, grid.oversampling, first, keep, knee, straight, values.shape
+        ctx.setting = taps, grid, cells, shares, keep, knee, straight
         return tensor_like(audio, sound)
 
     @staticmethod
     def backward(ctx, grad):
-        taps, oversampling, first, keep, knee, straight, shape = ctx.setting
+        taps, grid, cells, shares, keep, knee, straight = ctx.setting
         given = array(grad).copy()
-        to_sound = np.zeros(shape, given.dtype)
+        to_sound = np.empty((len(given), cells.count), given.dtype)
 
         def work(begin: int, end: int) -> None:
+            rows = np.empty(_rows_shape(grid, taps.size, cells.samples), given.dtype)
             for b in range(begin, end):
                 slope_clip(straight[b], given[b], knee)
                 slope_block_direct(given[b], keep)
-                slope_decimate(given[b], taps, oversampling, first, to_sound[b])
+                slope_decimate_rows(given[b], taps, rows)
+                take_cells(rows, cells.step, shares, cells.start, grid.oversampling, taps.size, to_sound[b])
 
         over_rows(work, len(given))
         return tensor_like(to_sound, grad), None, None, None, None
 
 
+def _rows_shape(grid: Grid, taps: int, samples: int) -> tuple[int, int]:
+    """Return the room for steps laid out [step within a sample, sample], as far as the taps reach."""
+    return grid.oversampling, samples + taps // grid.oversampling + 1
+
+
 # --- Kernels -----------------------------------------------------------------------------------------------------
+# Sample k is made of the steps from (k + 1) * oversampling - 1 - taps // 2 on: of row p, column k + t, for tap
+# t * oversampling + p.
 
 
 @kernel
-def decimate_steps(sound, taps, oversampling, first, start, audio):
-    """Filter steps and take every `oversampling`-th; steps before `first` stand at `start`, which counts as 0."""
-    half = taps.size // 2
-    phases = np.zeros((oversampling, BLOCK + taps.size // oversampling + 2), sound.dtype)
+def put_cells(sound, step, shares, first, start, oversampling, taps, rows):
+    """Join cells to steps and lay those out so that the steps under one tap lie side by side."""
+    for p in range(rows.shape[0]):
+        row = rows[p]
+        for n in range(row.size):
+            row[n] = 0
+    lowest = oversampling - 1 - taps // 2  # the step under the first tap of the first sample
+    at = step[first] - lowest
+    p, n = at % oversampling, at // oversampling
+    before = step[first]
+    for i in range(first, sound.size):
+        if step[i] != before:
+            before = step[i]
+            p += 1
+            if p == oversampling:
+                p = 0
+                n += 1
+            if n >= rows.shape[1]:
+                break
+        if n >= 0:
+            rows[p, n] += shares[i] * (sound[i] - start)
+
+
+@kernel
+def take_cells(rows, step, shares, first, oversampling, taps, to_sound):
+    """Slopes by cells from those by steps in rows."""
+    lowest = oversampling - 1 - taps // 2
+    for i in range(to_sound.size):
+        at = step[i] - lowest
+        p, n = at % oversampling, at // oversampling
+        inside = i >= first and 0 <= n < rows.shape[1]
+        to_sound[i] = shares[i] * rows[p, n] if inside else 0.0
+
+
+@kernel
+def decimate_rows(rows, taps, audio):
+    """Add up the rows, each shifted by its taps, to samples that are zero; eight taps at a time."""
+    oversampling = rows.shape[0]
     for begin in range(0, audio.size, BLOCK):
         count = min(BLOCK, audio.size - begin)
-        lowest = (begin + 1) * oversampling - 1 - half  # the step under the first tap of the first sample
-        for p in range(oversampling):
-            for n in range(phases.shape[1]):
-                i = lowest + n * oversampling + p
-                phases[p, n] = sound[i] - start if first <= i < sound.size else 0.0
         out = audio[begin : begin + count]
-        for i in range(count):
-            out[i] = 0.0
-        t = 0
-        while t < taps.size:
-            if t + 3 * oversampling < taps.size and t % oversampling == 0:
-                for p in range(oversampling):
-                    n = t // oversampling
-                    a, b, c, d = (
-                        taps[t + p], taps[t + p + oversampling], taps[t + p + 2 * oversampling],
-                        taps[min(t + p + 3 * oversampling, taps.size - 1)],
-                    )  # fmt: skip
-                    if t + p + 3 * oversampling >= taps.size:
-                        d = 0 * d
-                    row = phases[p]
-                    for i in range(count):
-                        out[i] += (a * row[n + i] + b * row[n + i + 1]) + (c * row[n + i + 2] + d * row[n + i + 3])
-                t += 4 * oversampling
-            else:
-                tap, row, n = taps[t], phases[t % oversampling], t // oversampling
-                for i in range(count):
-                    out[i] += tap * row[n + i]
-                t += 1
+        for p in range(oversampling):
+            of_row = taps[p::oversampling]
+            add_taps(rows[p, begin:], of_row, out)
 
 
 @kernel
-def slope_decimate(given, taps, oversampling, first, to_sound):
-    """Slopes by the steps from those by the samples."""
-    half = taps.size // 2
-    size = given.size
+def add_taps(row, taps, out):
+    """Add the convolution of a row with taps."""
+    count, t = out.size, 0
+    while t + 8 <= taps.size:
+        a, b, c, d = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
+        e, f, g, h = taps[t + 4], taps[t + 5], taps[t + 6], taps[t + 7]
+        x = row[t : t + count + 8]
+        for i in range(count):
+            out[i] += ((a * x[i] + b * x[i + 1]) + (c * x[i + 2] + d * x[i + 3])) + (
+                (e * x[i + 4] + f * x[i + 5]) + (g * x[i + 6] + h * x[i + 7])
+            )
+        t += 8
+    while t < taps.size:
+        tap, x = taps[t], row[t : t + count]
+        for i in range(count):
+            out[i] += tap * x[i]
+        t += 1
+
+
+@kernel
+def slope_decimate_rows(given, taps, rows):
+    """Slopes by the rows from those by the samples: the same with the taps turned round."""
+    oversampling = rows.shape[0]
+    most = taps.size // oversampling + 1
+    padded = np.zeros(given.size + 2 * most + 8, given.dtype)
+    padded[most : most + given.size] = given
     for p in range(oversampling):
-        # Steps i = n * oversampling + p; sample k reaches step (k + 1) * oversampling - 1 - half + t.
-        count = (to_sound.size - p + oversampling - 1) // oversampling
-        sums = np.zeros(count, given.dtype)
-        for t in range(taps.size):
-            away = p + 1 + half - t
-            if away % oversampling:
-                continue
-            shift = away // oversampling - 1  # k = n + shift
-            tap = taps[t]
-            for n in range(max(0, -shift), min(count, size - shift)):
-                sums[n] += tap * given[n + shift]
-        for n in range(count):
-            i = n * oversampling + p
-            if i >= first:
-                to_sound[i] = sums[n]
+        of_row = taps[p::oversampling][::-1].copy()
+        row = rows[p]
+        for begin in range(0, row.size, BLOCK):
+            out = row[begin : begin + BLOCK]
+            for i in range(out.size):
+                out[i] = 0
+            # row[n] meets sample n - t under tap t
+            add_taps(padded[begin + most - of_row.size + 1 :], of_row, out)
 
 
 @kernel

@@ -12,15 +12,15 @@ from sidlearn.errors import LearnError, nearest, one_of
 from sidlearn.surrogate import envelope as envelopes
 from sidlearn.surrogate import filter as filters
 from sidlearn.surrogate.controls import Controls, round_straight_through, unpack
-from sidlearn.surrogate.grid import Grid
+from sidlearn.surrogate.grid import Cells, Grid, cells
 from sidlearn.surrogate.mixer import (
     BAND_PASS,
     HIGH_PASS,
     LOW_PASS,
+    PER_EDGE,
     Combine,
     Mix,
     count_bits,
-    first_steps,
     routes_of,
 )
 from sidlearn.surrogate.oscillator import Oscillate, waves
@@ -28,12 +28,8 @@ from sidlearn.surrogate.output import Decimate
 
 ENVELOPES = ("exact", "relaxed")
 ROUNDINGS = ("soft", "straight-through")
-STEPS_PER_EDGE = 8
-"""Steps over which an envelope is a straight line: 60 us."""
 EDGES_PER_POINT = 16
 """Edges over which the relaxed envelope is a straight line: 1 ms."""
-FILTER_WRITE_CYCLES = 60
-"""When within a frame cutoff and resonance act: in the middle of the two to four writes at its start."""
 BUFFERS = (
     "dac_wave", "dac_env", "combined", "summer", "mixer", "volume", "resonance", "opamp_reverse", "vcr_current",
     "vcr_gate", "cutoff", "summer_lines", "damping_lines", "reverse_lines", "mix_lines",
@@ -136,34 +132,31 @@ class DifferentiableSID(nn.Module):
         controls = unpack(
             round_straight_through(frames) if self.rounding == "straight-through" else frames, self.frame_cycles
         )
-        samples = self.grid.samples(frames.shape[1] * self.frame_cycles)
-        steps = (samples + self.grid.oversampling) * self.grid.oversampling + int(
-            self.grid.delay / self.grid.step_cycles
-        )
-        edges = -(-steps // STEPS_PER_EDGE) + 1
+        grid = cells(self.grid, frames.shape[1], self.frame_cycles)
+        by_cycle = frames.dtype != torch.float64
         wave = Oscillate.apply(
-            controls.frequency, controls.pulse_width, controls, self._waves, self.grid, self.frame_cycles, steps
+            controls.frequency, controls.pulse_width, controls, self._waves, grid, by_cycle
         )  # (B, 3, T)
-        routed, mixed = Combine.apply(
-            wave, self.envelope_levels(controls, edges, frames), routes_of(controls),
-            first_steps(controls.routing_cycles, self.grid, steps), STEPS_PER_EDGE, self._chip,
-        )  # (B, T), (B, T)  # fmt: skip
-        filtered = self.filter(controls, routed, steps)  # (B, T)
-        sound = Mix.apply(
-            mixed, filtered, controls.volume, controls, first_steps(controls.mode_cycles, self.grid, steps),
-            self._mix_lines, self._chip,
-        )  # (B, T)  # fmt: skip
+        levels = self.envelope_levels(controls, grid, frames)  # (B, 3, E)
+        routed, mixed = Combine.apply(wave, levels, routes_of(controls), grid.slots, self._chip)  # (B, T), (B, T)
+        filtered = self.filter(controls, routed, grid)  # (B, T)
+        sound = Mix.apply(mixed, filtered, controls.volume, controls, grid.slots, self._mix_lines, self._chip)  # (B, T)
         start = float((0.5 - self._chip.output_zero) * self._chip.output_scale)  # the board's capacitors at power-on
-        return Decimate.apply(sound, self.grid, samples, start, self._chip).to(given)  # (B, N)
+        return Decimate.apply(sound, self.grid, grid, start, self._chip).to(given)  # (B, N)
 
-    def envelope_levels(self, controls: Controls, edges: int, like: torch.Tensor) -> torch.Tensor:
-        """Return levels at the envelope DACs, (batch, 3, edges), an edge every `STEPS_PER_EDGE` steps."""
-        cycles = self.grid.first_edge + np.arange(edges) * STEPS_PER_EDGE * self.grid.step_cycles
+    def envelope_levels(self, controls: Controls, grid: Cells, like: torch.Tensor) -> torch.Tensor:
+        """Return levels at the envelope DACs, (batch, 3, edges), an edge every `PER_EDGE` cells."""
+        edges = -(-grid.count // PER_EDGE) + 1
+        spacing = PER_EDGE * self.grid.step_cycles
+        cycles = grid.edges[::PER_EDGE]
+        cycles = np.append(cycles, cycles[-1] + spacing * np.arange(1, edges - len(cycles) + 1))
         dac: torch.Tensor = self.get_buffer("dac_env").to(like)
         if self.envelope == "exact" and not controls.envelope.requires_grad:
             return dac[torch.from_numpy(envelopes.exact(controls, cycles)).to(like.device).long()]
         points = -(-edges // EDGES_PER_POINT) + 1
-        spread = cycles[0] + np.arange(points) * EDGES_PER_POINT * STEPS_PER_EDGE * self.grid.step_cycles
+        spread = cycles[::EDGES_PER_POINT]
+        more = np.arange(1, points - len(spread) + 1)
+        spread = np.append(spread, spread[-1] + EDGES_PER_POINT * spacing * more)
         coarse = envelopes.Relaxed.apply(controls.envelope, controls, spread)  # (B, 3, P)
         share = torch.arange(EDGES_PER_POINT, device=like.device, dtype=like.dtype) / EDGES_PER_POINT
         smooth = coarse[..., :-1, None] + (coarse[..., 1:] - coarse[..., :-1])[..., None] * share  # (B, 3, P - 1, 16)
@@ -175,16 +168,13 @@ class DifferentiableSID(nn.Module):
         own = dac[torch.from_numpy(envelopes.exact(controls, cycles)).to(like.device).long()]
         return own + (levels - levels.detach())
 
-    def filter(self, controls: Controls, routed: torch.Tensor, steps: int) -> torch.Tensor:
-        """Return the sum of the selected filter outputs for the voltages led into it, (batch, steps)."""
+    def filter(self, controls: Controls, routed: torch.Tensor, grid: Cells) -> torch.Tensor:
+        """Return the sum of the selected filter outputs for the voltages led into it, (batch, cells)."""
         selected = controls.mode & (LOW_PASS | BAND_PASS | HIGH_PASS)
         if not selected.any():
             return torch.zeros_like(routed)
-        frames = controls.cutoff.shape[1]
-        first = first_steps(np.arange(frames) * self.frame_cycles + FILTER_WRITE_CYCLES, self.grid, steps)
-        first[0] = 0
         iterations = 8 if routed.dtype == torch.float64 else 1
         return filters.Recur.apply(
-            routed, controls.cutoff, controls.resonance, count_bits(controls.routing) + 2, selected, first,
+            routed, controls.cutoff, controls.resonance, count_bits(controls.routing) + 2, selected, grid,
             self.grid.step_cycles, self._filter, iterations,
         )  # fmt: skip

@@ -238,3 +238,8 @@ def test_pokes_become_writes_in_their_order(pokes):
     events = run(program).writes.events
     assert list(zip(events["register"].tolist(), events["value"].tolist(), strict=True)) == pokes
     assert (np.diff(events["cycle"]) > 0).all()
+
+
+def test_empty_lines_of_the_screen_are_read_until_time_is_over():
+    result = run("10 open1,3:input#1,a$", max_cycles=100_000)
+    assert 100_000 <= result.cycles < 101_000

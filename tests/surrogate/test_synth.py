@@ -28,7 +28,7 @@ from sidlearn.registers import (
 from sidlearn.surrogate import DifferentiableSID, envelope, pack, round_straight_through
 from sidlearn.surrogate import filter as filters
 from sidlearn.surrogate.controls import unpack
-from sidlearn.surrogate.grid import Grid
+from sidlearn.surrogate.grid import SLOTS, Cells, Grid, cells
 from sidlearn.surrogate.mixer import Combine, Mix
 from sidlearn.surrogate.oscillator import Oscillate
 from sidlearn.surrogate.output import Decimate
@@ -42,8 +42,6 @@ FRAME = 19_656
 # What is allowed between surrogate and chip: residual in dB of the sound's power without filter, LSD in dB with it.
 MOST_RESIDUAL_DB = -35.0
 MOST_LSD_DB = 1.0
-# Pulse with triangle or sawtooth of the 6581 is a hundred times quieter and all above 10 kHz: what aliases counts more.
-LOUDER = {("6581", 0x51): -28.0, ("6581", 0x61): -26.0}
 
 
 def frames(control: int, freq: int = 4_000, width: int = 0x600, count: int = 25, **registers: int) -> np.ndarray:
@@ -77,7 +75,7 @@ def residual_db(values: np.ndarray, model: str, sample_rate: int = RATE) -> floa
 @pytest.mark.parametrize("control", [0x11, 0x21, 0x31, 0x41, 0x51, 0x61, 0x71, 0x81])
 @pytest.mark.parametrize("model", ["6581", "8580"])
 def test_every_waveform_is_the_chips(model, control):
-    assert residual_db(frames(control), model) < LOUDER.get((model, control), MOST_RESIDUAL_DB)
+    assert residual_db(frames(control), model) < MOST_RESIDUAL_DB
 
 
 @pytest.mark.parametrize("sample_rate", [16_000, 48_000])
@@ -135,6 +133,43 @@ def test_filter_modes(model, mode, cutoff):
     assert lsd(*both(values, model), RATE) < MOST_LSD_DB
 
 
+def random_frames(seed: int, filtered: bool, count: int = 30) -> np.ndarray:
+    """Return registers at random that change every few frames, with combined waveforms, sync and ring in any circle."""
+    pick = np.random.default_rng(seed)
+    values = np.zeros((count, 25), np.uint8)
+    values[:, MODE_VOL] = 0x0F
+    for voice in range(3):
+        f = 0
+        while f < count:
+            part = values[f : f + pick.integers(3, 12)]
+            freq, width = int(np.exp(pick.uniform(np.log(300), np.log(30_000)))), int(pick.integers(0, 4_096))
+            wave = int(pick.choice([1, 2, 4, 8, 3, 5, 6, 7])) << 4
+            control = 1 | wave | 2 * (pick.random() < 0.15) | 4 * (pick.random() < 0.15)
+            bytes_ = freq & 255, freq >> 8, width & 255, width >> 8, control, 0x09, 0xF4
+            part[:, voice * VOICE_STRIDE : (voice + 1) * VOICE_STRIDE] = bytes_
+            f += len(part)
+    f = 0
+    while filtered and f < count:
+        part = values[f : f + pick.integers(3, 12)]
+        cutoff = int(pick.integers(0, 2_048))
+        part[:, FC_LO], part[:, FC_LO + 1] = cutoff & 7, cutoff >> 3
+        part[:, RES_FILT] = int(pick.integers(0, 16)) << 4 | int(pick.integers(1, 8))
+        part[:, MODE_VOL] = 0x0F | int(pick.integers(1, 8)) << 4
+        f += len(part)
+    return values
+
+
+@pytest.mark.parametrize("model", ["6581", "8580"])
+def test_registers_at_random(model):
+    residuals, distances = [], []
+    for seed in range(4):
+        chip, ours = both(random_frames(seed, False), model)
+        residuals.append(10 * np.log10(((chip - ours) ** 2).sum() / (chip**2).sum()))
+        distances.append(lsd(*both(random_frames(seed, True), model), RATE))
+    assert np.median(residuals) < MOST_RESIDUAL_DB
+    assert np.median(distances) < MOST_LSD_DB
+
+
 def test_exact_envelopes_are_the_chips_counter_by_counter():
     pick = np.random.default_rng(7)
     values = pick.integers(0, 256, (60, 25)).astype(np.uint8)
@@ -189,12 +224,20 @@ def test_bfloat16_frames_hold_every_register_value():
 # --- Gradients ---------------------------------------------------------------------------------------------------
 
 
+def cut(count: int, slots: list[int]) -> Cells:
+    """Return cells of one step each, but for those at the slots, which are cut."""
+    shares = np.ones(count)
+    for slot in slots[1:]:
+        shares[slot - 1], shares[slot] = 0.3, 0.7
+    return Cells(np.append(0, np.cumsum(shares)), shares, np.arange(count), np.array([*slots, count]), count, 0, 100)
+
+
 def soft(values: np.ndarray) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)[None]
 
 
 def test_gradcheck_oscillators():
-    grid = Grid(8_000, 985_248)
+    grid = cells(Grid(8_000, 985_248), 2, 2_000)
     values = frames(0x21, count=2, freq=3_001)
     values[:, VOICE_STRIDE + CONTROL], values[:, VOICE_STRIDE + FREQ_HI] = 0x43, 8  # pulse, synced by voice 1
     values[:, VOICE_STRIDE + PW_HI], values[:, VOICE_STRIDE + PW_LO] = 5, 7
@@ -207,10 +250,10 @@ def test_gradcheck_oscillators():
     tables = waves(model.dac_wave, model.combined, model)
     chosen = torch.tensor([0.37, 0.53, 0.71]).double()  # off the steps of the tables, at which there is a kink
     frequency = (controls.frequency + chosen[:, None, None]).requires_grad_()
-    width = (controls.pulse_width + chosen[:, None]).requires_grad_()
+    width = (controls.pulse_width + chosen[:, None, None]).requires_grad_()
 
     def play(frequency, width):  # without the voice that is synced: its restarts move with the other's frequency
-        return Oscillate.apply(frequency, width, controls, tables, grid, 2_000, 80)[:, [0, 2]]
+        return Oscillate.apply(frequency, width, controls, tables, grid, False)[:, [0, 2]]
 
     assert gradcheck(play, (frequency, width), eps=1e-5, atol=2e-4, rtol=1e-3)
 
@@ -234,10 +277,10 @@ def test_gradcheck_filter(model):
     cutoff = torch.tensor([[700.3, 1_200.4], [300.2, 1_500.7]]).double().requires_grad_()
     resonance = torch.tensor([[3.2, 9.7], [12.4, 14.6]]).double().requires_grad_()
     inputs, selected = np.full((2, 2), 3), np.array([[1, 2], [4, 7]])
-    first = np.array([0, 25, 60])
+    grid = cut(60, [0, 25])
 
     def run(*given):
-        return filters.Recur.apply(*given, inputs, selected, first, 7.4, made, 8)
+        return filters.Recur.apply(*given, inputs, selected, grid, 7.4, made, 8)
 
     assert gradcheck(run, (routed, cutoff, resonance), eps=1e-7, atol=1e-4, rtol=1e-3)
 
@@ -247,9 +290,9 @@ def test_gradcheck_combine():
     chip = models.load("6581")[0]
     wave = torch.randn(2, 3, 48).double().requires_grad_()
     level = torch.rand(2, 3, 7).double().requires_grad_()
-    routes = np.array([[0x7A, 0xA5], [0xF0, 0x0F]])
-    first = np.array([[0, 20, 48], [0, 13, 48]])
-    assert gradcheck(lambda w, e: Combine.apply(w, e, routes, first, 8, chip), (wave, level))
+    routes = np.array([[0x5A, 0xA5], [0xF0, 0x0F]])
+    slots = np.array([0, 20, 48])
+    assert gradcheck(lambda w, e: Combine.apply(w, e, routes, slots, chip), (wave, level))
 
 
 def test_gradcheck_mix():
@@ -259,9 +302,9 @@ def test_gradcheck_mix():
     lines = np.array(chip.mix_lines).view(np.float32).reshape(-1, 2).astype(np.float64)
     mixed = (3 * chip.voice_dc + 0.1 * torch.randn(1, 30).double()).requires_grad_()
     filtered = (0.4 + 0.1 * torch.randn(1, 30).double()).requires_grad_()
-    volume = torch.tensor([[9.3, 14.6]]).double().requires_grad_()
-    first = np.array([[0, 11, 30]])
-    run = lambda *given: Mix.apply(*given, controls, first, lines, chip)  # noqa: E731
+    volume = (controls.volume.detach() + torch.linspace(-0.7, -0.3, controls.volume.shape[1])).abs().requires_grad_()
+    slots = np.array([0, 2, 5, 7, 11, 14, 20, 22, 30])
+    run = lambda *given: Mix.apply(*given, controls, slots, lines, chip)  # noqa: E731
     assert gradcheck(run, (mixed, filtered, volume), eps=1e-7, atol=1e-4)
 
 
@@ -269,9 +312,9 @@ def test_gradcheck_mix():
 def test_gradcheck_output(rate):
     torch.manual_seed(4)
     grid, chip = Grid(rate, 985_248), models.load("6581")[0]
-    sound = (0.9 * torch.randn(1, 400).double()).requires_grad_()
-    samples = 300 // grid.oversampling
-    assert gradcheck(lambda s: Decimate.apply(s, grid, samples, 0.1, chip), (sound,), atol=1e-6)
+    made = cells(grid, 2, 1_500)
+    sound = (0.9 * torch.randn(1, made.count).double()).requires_grad_()
+    assert gradcheck(lambda s: Decimate.apply(s, grid, made, 0.1, chip), (sound,), atol=1e-6)
 
 
 def test_gradients_of_a_whole_chip_are_those_of_its_sound():
@@ -314,9 +357,10 @@ def test_pack_is_what_unpack_takes_apart():
     values[..., FC_LO] %= 8
     controls = unpack(values, FRAME)
     byte = lambda r: torch.stack([values[..., v * VOICE_STRIDE + r] for v in range(3)], -1)  # noqa: E731
+    cutoff = controls.cutoff[:, SLOTS - 1 :: SLOTS]
     packed = pack(
-        controls.frequency[..., 1].transpose(1, 2), controls.pulse_width.transpose(1, 2), byte(CONTROL),
-        byte(ATTACK_DECAY), byte(SUSTAIN_RELEASE), controls.cutoff, values[..., RES_FILT], values[..., MODE_VOL],
+        controls.frequency[..., 1].transpose(1, 2), controls.pulse_width[..., 1].transpose(1, 2), byte(CONTROL),
+        byte(ATTACK_DECAY), byte(SUSTAIN_RELEASE), cutoff, values[..., RES_FILT], values[..., MODE_VOL],
     )  # fmt: skip
     assert torch.equal(packed, values)
 

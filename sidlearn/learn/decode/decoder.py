@@ -1,0 +1,162 @@
+"""From a sound that a SID made to the registers it was made with, a frame at a time and in closed loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sidlearn.chip import models
+from sidlearn.chip.decimate import delay_cycles
+from sidlearn.clock import PAL
+from sidlearn.learn.checkpoint import Forgetful, Progress, Store
+from sidlearn.learn.decode.forward import Forward
+from sidlearn.learn.decode.search import Searcher
+from sidlearn.learn.decode.target import CENTRE, convert
+from sidlearn.registers import WRITABLE
+from sidlearn.writes import RegisterFrames
+
+LOCKED_DB = -15.0
+"""Residual of the first frames below which a sound is taken for one that a SID made; guess."""
+CLEAR_RMS = 4e-4
+"""What the right chip and registers leave of a frame at most, fast attacks aside; measured on pyresidfp 0.17.0."""
+HOPELESS_DB = -5.0
+"""A first frame with more than this left was made by no chip, wherever the sound begins; guess."""
+LOST_DB = -12.0
+LOST_FRAMES = 4
+"""After so many frames in a row with a residual above `LOST_DB` nothing more is decoded."""
+SURE_RMS = 8e-4
+"""Error at which a frame is as likely right as wrong; guess."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Registers as far as they could be told from the sound.
+
+    Attributes
+    ----------
+    frames : RegisterFrames
+    confidence : ndarray, float32, shape (frames,)
+        0.5 and above: what the SID was told in this frame.
+    residual_db : float
+        Energy of what is left of the target over that of the target without its mean, in dB, median over frames.
+    start_s : float
+        When in the file the first frame begins.
+    gain : float
+        By how much the file is louder than the chip.
+    clock_ppm, sample_rate_error : float
+        By how much the chip ran too fast, or the file's rate is wrong: only their difference can be heard.
+    locked : bool
+        Whether a SID made the sound.
+    """
+
+    frames: RegisterFrames
+    confidence: np.ndarray
+    residual_db: float
+    start_s: float
+    gain: float
+    clock_ppm: float
+    sample_rate_error: float
+    locked: bool
+
+
+def decode(
+    audio: np.ndarray,
+    sample_rate: float,
+    *,
+    model: str = "6581",
+    frame_rate: int = 50,
+    progress: Progress | None = None,
+    checkpoint: Store | None = None,
+) -> Decoded:
+    """Find the registers that a SID was told, from its sound.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (samples,)
+        Mono, from power-on.
+    sample_rate : float
+        In Hz.
+    model : str
+        The chip; its residfp variant is tried too.
+    frame_rate : int
+        50, 100 or 200 frames a second of the result; a player at 50 Hz is looked for.
+    progress : callable, optional
+    checkpoint : Store, optional
+
+    Returns
+    -------
+    decoded : Decoded
+    """
+    store = checkpoint or Forgetful()
+    del store
+    frames = max(int(np.ceil(len(audio) / sample_rate * PAL.clock_hz / PAL.frame_cycles)), 1)
+    searcher, origin = started(audio, sample_rate, model)
+    total = len(searcher.forward.target)
+    lost = LOST_FRAMES if total and residual_db(searcher, 0) > LOST_DB else 0
+    while len(searcher.path) < total and lost < LOST_FRAMES:
+        frame = searcher.decode_next()
+        lost = lost + 1 if residual_db(searcher, frame.number) > LOST_DB else 0
+        if progress is not None:
+            progress(len(searcher.path) / total, "decode")
+    values = np.zeros((frames, WRITABLE), np.uint8)
+    confidence = np.zeros(frames, np.float32)
+    for k, frame in enumerate(searcher.path):
+        values[k] = frame.image
+        confidence[k] = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
+    if searcher.path:
+        values[len(searcher.path) :] = values[len(searcher.path) - 1]
+    left = float(np.median([residual_db(searcher, k) for k in range(len(searcher.path))])) if searcher.path else 0.0
+    times = frame_rate // 50
+    return Decoded(
+        RegisterFrames(np.repeat(values, times, axis=0), PAL.frame_cycles // times),
+        np.repeat(confidence, times),
+        left,
+        -origin.start_cycles / PAL.clock_hz,
+        1.0,
+        0.0,
+        0.0,
+        len(searcher.path) == total and total > 0 and left < LOCKED_DB,
+    )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a sound may have come about."""
+
+    model: str
+    start_cycles: float
+    """Cycle of the first sample."""
+    everything: bool
+    """Whether all registers were written at first, and not only what differs from zero."""
+
+
+def origins(model: str, sample_rate: float) -> list[Origin]:
+    """Return how a target for `model` may have been made, the likeliest first."""
+    ours = PAL.clock_hz / sample_rate - delay_cycles(round(sample_rate), PAL.clock_hz) - CENTRE
+    twin = f"{model}-residfp"
+    chips = [(twin, 0.0), (model, ours)] if twin in models.MODELS else [(model, 0.0), (model, ours)]
+    return [Origin(name, start, everything) for everything in (True, False) for name, start in chips]
+
+
+def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher, Origin]:
+    """Return a searcher that has decoded the first frame, for the origin that explains it best."""
+    best = None
+    for origin in origins(model, sample_rate):
+        target = convert(audio, sample_rate, models.load(origin.model)[0], start_cycles=origin.start_cycles)
+        searcher = Searcher(Forward(origin.model, target, PAL.frame_cycles))
+        searcher.everything = origin.everything
+        if len(searcher.forward.target):
+            searcher.decode_next()
+        if best is None or searcher.floor < best[0].floor:
+            best = searcher, origin
+        if not searcher.floor or searcher.floor[0] < CLEAR_RMS or residual_db(searcher, 0) > HOPELESS_DB:
+            break
+    assert best is not None
+    return best
+
+
+def residual_db(searcher: Searcher, number: int) -> float:
+    """Return the energy left of a frame over that of the target, in dB."""
+    target = searcher.forward.target[number]
+    return 10 * float(np.log10(max(searcher.path[number].energy, 1e-12) / max(len(target) * np.var(target), 1e-12)))

@@ -1,0 +1,829 @@
+"""Compiled parts of the decoder: one voice, one frame and one hypothesis at a time.
+
+Sound is handled at an eighth and a twenty-fourth of the chip clock: a PAL frame of 19 656 cycles is 2 457 steps of
+eight cycles and 819 samples. Oscillators and envelopes are exact to the cycle, as in `sidlearn.chip.kernel`; within a
+step the waveform is averaged and the envelope holds, which leaves an error of some -55 dB.
+
+Voices are rows of two int64 arrays, `OSCILLATOR` and `ENVELOPE` fields, so that a snapshot is a copy of a few words.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidlearn._kernel import inline_kernel, kernel
+
+STEP = 8
+"""Cycles of a step."""
+DECIMATION = 3
+"""Steps of a sample."""
+
+# Oscillator fields.
+ACC, FREQ, PW, CTRL, NOISE_REG, NOISE_PIPE, COMPARED, OUT, CARRY = range(9)
+OSCILLATOR_FIELDS = 9
+CARRY_UNIT = 1 << 32
+"""CARRY is what the last cycles of a frame give to the first step of the next, in this unit."""
+# Envelope fields.
+(
+    LEVEL,
+    STATE,
+    TARGET,
+    ENABLED,
+    STATE_PIPE,
+    STEP_PIPE,
+    EXP_PIPE,
+    EXP_COUNT,
+    EXP_PERIOD,
+    EXP_NEXT,
+    RATE,
+    MATCH,
+    LAST,
+    ATTACK_RATE,
+    DECAY_RATE,
+    SUSTAIN,
+    RELEASE_RATE,
+    GATED,
+) = range(18)
+ENVELOPE_FIELDS = 18
+ATTACKING, DECAYING, RELEASING = 0, 1, 2
+RATE_STATES = 0x7FFF
+FOREVER = 1 << 62
+MASK = 0xFFFFFF
+ALL_ONES = 0x7FFFFF
+POWER_ON_ACC = 0x555555
+POWER_ON_NOISE = 0x7FFFFE
+POWER_ON_LEVEL = 0xAA
+
+
+def power_on() -> tuple[np.ndarray, np.ndarray]:
+    """Return oscillators, int64 (3, 8), and envelopes, int64 (3, 18), of a chip that has just got its power."""
+    osc = np.zeros((3, OSCILLATOR_FIELDS), np.int64)
+    osc[:, ACC] = POWER_ON_ACC
+    osc[:, COMPARED] = POWER_ON_ACC >> 12
+    osc[:, NOISE_REG] = POWER_ON_NOISE
+    env = np.zeros((3, ENVELOPE_FIELDS), np.int64)
+    env[:, LEVEL] = POWER_ON_LEVEL
+    env[:, STATE] = env[:, TARGET] = RELEASING
+    env[:, ENABLED] = env[:, MATCH] = env[:, EXP_PERIOD] = 1
+    env[:, LAST] = 8
+    return osc, env
+
+
+# --- Envelope ----------------------------------------------------------------------------------------------------
+
+
+@inline_kernel
+def rate_period(rate):
+    """Cycles of one rate event. Source: SID netlist."""
+    if rate < 8:
+        if rate < 4:
+            return (9 if rate == 0 else 32) if rate < 2 else (63 if rate == 2 else 95)
+        return (149 if rate == 4 else 220) if rate < 6 else (267 if rate == 6 else 313)
+    if rate < 12:
+        return (392 if rate == 8 else 977) if rate < 10 else (1954 if rate == 10 else 3126)
+    return (3907 if rate == 12 else 11720) if rate < 14 else (19532 if rate == 14 else 31251)
+
+
+@kernel
+def select_rate(e):
+    """Compare the rate counter with the period of the state that runs."""
+    if e[STATE] == ATTACKING:
+        e[LAST] = rate_period(e[ATTACK_RATE]) - 1
+    elif e[STATE] == DECAYING:
+        e[LAST] = rate_period(e[DECAY_RATE]) - 1
+    else:
+        e[LAST] = rate_period(e[RELEASE_RATE]) - 1
+
+
+@kernel
+def write_envelope(e, offset, value):
+    """Write CONTROL (4), ATTACK_DECAY (5) or SUSTAIN_RELEASE (6) as far as the envelope minds."""
+    if offset == 5:
+        e[ATTACK_RATE], e[DECAY_RATE] = value >> 4, value & 15
+        if e[STATE] != RELEASING:
+            select_rate(e)
+    elif offset == 6:
+        e[SUSTAIN], e[RELEASE_RATE] = (value >> 4) * 17, value & 15
+        if e[STATE] == RELEASING:
+            select_rate(e)
+    elif offset == 4 and (value & 1) != e[GATED]:
+        e[GATED] = value & 1
+        if value & 1:
+            e[TARGET] = ATTACKING
+            e[STATE_PIPE] = 2
+            if e[MATCH] or e[EXP_PIPE] == 2:
+                e[STEP_PIPE] = 2 if e[EXP_PERIOD] == 1 or e[EXP_PIPE] == 2 else 4
+            elif e[EXP_PIPE] == 1:
+                e[STATE_PIPE] = 3
+        else:
+            e[TARGET] = RELEASING
+            e[STATE_PIPE] = 3 if e[STEP_PIPE] else 2
+
+
+@kernel
+def step_level(e):
+    """Count the level up or down by one."""
+    if not e[ENABLED]:
+        return
+    if e[STATE] == ATTACKING:
+        e[LEVEL] = (e[LEVEL] + 1) & 0xFF
+        if e[LEVEL] == 0xFF:
+            e[TARGET] = DECAYING
+            e[STATE_PIPE] = 3
+    else:
+        e[LEVEL] = (e[LEVEL] - 1) & 0xFF
+        if e[LEVEL] == 0:
+            e[ENABLED] = 0
+    level = e[LEVEL]
+    if level in (0xFF, 0):
+        e[EXP_NEXT] = 1
+    elif level == 0x5D:
+        e[EXP_NEXT] = 2
+    elif level == 0x36:
+        e[EXP_NEXT] = 4
+    elif level == 0x1A:
+        e[EXP_NEXT] = 8
+    elif level == 0x0E:
+        e[EXP_NEXT] = 16
+    elif level == 0x06:
+        e[EXP_NEXT] = 30
+
+
+@kernel
+def clock_envelope(e):
+    """Clock one envelope generator by a cycle, as `sidlearn.chip.kernel` does."""
+    if e[EXP_NEXT]:
+        e[EXP_PERIOD] = e[EXP_NEXT]
+        e[EXP_NEXT] = 0
+    if e[STATE_PIPE]:
+        e[STATE_PIPE] -= 1
+        if e[TARGET] == ATTACKING:
+            if e[STATE_PIPE] == 1:
+                e[LAST] = rate_period(e[DECAY_RATE]) - 1
+            elif e[STATE_PIPE] == 0:
+                e[ENABLED] = 1
+                e[STATE] = ATTACKING
+                select_rate(e)
+        elif e[TARGET] == DECAYING:
+            if e[STATE_PIPE] == 0:
+                e[STATE] = DECAYING
+                select_rate(e)
+        elif e[STATE_PIPE] == (1 if e[STATE] == DECAYING else 0) and e[STATE] != RELEASING:
+            e[STATE] = RELEASING
+            select_rate(e)
+    advance_envelope(e)
+    if e[RATE] == e[LAST]:
+        e[MATCH] = 1
+    else:
+        e[RATE] += 1
+        if e[RATE] == RATE_STATES:
+            e[RATE] = 0
+
+
+@kernel
+def advance_envelope(e):
+    """Move what is due: a step of the level, a turn of the exponential counter, or a rate event."""
+    if e[STEP_PIPE]:
+        e[STEP_PIPE] -= 1
+        if e[STEP_PIPE] == 0:
+            step_level(e)
+            return
+    if e[EXP_PIPE]:
+        e[EXP_PIPE] -= 1
+        if e[EXP_PIPE] == 0:
+            e[EXP_COUNT] = 0
+            if e[STATE] == RELEASING or (e[STATE] == DECAYING and e[LEVEL] != e[SUSTAIN]):
+                e[STEP_PIPE] = 1
+            return
+    if e[MATCH]:
+        e[MATCH] = 0
+        e[RATE] = 0
+        if e[STATE] == ATTACKING:
+            e[EXP_COUNT] = 0
+            e[STEP_PIPE] = 2
+        elif e[ENABLED]:
+            e[EXP_COUNT] += 1
+            if e[EXP_COUNT] == e[EXP_PERIOD]:
+                e[EXP_PIPE] = 1 if e[EXP_PERIOD] == 1 else 2
+
+
+@kernel
+def skip_envelope(e, limit):
+    """Leap over up to `limit` cycles in which the level holds; return how many, 0 if something is under way."""
+    if e[STATE_PIPE] or e[STEP_PIPE] or e[EXP_PIPE] or e[MATCH]:
+        return 0
+    if e[EXP_NEXT]:
+        e[EXP_PERIOD] = e[EXP_NEXT]
+        e[EXP_NEXT] = 0
+    period = e[LAST] + 1
+    to_match = e[LAST] - e[RATE]
+    if to_match < 0:
+        to_match += RATE_STATES
+    if e[STATE] == ATTACKING:
+        to_action = to_match + 1
+    else:
+        counted = e[EXP_PERIOD] - 1 - e[EXP_COUNT]
+        to_action = FOREVER if counted < 0 or not e[ENABLED] else to_match + 1 + counted * period
+    tail = 2 if e[STATE] == ATTACKING or e[EXP_PERIOD] == 1 else 3
+    sustained = e[STATE] == DECAYING and e[LEVEL] == e[SUSTAIN]
+    if to_action + tail <= limit:
+        e[RATE] = tail
+        e[EXP_COUNT] = 0
+        e[STEP_PIPE] = 0 if sustained else 1
+        return to_action + tail
+    cycles = min(limit, to_action)
+    beyond = cycles - to_match - 1
+    if beyond < 0:
+        e[RATE] = (e[RATE] + cycles) % RATE_STATES
+        return cycles
+    if e[ENABLED]:
+        e[EXP_COUNT] += (beyond + e[LAST]) // period
+    e[RATE] = beyond % period
+    if e[RATE] == 0:
+        e[RATE] = e[LAST]
+        e[MATCH] = 1
+    return cycles
+
+
+@kernel
+def run_envelope(e, first, end, levels):
+    """Clock an envelope from cycle `first` to `end`; the level in the first cycle of each step goes to `levels`."""
+    done = first
+    while done < end:
+        clock_envelope(e)
+        level = e[LEVEL]
+        held = 1
+        limit = end - done
+        while held < limit and e[STEP_PIPE] != 1:
+            cycles = skip_envelope(e, limit - held)
+            if cycles == 0:
+                clock_envelope(e)
+                cycles = 1
+            held += cycles
+        # steps whose first cycle lies in [done, done + held)
+        for i in range((done + STEP - 1) // STEP, (done + held + STEP - 1) // STEP):
+            levels[i] = level
+        done += held
+
+
+@kernel
+def frame_envelope(e, voice, events, cycles, levels):
+    """Run one envelope through a frame with its `events`, rows of (cycle, register, value)."""
+    done = 0
+    for k in range(events.shape[0]):
+        if events[k, 1] // 7 != voice or events[k, 1] % 7 < 4:
+            continue
+        if events[k, 0] > done:
+            run_envelope(e, done, events[k, 0], levels)
+            done = events[k, 0]
+        write_envelope(e, events[k, 1] % 7, events[k, 2])
+    run_envelope(e, done, cycles, levels)
+
+
+# --- Oscillator --------------------------------------------------------------------------------------------------
+
+
+@inline_kernel
+def noise_output(register):
+    """The taps of the noise register as waveform bits 11 to 4."""
+    return (
+        (register & 1 << 20) >> 9
+        | (register & 1 << 18) >> 8
+        | (register & 1 << 14) >> 5
+        | (register & 1 << 11) >> 3
+        | (register & 1 << 9) >> 2
+        | (register & 1 << 5) << 1
+        | (register & 1 << 2) << 3
+        | (register & 1) << 4
+    )
+
+
+@kernel
+def run_noise(o, size, dac, wave, wanted):
+    """Move the noise register for `size` cycles, ahead of the accumulator; its levels go to `wave` if wanted."""
+    freq = o[FREQ]
+    done = 0
+    register = o[NOISE_REG]
+    if not o[CTRL] & 8:
+        way = ((0x07FFFF - o[ACC]) & 0xFFFFF) + 1
+        rise = o[NOISE_PIPE] - 3
+        if o[NOISE_PIPE] == 0:
+            rise = (way + freq - 1) // freq - 1 if freq else FOREVER
+            way += 0x100000
+        while rise + 2 < size:
+            if wanted:
+                level = dac[noise_output(register)]
+                for i in range(done, rise + 2):
+                    wave[i] = level
+            done = rise + 2
+            register = (register << 1 & ALL_ONES) | ((register >> 22 ^ register >> 17) & 1)
+            rise = (way + freq - 1) // freq - 1 if freq else FOREVER
+            way += 0x100000
+        o[NOISE_PIPE] = max(rise + 3 - size, 0) if rise < size else 0
+    o[NOISE_REG] = register
+    if wanted:
+        level = dac[noise_output(register)]
+        for i in range(done, size):
+            wave[i] = level
+
+
+@kernel
+def fill_wave(o, s, size, dac, table, has_table, wave):
+    """Fill `wave` with the DAC levels of one voice for `size` cycles without writes; `s` is the voice that rings it."""
+    waveform = o[CTRL] >> 4
+    test = o[CTRL] & 8
+    step = 0 if test else o[FREQ]
+    phase = o[ACC]
+    if waveform == 0:
+        level = dac[o[OUT]]
+        for i in range(size):
+            wave[i] = level
+        return
+    if waveform == 8:
+        return
+    width = o[PW] << 12
+    if waveform == 4:
+        low, high = dac[0], dac[0xFFF]
+        wave[0] = high if test or o[COMPARED] >= o[PW] else low
+        for i in range(1, size):
+            wave[i] = high if test or ((phase + step * i) & MASK) >= width else low
+        o[OUT] = 0
+        return
+    ring = 0x800000 if o[CTRL] & 4 and not o[CTRL] & 0x20 else 0
+    source, source_step = s[ACC], 0 if s[CTRL] & 8 else s[FREQ]
+    first_pulse = test or o[COMPARED] >= o[PW]
+    pulse = waveform & 4
+    if waveform & 2:
+        both = waveform & 1
+        for i in range(size):
+            here = (phase + step * (i + 1)) >> 12 & 0xFFF
+            if both:
+                here &= here << 1
+            if pulse and not (first_pulse if i == 0 else (test or ((phase + step * i) & MASK) >= width)):
+                here = 0
+            wave[i] = dac[table[here]] if has_table else dac[here]
+        return
+    for i in range(size):
+        at = phase + step * (i + 1)
+        fold = (at ^ (~(source + source_step * (i + 1)) & ring)) >> 23 & 1
+        here = (at >> 11 ^ -fold) & 0xFFE
+        if pulse and not (first_pulse if i == 0 else (test or ((phase + step * i) & MASK) >= width)):
+            here = 0
+        wave[i] = dac[table[here]] if has_table else dac[here]
+
+
+@kernel
+def run_oscillator(o, s, size, dac, combined, wave, wanted):
+    """Run one voice for `size` cycles without writes; `s`, which rings and syncs it, is left where it is."""
+    waveform = o[CTRL] >> 4
+    row = waveform & 7
+    table = combined[0]
+    has_table = row == 3 or row > 4
+    if has_table:
+        table = combined[0 if row == 3 else row - 4]
+    source, source_step = s[ACC], 0 if s[CTRL] & 8 else s[FREQ]
+    done = 0
+    while done < size:
+        piece = size - done
+        reset = False
+        if o[CTRL] & 2 and source_step:
+            way = ((0x7FFFFF - source - source_step * done) & MASK) + 1
+            rise = (way + source_step - 1) // source_step
+            if rise <= piece:
+                piece, reset = rise, True
+        part = wave[done : done + piece]
+        run_noise(o, piece, dac, part, wanted and waveform >= 8)
+        if wanted and waveform < 8:
+            # the source's phase at the start of this piece
+            keep = s[ACC]
+            s[ACC] = source + source_step * done
+            fill_wave(o, s, piece, dac, table, has_table, part)
+            s[ACC] = keep
+        step = 0 if o[CTRL] & 8 else o[FREQ]
+        o[COMPARED] = ((o[ACC] + step * (piece - 1)) & MASK) >> 12 if piece > 1 else (o[ACC] & MASK) >> 12
+        o[ACC] = (o[ACC] + step * piece) & MASK
+        o[COMPARED] = o[ACC] >> 12
+        if reset:
+            o[ACC] = 0
+        done += piece
+
+
+@kernel
+def write_oscillator(o, offset, value):
+    """Write FREQ, PW or CONTROL as far as the oscillator minds."""
+    if offset == 0:
+        o[FREQ] = (o[FREQ] & 0xFF00) | value
+    elif offset == 1:
+        o[FREQ] = value << 8 | (o[FREQ] & 0xFF)
+    elif offset == 2:
+        o[PW] = (o[PW] & 0xF00) | value
+    elif offset == 3:
+        o[PW] = (value & 15) << 8 | (o[PW] & 0xFF)
+    elif offset == 4:
+        if value & 8 and not o[CTRL] & 8:
+            o[ACC] = 0
+            o[NOISE_PIPE] = 0
+        elif o[CTRL] & 8 and not value & 8:
+            register = o[NOISE_REG]
+            o[NOISE_REG] = (register << 1 & ALL_ONES) | ((~register >> 17) & 1)
+        o[CTRL] = value
+
+
+@kernel
+def frame_wave(o, source, voice, events, cycles, dac, combined, room, wave):
+    """Run one voice through a frame with all `events`; mean DAC level of each step goes to `wave`, float32.
+
+    `o` is left at the end of the frame, `source` where it was. `room` is float32 (cycles,).
+    """
+    s = source.copy()
+    from_voice = (voice + 2) % 3
+    done = 0
+    for k in range(events.shape[0] + 1):
+        cycle = events[k, 0] if k < events.shape[0] else cycles
+        if k < events.shape[0]:
+            of = events[k, 1] // 7
+            if events[k, 1] >= 21 or of not in (voice, from_voice):
+                continue
+        if cycle > done:
+            run_oscillator(o, s, cycle - done, dac, combined, room[done:cycle], True)
+            step = 0 if s[CTRL] & 8 else s[FREQ]
+            s[ACC] = (s[ACC] + step * (cycle - done)) & MASK
+            done = cycle
+        if k < events.shape[0]:
+            if events[k, 1] // 7 == voice:
+                write_oscillator(o, events[k, 1] % 7, events[k, 2])
+            else:
+                write_oscillator(s, events[k, 1] % 7, events[k, 2])
+    # triangular windows of 16 cycles, about the first cycle of each step
+    rising = np.float32(o[CARRY] / CARRY_UNIT)
+    for i in range(wave.size):
+        at = STEP * i
+        r0, r1, r2, r3 = room[at], room[at + 1], room[at + 2], room[at + 3]
+        r4, r5, r6, r7 = room[at + 4], room[at + 5], room[at + 6], room[at + 7]
+        total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+        ramp = (
+            np.float32(0.5) * r0
+            + np.float32(1.5) * r1
+            + (np.float32(2.5) * r2 + np.float32(3.5) * r3)
+            + (np.float32(4.5) * r4 + np.float32(5.5) * r5)
+            + (np.float32(6.5) * r6 + np.float32(7.5) * r7)
+        ) * np.float32(1 / STEP)
+        wave[i] = (rising + total - ramp) * np.float32(1 / STEP)
+        rising = ramp
+    o[CARRY] = np.int64(rising * CARRY_UNIT)
+
+
+# --- Mixer and decimation ----------------------------------------------------------------------------------------
+
+
+@kernel
+def mix_steps(sums, lines, per_sum, zero, scale, out):
+    """Mixer and volume, by straight lines: sound before the board's output stage, for sums of the mixer's inputs."""
+    top = lines.shape[0] - 1
+    for i in range(sums.size):
+        at = int(sums[i] * per_sum)
+        at = min(max(at, 0), top)
+        out[i] = (lines[at, 0] + lines[at, 1] * sums[i] - zero) * scale
+
+
+@kernel
+def decimate(steps, taps, history, out):
+    """Low-pass and take every third step. `history` holds the taps - 1 steps before; it moves on."""
+    k = taps.size
+    n = steps.size // DECIMATION
+    width = n + k // DECIMATION + 1
+    phases = np.zeros((DECIMATION, width), np.float32)
+    total = history.size + steps.size
+    for i in range(total):
+        value = history[i] if i < history.size else steps[i - history.size]
+        phases[i % DECIMATION, i // DECIMATION] = value
+    # output m looks at samples 3 m + 2 + j, j = 0 .. k - 1 of the whole, newest last
+    for m in range(n):
+        out[m] = 0
+    for j in range(k):
+        at = j + DECIMATION - 1
+        p, q = at % DECIMATION, at // DECIMATION
+        tap = taps[j]
+        row = phases[p, q : q + n]
+        for m in range(n):
+            out[m] += tap * row[m]
+    for i in range(history.size):
+        at = steps.size + i
+        history[i] = steps[at - history.size] if at >= history.size else history[at]
+
+
+# --- One frame of one hypothesis ---------------------------------------------------------------------------------
+
+
+@kernel
+def frame_events(before, after, order, gap, pads, everything, events):
+    """Write the changes from one register image to another as rows (cycle, register, value); return how many.
+
+    `pads` are writes without effect ahead of each voice's group and, last, of the shared registers.
+    """
+    n = 0
+    slot = pads[3]
+    group = -1
+    for k in range(order.size):
+        register = order[k]
+        if register < 21 and register // 7 != group:
+            group = register // 7
+            slot += pads[group]
+        if everything or before[register] != after[register]:
+            events[n, 0] = slot * gap
+            events[n, 1] = register
+            events[n, 2] = after[register]
+            n += 1
+            slot += 1
+    return n
+
+
+@kernel
+def finish(waves, levels, model, lines, taps, history, target, dc, skip, sums, mixed, out):
+    """Mix and decimate three voices; return the error energy against `target` after its first `skip` samples.
+
+    `model` is (dac_env, constants); constants are drift, range, base, inputs' scale, output zero, output scale.
+    """
+    dac_env, constants = model
+    drift, per_wave, base = constants[0], constants[1], constants[2]
+    per_sum, zero, scale = constants[3], constants[4], constants[5]
+    for i in range(sums.size):
+        sums[i] = base
+    for v in range(3):
+        wave, level = waves[v], levels[v]
+        for i in range(sums.size):
+            sums[i] += dac_env[level[i]] * (drift + per_wave * wave[i])
+    mix_steps(sums, lines, per_sum, zero, scale, mixed)
+    decimate(mixed, taps, history, out)
+    return error_energy(target, out, dc, skip)
+
+
+DC_WEIGHT = 0.02
+"""Share of a constant error that counts: the board's DC block is undone, and what that adds up to drifts."""
+
+
+@kernel
+def error_energy(target, out, dc, skip):
+    """Energy of the difference, most of its mean taken away."""
+    total = 0.0
+    mean = 0.0
+    for i in range(skip, out.size):
+        d = target[i] - out[i] - dc
+        total += d * d
+        mean += d
+    n = out.size - skip
+    return total - mean * mean / n * (1 - DC_WEIGHT)
+
+
+@kernel
+def decimate_levels(levels, dac_env, drift, per_wave, gain, constant):
+    """Level of one voice at each sample as wave gain and constant: what is looked for by scans, no low-pass."""
+    for i in range(gain.size):
+        # the sample's taps are centred some ten samples earlier: see `SAMPLE_DELAY`
+        at = min(max(DECIMATION * i + 2 - SAMPLE_DELAY // STEP, 0), levels.size - 1)
+        e = dac_env[levels[at]]
+        gain[i] = per_wave * e
+        constant[i] = drift * e
+
+
+SAMPLE_DELAY = 252
+"""Cycles by which a sample's centre lies before the end of its last step: half of the 64 taps."""
+
+
+# --- Scans -------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def integral_table(waveform, width, dac, table):
+    """Running integral of a waveform over a period, float64 (4097,), in units of 1 / 4096 period."""
+    total = 0.0
+    for a in range(4096):
+        table[a] = total
+        if waveform == 1:
+            total += dac[((a ^ 0xFFF if a & 0x800 else a) << 1) & 0xFFE]
+        elif waveform == 2:
+            total += dac[a]
+        else:
+            total += dac[0xFFF] if a >= width else dac[0]
+    table[4096] = total
+
+
+@inline_kernel
+def integral_at(table, phase):
+    """Integral from phase 0 up to an unwrapped 24-bit phase."""
+    at = phase & MASK
+    i = at >> 12
+    low = table[i]
+    return (phase >> 24) * table[4096] + low + (table[i + 1] - low) * ((at & 0xFFF) * (1.0 / 4096))
+
+
+@kernel
+def scan_frequencies(rest, gain, constant, table, acc, old, written, freqs, skip, least, most, scores, gains):
+    """How much of the energy of `rest` one voice explains, for many FREQ, with its waveform and levels given.
+
+    `rest` has mean 0; its levels may be multiplied by `least` to `most`.
+    """
+    n = rest.size
+    for k in range(freqs.size):
+        freq = freqs[k]
+        per = 4096.0 / (24.0 * max(freq, 1))
+        # the sample i spans cycles 24 i + 12 - SAMPLE_DELAY .. + 24
+        start = acc + old * written
+        t = 24 * skip + 24 - SAMPLE_DELAY - 12 - written
+        before = integral_at(table, start + freq * t)
+        cross = energy = mean = 0.0
+        for i in range(skip, n):
+            t += 24
+            now = integral_at(table, start + freq * t)
+            value = gain[i] * ((now - before) * per) + constant[i]
+            before = now
+            cross += value * rest[i]
+            energy += value * value
+            mean += value
+        energy -= mean * mean / (n - skip)
+        g = cross / max(energy, 1e-12)
+        g = min(max(g, least), most)
+        scores[k] = 2 * g * cross - g * g * energy
+        gains[k] = g
+
+
+@kernel
+def fold_frequencies(rest, gain, dac, acc, old, written, freqs, skip, full, scores, kinds, widths, gains):
+    """The same with waveform and pulse width free: `rest` is folded by phase into 64 bins for each FREQ."""
+    bins = 64
+    n = rest.size
+    tri = np.zeros(bins)
+    saw = np.zeros(bins)
+    for b in range(bins):
+        for j in range(64):
+            a = b * 64 + j
+            tri[b] += dac[((a ^ 0xFFF if a & 0x800 else a) << 1) & 0xFFE] / 64
+            saw[b] += dac[a] / 64
+    swing = dac[0xFFF] - dac[0]
+    sums = np.zeros(bins)
+    counts = np.zeros(bins)
+    firsts = np.zeros(bins)
+    for k in range(freqs.size):
+        freq = freqs[k]
+        phase = acc + old * written + freq * (24 * skip + 24 - SAMPLE_DELAY - written)
+        sums[:] = 0
+        counts[:] = 0
+        firsts[:] = 0
+        weight = 0.0
+        for i in range(skip, n):
+            b = (phase >> 18) & 63
+            phase += 24 * freq
+            g = gain[i]
+            sums[b] += g * rest[i]
+            counts[b] += g * g
+            firsts[b] += g
+        weight = 0.0
+        for b in range(bins):
+            weight += firsts[b]
+        best, kind, width, amount = 0.0, 0, 0, 0.0
+        # triangle and sawtooth
+        for which in range(2):
+            shape = tri if which == 0 else saw
+            cross = energy = mean = 0.0
+            for b in range(bins):
+                cross += shape[b] * sums[b]
+                energy += shape[b] * shape[b] * counts[b]
+                mean += shape[b] * firsts[b]
+            energy -= mean * mean / (n - skip)
+            g = min(max(cross / max(energy, 1e-12), 0.0), full)
+            score = 2 * g * cross - g * g * energy
+            if score > best:
+                best, kind, width, amount = score, which + 1, 0, g
+        cross = energy = mean = 0.0
+        for b in range(bins - 1, 0, -1):  # high from bin b on
+            cross += swing * sums[b]
+            energy += swing * swing * counts[b]
+            mean += swing * firsts[b]
+            e = energy - mean * mean / (n - skip)
+            g = min(max(cross / max(e, 1e-12), 0.0), full)
+            score = 2 * g * cross - g * g * e
+            if score > best:
+                best, kind, width, amount = score, 4, b * 64, g
+        scores[k], kinds[k], widths[k], gains[k] = best, kind, width, amount
+
+
+@kernel
+def scan_widths(rest, gain, constant, swing, low, acc, old, written, freq, skip, scores):
+    """Energy explained by a pulse of every width 16 w, with FREQ and levels given; float64 (257,)."""
+    bins = scores.size - 1
+    n = rest.size
+    cross = np.zeros(bins)
+    energy = np.zeros(bins)
+    first = np.zeros(bins)
+    base_cross = base_energy = base_first = 0.0
+    phase = acc + old * written + freq * (24 * skip + 24 - SAMPLE_DELAY - written)
+    for i in range(skip, n):
+        b = ((phase >> 12) & 0xFFF) * bins >> 12
+        phase += 24 * freq
+        off = gain[i] * low + constant[i]
+        on = off + gain[i] * swing
+        base_cross += off * rest[i]
+        base_energy += off * off
+        base_first += off
+        cross[b] += gain[i] * swing * rest[i]
+        energy[b] += on * on - off * off
+        first[b] += gain[i] * swing
+    for b in range(bins, -1, -1):
+        if b < bins:
+            base_cross += cross[b]
+            base_energy += energy[b]
+            base_first += first[b]
+        scores[b] = 2 * base_cross - (base_energy - base_first * base_first / (n - skip))
+
+
+@kernel
+def scan_noise(rest, gain, constant, dac, oscillator, written, freqs, skip, scores):
+    """Energy explained by noise at many FREQ, the noise register being known."""
+    n = rest.size
+    o = oscillator.copy()
+    for k in range(freqs.size):
+        freq = freqs[k]
+        o[:] = oscillator
+        # up to the write at the old rate, then at the new one; a shift comes two cycles after bit 19 rises
+        shifts = (((o[ACC] & 0xFFFFF) + o[FREQ] * written + 0x80000) >> 20) - ((o[ACC] & 0xFFFFF) + 0x80000 >> 20)
+        register = o[NOISE_REG]
+        phase = (o[ACC] & 0xFFFFF) + o[FREQ] * written
+        for _ in range(shifts):
+            register = (register << 1 & ALL_ONES) | ((register >> 22 ^ register >> 17) & 1)
+        phase &= 0xFFFFF
+        to_rise = ((0x7FFFF - phase) & 0xFFFFF) + 1
+        t = written + (to_rise / freq if freq else 1e18) + 2
+        period = 1048576.0 / freq if freq else 1e18
+        level = float(dac[noise_output(register)])
+        at = 24.0 * skip + 24 - SAMPLE_DELAY - 12
+        while t < at:
+            register = (register << 1 & ALL_ONES) | ((register >> 22 ^ register >> 17) & 1)
+            level = float(dac[noise_output(register)])
+            t += period
+        cross = energy = mean = 0.0
+        for i in range(skip, n):
+            end = at + 24
+            total = 0.0
+            while t < end:
+                total += level * (t - at)
+                at = t
+                register = (register << 1 & ALL_ONES) | ((register >> 22 ^ register >> 17) & 1)
+                level = float(dac[noise_output(register)])
+                t += period
+            total += level * (end - at)
+            at = end
+            value = gain[i] * (total / 24) + constant[i]
+            cross += value * rest[i]
+            energy += value * value
+            mean += value
+        energy -= mean * mean / (n - skip)
+        scores[k] = 2 * cross - energy
+
+
+@kernel
+def run_events(e, events, ad, sr, cycles, levels):
+    """Run an envelope with writes (cycle, 4 to 6, value); AD (5) and SR (6) marked by a value below 0 are replaced."""
+    done = 0
+    for j in range(events.shape[0]):
+        if events[j, 0] > done:
+            run_envelope(e, done, events[j, 0], levels)
+            done = events[j, 0]
+        value = events[j, 2]
+        if value < 0:
+            value = ad if events[j, 1] == 5 else sr
+        write_envelope(e, events[j, 1], value)
+    run_envelope(e, done, cycles, levels)
+
+
+@kernel
+def scan_adsr(state, events, steps, block, cross, energy, dac_env, choices, levels, scores):
+    """Energy explained by a voice's levels for rows (AD, SR) of `choices`.
+
+    `state` is the envelope before the first of `steps`, `events` its writes (cycle from there, 4 to 6, value; below 0:
+    from `choices`). `cross` and `energy` hold, per block of `block` steps, what a level of 1 correlates with the rest,
+    and its energy.
+    """
+    cycles = steps * STEP
+    blocks = cross.size
+    e = state.copy()
+    for k in range(choices.shape[0]):
+        e[:] = state
+        run_events(e, events, choices[k, 0], choices[k, 1], cycles, levels)
+        total = 0.0
+        for b in range(blocks):
+            level = 0.0
+            for i in range(3):
+                level += dac_env[levels[b * block + i * block // 3 + block // 6]]
+            level *= 1 / 3
+            total += level * (2 * cross[b] - level * energy[b])
+        scores[k] = total
+
+
+@kernel
+def contribution(wave, level, dac_env, drift, per_wave, taps, mixed, history, out):
+    """Sum of voices that one voice adds, low-passed and decimated as `finish` does, past its first samples."""
+    for i in range(wave.size):
+        mixed[i] = dac_env[level[i]] * (drift + per_wave * wave[i])
+    for i in range(history.size):
+        history[i] = 0
+    decimate(mixed, taps, history, out)
