@@ -2,10 +2,12 @@
 
 A sound is a table of band power, one column about every 10 or 20 ms. Levels (compressed band power) alone reward a
 sound that is right on average; what makes speech understood and instruments known is how each band rises and falls and
-how the spectrum is shaped meanwhile. So two likenesses go with the distance of levels: of the bands' course over 0.4 s,
-as in ESTOI (J. Jensen and C. Taal, "An algorithm for predicting the intelligibility of speech masked by modulated noise
-maskers", 2016), and of spectrograms in dB, point by point with their neighbours, as in NSIM (A. Hines and N. Harte,
-"Speech intelligibility prediction using a neurogram similarity index measure", 2012).
+how the spectrum is shaped meanwhile. So two likenesses go with the distance of levels. One is that of the bands' course
+over 0.4 s, each by itself as in STOI (C. Taal et al., "An algorithm for intelligibility prediction of time-frequency
+weighted noisy speech", 2011) and all of a column together as in ESTOI (J. Jensen and C. Taal, "An algorithm for
+predicting the intelligibility of speech masked by modulated noise maskers", 2016). The other is that of spectrograms in
+dB, point by point with their neighbours, as in NSIM (A. Hines and N. Harte, "Speech intelligibility prediction using a
+neurogram similarity index measure", 2012).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.learn.analyse import BANDS
 
 SEGMENT_SECONDS = 0.384  # as in ESTOI
@@ -29,6 +31,7 @@ CENTRE, SIDE, CORNER = 0.6194858, 0.0838251, 0.0113034  # NSIM's Gaussian of 3 x
 STRUCTURE_FLOOR, LEVEL_FLOOR = 4.5e-4, 1e-4  # NSIM's constants for a range of 1
 LOUD_DB = 40.0  # quieter columns do not count for intelligibility (STOI)
 QUIET_WEIGHT = 0.3  # guess: share of a pause in the likeness of spectrograms
+ALONE = 0.3  # guess: share of the bands one by one in the likeness of courses, against that of all together
 SEGMENTS = 10
 """How many of the overlapping segments that hold a column are looked at."""
 
@@ -37,19 +40,21 @@ class Likeness(NamedTuple):
     """A target, ready to be compared with."""
 
     thirds: np.ndarray
-    """float32 (THIRDS, bands): which bands make a third of an octave."""
+    """float32 (bands, THIRDS): which bands make a third of an octave."""
     auditory: np.ndarray
-    """float32 (AUDITORY_BANDS, bands): how much of a band's power an auditory filter lets through."""
+    """float32 (bands, AUDITORY_BANDS): how much of a band's power an auditory filter lets through."""
     place: np.ndarray
     """int64 (columns,): number among the loud columns, -1 for a quiet one."""
     shape: np.ndarray
     """float32 (segments, THIRDS, segment columns): rows, then columns of each segment without mean, of length 1."""
+    rows: np.ndarray
+    """float32 (segments, THIRDS, segment columns): rows of each segment without mean, of length 1."""
     stride: int
     """Loud columns from one segment to the next."""
     levels: np.ndarray
-    """float64 (columns, AUDITORY_BANDS): auditory levels of the target in half dB."""
+    """float64 (columns, AUDITORY_BANDS + 2): auditory levels of the target in half dB, first and last band twice."""
     moments: np.ndarray
-    """float64 (columns, AUDITORY_BANDS, 2): their local mean and variance."""
+    """float64 (2, columns, AUDITORY_BANDS): their local mean and variance."""
     spread: np.ndarray
     """float64 (2 reach + 1,): what a column gives to the window around each of its neighbours."""
     near: int
@@ -70,7 +75,7 @@ class Course(NamedTuple):
     power: np.ndarray
     """float64 (columns, AUDITORY_BANDS)."""
     level: np.ndarray
-    """float64 (columns, AUDITORY_BANDS): half dB, over the window."""
+    """float64 (columns, AUDITORY_BANDS + 2): half dB, over the window, first and last band twice."""
 
 
 def likeness(power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: float) -> Likeness:
@@ -87,7 +92,7 @@ def likeness(power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: flo
         What the target's power was multiplied by to come to units of the chip.
     """
     thirds, auditory = _thirds(hz), _auditory(hz)
-    magnitude = np.sqrt(np.maximum(power @ thirds.T, 0))  # (columns, THIRDS)
+    magnitude = np.sqrt(np.maximum(power @ thirds, 0))  # (columns, THIRDS)
     total = np.asarray(power, np.float64) @ (hz > 0)
     loud = total > total.max() * 10 ** (-LOUD_DB / 10)
     place = np.where(loud, np.cumsum(loud) - 1, -1).astype(np.int64)
@@ -95,28 +100,28 @@ def likeness(power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: flo
     stride = max(1, size // SEGMENTS)
     rows = magnitude[loud].T.astype(np.float64)
     starts = range(0, rows.shape[1] - size + 1, stride)
-    shape = np.stack([_normal(rows[:, s : s + size]) for s in starts]) if starts else np.zeros((0, THIRDS, size))
+    both = np.zeros((2, len(starts), THIRDS, size), np.float32)
+    for i, start in enumerate(starts):
+        both[0, i], both[1, i] = _normal(rows[:, start : start + size])
     reach = max(0, math.ceil(WINDOW_SECONDS / 2 / column_seconds) - 1)
     spread = np.cos(np.pi * np.arange(-reach, reach + 1) * column_seconds / WINDOW_SECONDS) ** 4
     spread /= spread.sum()
     near = max(1, round(NEIGHBOUR_SECONDS / column_seconds))
-    levels = np.zeros((len(power), AUDITORY_BANDS))
-    inner = np.asarray(power, np.float64) @ auditory.T
+    levels = np.zeros((len(power), AUDITORY_BANDS + 2))
+    inner = np.asarray(power, np.float64) @ auditory
     _window_levels(inner, spread, gain, 0, len(power), levels)
-    moments = np.zeros((*levels.shape, 2))
+    moments = np.zeros((2, len(power), AUDITORY_BANDS))
     for c in range(len(power)):
-        _moments(levels, c, near, moments[c])
+        _moments(levels, c, near, moments[:, c])
     importance = np.where(loud, 1.0, QUIET_WEIGHT)
-    return Likeness(
-        thirds, auditory, place, shape.astype(np.float32), stride, levels, moments, spread, near, importance, gain
-    )
+    return Likeness(thirds, auditory, place, both[0], both[1], stride, levels, moments, spread, near, importance, gain)
 
 
 def course(target: Likeness, power: np.ndarray) -> Course:
     """Return what a candidate sounds like, for its band power (columns, bands)."""
-    magnitude = np.sqrt(np.maximum(power @ target.thirds.T, 0))[target.place >= 0].T
-    inner = np.maximum(np.asarray(power, np.float64) @ target.auditory.T, 0)
-    level = np.zeros_like(inner)
+    magnitude = np.sqrt(np.maximum(power @ target.thirds, 0))[target.place >= 0].T
+    inner = np.maximum(np.asarray(power, np.float64) @ target.auditory, 0)
+    level = np.zeros((len(inner), AUDITORY_BANDS + 2))
     _window_levels(inner, target.spread, target.gain, 0, len(inner), level)
     found = Course(np.ascontiguousarray(magnitude, np.float32), np.zeros((len(target.shape), THIRDS, 2)), inner, level)
     _add_up(found.magnitude, found.sums, target.stride, target.shape.shape[2])
@@ -126,20 +131,22 @@ def course(target: Likeness, power: np.ndarray) -> Course:
 def overall(target: Likeness, now: Course) -> tuple[float, float]:
     """Return both likenesses of a whole sound: of the bands' course and of the spectrogram, about 0..1."""
     size = target.shape.shape[2]
-    found = [
-        float((_normal(now.magnitude[:, s * target.stride : s * target.stride + size]) * rows).sum() / size)
-        for s, rows in enumerate(target.shape)
-    ]
+    found = []
+    for s in range(len(target.shape)):
+        shape, rows = _normal(now.magnitude[:, s * target.stride : s * target.stride + size])
+        found.append(
+            (1 - ALONE) * (shape * target.shape[s]).sum() / size + ALONE * (rows * target.rows[s]).sum() / THIRDS
+        )
     points = _points(target.levels, target.moments, now.level, target.near, target.importance, 0, len(now.level))
     return float(np.mean(found)) if found else 0.0, float(points / (target.importance.sum() * AUDITORY_BANDS))
 
 
-def _normal(rows: np.ndarray) -> np.ndarray:
-    """Return rows, then columns, without mean and of length 1."""
-    for axis in (1, 0):
-        rows = rows - rows.mean(axis=axis, keepdims=True)
-        rows = rows / (np.linalg.norm(rows, axis=axis, keepdims=True) + 1e-12)
-    return rows
+def _normal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a segment whose rows, then its columns, are without mean and of length 1; and with only the rows so."""
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    rows = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
+    shape = rows - rows.mean(axis=0)
+    return shape / (np.linalg.norm(shape, axis=0) + 1e-9), rows
 
 
 def _thirds(hz: np.ndarray) -> np.ndarray:
@@ -150,7 +157,7 @@ def _thirds(hz: np.ndarray) -> np.ndarray:
         if not inside.any():
             inside[np.argmin(np.abs(np.log(np.maximum(hz, 1) / middle)))] = True
         out[i, inside] = 1
-    return out
+    return np.ascontiguousarray(out.T)
 
 
 def _auditory(hz: np.ndarray) -> np.ndarray:
@@ -170,7 +177,7 @@ def _auditory(hz: np.ndarray) -> np.ndarray:
     out[:, hz == 0] = 0
     for row, middle in zip(out, middles, strict=True):  # a band wider than the filter still gives it its part
         row[:BANDS][np.argmin(np.abs(hz[:BANDS] - middle))] += 1e-3
-    return out.astype(np.float32)
+    return np.ascontiguousarray(out.T, np.float32)
 
 
 # --- Kernels: what changes when some columns do --------------------------------------------------------------------
@@ -193,85 +200,90 @@ def _add_up(magnitude, sums, stride, size):
 def _window_levels(power, spread, gain, first, last, out):
     """Half decibels of the power in the window around columns `first` to `last` - 1, above 90 dB under full scale."""
     reach = spread.size // 2
-    columns = power.shape[0]
+    columns, bands = power.shape
+    total = np.empty(bands)
     for c in range(max(first, 0), min(last, columns)):
-        for b in range(power.shape[1]):
-            total = 0.0
-            for k in range(spread.size):
-                at = min(max(c + k - reach, 0), columns - 1)
-                total += spread[k] * power[at, b]
-            out[c, b] = 45 + 5 * math.log10(total / gain + 1e-9)
+        total[:] = 0
+        for k in range(spread.size):
+            at = min(max(c + k - reach, 0), columns - 1)
+            for b in range(bands):
+                total[b] += spread[k] * power[at, b]
+        for b in range(bands):
+            out[c, b + 1] = 45 + 5 * math.log10(total[b] / gain + 1e-9)
+        out[c, 0], out[c, bands + 1] = out[c, 1], out[c, bands]
 
 
-@kernel
-def _weigh(levels, other, c, b, near):
-    """Weighted mean of products over a point and its eight neighbours; edges go on as they are."""
-    columns, bands = levels.shape
-    before, after = max(c - near, 0), min(c + near, columns - 1)
-    low, high = max(b - 1, 0), min(b + 1, bands - 1)
+@inline_kernel
+def _mean(before, here, after, b):
+    """Weighted mean over a point and its eight neighbours; `b` counts the band that stands twice."""
     return (
-        CENTRE * levels[c, b] * other[c, b]
-        + SIDE
-        * (
-            levels[before, b] * other[before, b]
-            + levels[after, b] * other[after, b]
-            + levels[c, low] * other[c, low]
-            + levels[c, high] * other[c, high]
-        )
-        + CORNER
-        * (
-            levels[before, low] * other[before, low]
-            + levels[before, high] * other[before, high]
-            + levels[after, low] * other[after, low]
-            + levels[after, high] * other[after, high]
-        )
+        CENTRE * here[b]
+        + SIDE * (before[b] + after[b] + here[b - 1] + here[b + 1])
+        + CORNER * (before[b - 1] + before[b + 1] + after[b - 1] + after[b + 1])
     )
 
 
-@kernel
-def _mean(levels, c, b, near):
-    """Weighted mean over a point and its eight neighbours."""
-    columns, bands = levels.shape
-    before, after = max(c - near, 0), min(c + near, columns - 1)
-    low, high = max(b - 1, 0), min(b + 1, bands - 1)
+@inline_kernel
+def _product(before, here, after, other_before, other_here, other_after, b):
+    """Weighted mean of products over a point and its eight neighbours."""
     return (
-        CENTRE * levels[c, b]
-        + SIDE * (levels[before, b] + levels[after, b] + levels[c, low] + levels[c, high])
-        + CORNER * (levels[before, low] + levels[before, high] + levels[after, low] + levels[after, high])
+        CENTRE * here[b] * other_here[b]
+        + SIDE
+        * (
+            before[b] * other_before[b]
+            + after[b] * other_after[b]
+            + here[b - 1] * other_here[b - 1]
+            + here[b + 1] * other_here[b + 1]
+        )
+        + CORNER
+        * (
+            before[b - 1] * other_before[b - 1]
+            + before[b + 1] * other_before[b + 1]
+            + after[b - 1] * other_after[b - 1]
+            + after[b + 1] * other_after[b + 1]
+        )
     )
 
 
 @kernel
 def _moments(levels, c, near, out):
-    """Local mean and variance of a column."""
-    for b in range(levels.shape[1]):
-        mean = _mean(levels, c, b, near)
-        out[b, 0] = mean
-        out[b, 1] = max(_weigh(levels, levels, c, b, near) - mean * mean, 0.0)
+    """Local mean and variance of a column; edges go on as they are."""
+    before, here, after = levels[max(c - near, 0)], levels[c], levels[min(c + near, levels.shape[0] - 1)]
+    for b in range(levels.shape[1] - 2):
+        mean = _mean(before, here, after, b + 1)
+        out[0, b] = mean
+        out[1, b] = max(_product(before, here, after, before, here, after, b + 1) - mean * mean, 0.0)
 
 
 @kernel
 def _points(levels, moments, other, near, importance, first, last):
     """Sum of the likenesses of all points in columns `first` to `last` - 1."""
     total = 0.0
+    bands = levels.shape[1] - 2
+    like = np.empty(bands)
     for c in range(max(first, 0), min(last, levels.shape[0])):
-        column = 0.0
-        for b in range(levels.shape[1]):
-            mean, variance = moments[c, b, 0], moments[c, b, 1]
-            own = _mean(other, c, b, near)
-            own_variance = max(_weigh(other, other, c, b, near) - own * own, 0.0)
-            both = _weigh(levels, other, c, b, near) - mean * own
+        m, n = max(c - near, 0), min(c + near, levels.shape[0] - 1)
+        b0, b1, b2 = levels[m], levels[c], levels[n]
+        o0, o1, o2 = other[m], other[c], other[n]
+        for b in range(bands):
+            mean, variance = moments[0, c, b], moments[1, c, b]
+            own = _mean(o0, o1, o2, b + 1)
+            own_variance = max(_product(o0, o1, o2, o0, o1, o2, b + 1) - own * own, 0.0)
+            both = _product(b0, b1, b2, o0, o1, o2, b + 1) - mean * own
             brightness = (2 * mean * own + LEVEL_FLOOR) / (mean * mean + own * own + LEVEL_FLOOR)
-            column += brightness * (both + STRUCTURE_FLOOR) / (math.sqrt(variance * own_variance) + STRUCTURE_FLOOR)
+            like[b] = brightness * (both + STRUCTURE_FLOOR) / (math.sqrt(variance * own_variance) + STRUCTURE_FLOOR)
+        column = 0.0
+        for b in range(bands):
+            column += like[b]
         total += importance[c] * column
     return total
 
 
 @kernel
-def _segments(shape, stride, magnitude, sums, first, count, trial, room):
+def _segments(shape, rows, stride, magnitude, sums, first, count, trial, room):
     """Sum of the likenesses of the segments that hold loud columns `first` to `first + count - 1`, these as in `trial`.
 
-    `trial` is float32 (THIRDS, count); `room` float32 (3, segment columns). What is in `magnitude` is put back.
+    `trial` is float32 (THIRDS, count); `room` float32 (4, segment columns). What is in `magnitude` is put back.
     """
     bands, size = shape.shape[1], shape.shape[2]
     for b in range(bands):
@@ -299,15 +311,16 @@ def _segments(shape, stride, magnitude, sums, first, count, trial, room):
                 room[0, j] += value
                 room[1, j] += value * value
                 room[2, j] += value * shape[s, b, j]
+                room[3, j] += value * rows[s, b, j]
         for j in range(size):
             variance = max(room[1, j] - room[0, j] * room[0, j] / bands, np.float32(1e-12))
-            total += room[2, j] / math.sqrt(variance)
+            total += (1 - ALONE) * room[2, j] / (size * math.sqrt(variance)) + ALONE * room[3, j] / bands
     for b in range(bands):
         for k in range(count):
             kept = magnitude[b, first + k]
             magnitude[b, first + k] = trial[b, k]
             trial[b, k] = kept
-    return total / size
+    return total
 
 
 @kernel
@@ -324,23 +337,26 @@ def alike(target, now, first, fresh, keep):
     loud = 0
     first_place = 0
     trial = np.zeros((THIRDS, count), np.float32)
+    thirds = np.empty(THIRDS, np.float32)
     for k in range(count):
         place = target.place[first + k]
         if place < 0:
             continue
         if loud == 0:
             first_place = place
+        thirds[:] = 0
+        for b in range(bands):
+            value = fresh[k, b]
+            for g in range(THIRDS):
+                thirds[g] += target.thirds[b, g] * value
         for g in range(THIRDS):
-            total = np.float32(0)
-            for b in range(bands):
-                total += target.thirds[g, b] * fresh[k, b]
-            trial[g, loud] = math.sqrt(max(total, np.float32(0)))
+            trial[g, loud] = math.sqrt(max(thirds[g], np.float32(0)))
         loud += 1
     size = target.shape.shape[2]
     if loud and target.shape.shape[0]:
-        room = np.empty((3, size), np.float32)
+        room = np.empty((4, size), np.float32)
         course_like = target.stride * _segments(
-            target.shape, target.stride, now.magnitude, now.sums, first_place, loud, trial, room
+            target.shape, target.rows, target.stride, now.magnitude, now.sums, first_place, loud, trial, room
         )
         if keep:
             _keep_magnitude(now, target.stride, size, first_place, loud, trial)
@@ -350,11 +366,12 @@ def alike(target, now, first, fresh, keep):
     old_power = now.power[first : first + count].copy()
     old_level = now.level[low:high].copy()
     for k in range(count):
-        for a in range(AUDITORY_BANDS):
-            total = np.float32(0)
-            for b in range(bands):
-                total += target.auditory[a, b] * fresh[k, b]
-            now.power[first + k, a] = total
+        inner = now.power[first + k]
+        inner[:] = 0
+        for b in range(bands):
+            value = fresh[k, b]
+            for a in range(AUDITORY_BANDS):
+                inner[a] += target.auditory[b, a] * value
     _window_levels(now.power, target.spread, target.gain, low, high, now.level)
     spectrogram_like = _points(
         target.levels, target.moments, now.level, target.near, target.importance, low - target.near, high + target.near

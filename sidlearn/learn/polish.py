@@ -58,13 +58,12 @@ class Moves(NamedTuple):
     """Whether waveforms are changed, and the resonance."""
 
 
-MOVES = {
-    "fast": Moves((0.7, 1.4), (), (), (), (-48, 48), False),
-    "best": Moves(
-        (0.7, 1.4, 0.4, 0.85, 1.18), (0.7, 0.87, 1.15, 1.4), (0.89, 0.96, 1.04, 1.12), (-2, -1, 1, 2),
-        (-96, -32, 32, 96), True,
-    ),
-}  # fmt: skip
+FEW = Moves((0.7, 1.4), (), (), (), (-48, 48), False)
+SOME = Moves((0.7, 1.4, 0.4), (0.8, 1.25), (0.93, 1.07), (-1, 1), (-96, -32, 32, 96), False)
+MANY = Moves(
+    (0.7, 1.4, 0.4, 0.85, 1.18), (0.7, 0.87, 1.15, 1.4), (0.89, 0.96, 1.04, 1.12), (-2, -1, 1, 2),
+    (-96, -32, 32, 96), True,
+)  # fmt: skip
 
 
 class Goal(NamedTuple):

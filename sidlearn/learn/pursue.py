@@ -73,6 +73,32 @@ class Score:
         )  # fmt: skip
 
 
+class Effort(NamedTuple):
+    """How much is tried, so that a second of sound takes no longer than it may."""
+
+    row_step: int
+    """Every which of the filter's settings is searched with all atoms."""
+    passes: tuple[bool, ...]
+    """How often all choices are gone through again, and whether with all atoms."""
+    levels: tuple[int, ...]
+    """Levels, in steps of `search.LEVEL_STEP_DB`, that these atoms are tried at."""
+    moves: polish.Moves | None
+    """What is tried in the emulator."""
+
+
+SIX_LEVELS, THREE_LEVELS = (0, 3, 6, 9, 12, 16), (2, 7, 12)
+
+# At most 2 s (fast) and 10 s (best) of CPU per second of sound.
+EFFORTS = {
+    ("fast", 50): Effort(2, (True,), SIX_LEVELS, polish.FEW),
+    ("fast", 100): Effort(4, (True,), SIX_LEVELS, None),
+    ("fast", 200): Effort(4, (True,), THREE_LEVELS, None),
+    ("best", 50): Effort(1, (True, True), SIX_LEVELS, polish.MANY),
+    ("best", 100): Effort(2, (True, True), SIX_LEVELS, polish.SOME),
+    ("best", 200): Effort(2, (True,), SIX_LEVELS, polish.FEW),
+}
+
+
 def pursue(
     audio: np.ndarray,
     sample_rate: int,
@@ -86,21 +112,19 @@ def pursue(
 ) -> Pursued:
     """Return registers that sound like a target."""
     cycles = frame_cycles(frame_rate)
+    effort = EFFORTS[quality, frame_rate]
     seconds = cycles / PAL.clock_hz
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
     atoms = dictionary(model, seconds)
-    score, loss, wanted = choose_frames(target, atoms, quality, seconds)
+    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds)
     frames = to_frames(score, cycles, model)
-    if quality in POLISHED:
+    if effort.moves is not None:
         goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms)
-        frames, loss = polish.polish(
-            frames, score.level, target.f0_hz > 0, goal, model, polish.MOVES[quality], progress
-        )
+        frames, loss = polish.polish(frames, score.level, target.f0_hz > 0, goal, model, effort.moves, progress)
     return Pursued(frames, np.exp(-loss).astype(np.float32))
 
 
-POLISHED = ("best", "fast")
 POLISH_WEIGHTS = (10.0, 1.0, 1.0)
 
 
@@ -162,18 +186,17 @@ class Routing(NamedTuple):
 
 
 def choose_frames(
-    target: Target, atoms: Dictionary, quality: str, frame_seconds: float
+    target: Target, atoms: Dictionary, quality: str, effort: Effort, frame_seconds: float
 ) -> tuple[Score, np.ndarray, Wanted]:
     """Return what the voices do in each frame, and its loss."""
     palettes = [palette(t, target, atoms) for t in range(len(target.power))]
     wanted, routing = choose_routing(palettes, target, atoms, quality)
     rows = settings_of(routing, atoms)
-    if quality == "fast" and len(rows) > 1:
-        rows = rows[::2]
+    rows = rows[:: effort.row_step] if len(rows) > 1 else rows
     found = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
     best, setting = assemble(found, palettes, wanted, atoms, routing, rows)
     rows = settings_of(routing, atoms)
-    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, frame_seconds, PASSES[quality])
+    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, frame_seconds, effort)
     score = Score.empty(len(palettes))
     score.mode[:] = routing.mode
     score.routed[:] = routing.voices
@@ -182,15 +205,12 @@ def choose_frames(
     return score, losses, wanted
 
 
-PASSES = {"fast": (True,), "best": (True, True)}
-"""How often all choices are gone through again, and whether with all atoms."""
 LEVELS_WEIGHT, COURSE_WEIGHT, SPECTROGRAM_WEIGHT = 10.0, 1.0, 1.0
 COLUMN_SECONDS = 0.0099
 """Shortest time between two columns that are compared."""
-AGAIN_LEVELS = np.array([0, 3, 6, 9, 12, 16], np.int64)
 
 
-def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary, routing, rows, frame_seconds, passes):
+def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary, routing, rows, frame_seconds, effort):
     """Choose again with regard to how the sound moves, in place; return what each frame loses by its levels."""
     share = max(1, round(COLUMN_SECONDS / frame_seconds))
     frames, bands = len(palettes), len(wanted.weight)
@@ -214,7 +234,8 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
     factor = np.where(routing.voices, atoms.constants.low_pass if routing.mode & 0x10 else 0.0, 1.0)
     weights = np.array([LEVELS_WEIGHT, COURSE_WEIGHT / share, SPECTROGRAM_WEIGHT / share])
     losses = np.zeros(frames)
-    for thorough in passes:
+    coarse = np.array(effort.levels, np.int64)
+    for thorough in effort.passes:
         for t in range(frames):
             frame = palettes[t]
             near = [palettes[n].names(best[n], setting[n]) for n in (t - 1, t + 1) if 0 <= n < frames]
@@ -224,7 +245,7 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
             rest = by_column_rest(power, t, share) / counts[column_of[t]]
             around = np.array([constant[max(t - 1, 0)], constant[min(t + 1, frames - 1)]])
             terms = likeness.Terms(
-                atoms.filters.gain, routing.voices, LEVEL_OF, AGAIN_LEVELS, wanted.floor, wanted.weight, atoms.click,
+                atoms.filters.gain, routing.voices, LEVEL_OF, coarse, wanted.floor, wanted.weight, atoms.click,
                 float(1 / counts[column_of[t]]), weights,
             )  # fmt: skip
             given = likeness.Frame(
