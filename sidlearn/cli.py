@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from sidlearn import __version__
 from sidlearn.bench import BENCHES
-from sidlearn.errors import SidlearnError, nearest, one_of
+from sidlearn.errors import DeviceError, SidlearnError, nearest, one_of
 
 if TYPE_CHECKING:
     from sidlearn.config import Config
@@ -404,7 +404,7 @@ def _run_aloud(options: argparse.Namespace, request: Request, settings: Config) 
             try:
                 word = _play_entry(of_entry, request, settings, raw_keys, alone)
             except SidlearnError as error:
-                if alone:
+                if alone or isinstance(error, DeviceError):
                     raise
                 print(f"sidlearn: {error}", file=sys.stderr)
                 word, failed = BAD_USE, failed + 1
@@ -520,7 +520,7 @@ def _printer() -> Callable[[bytes], None]:
     terminal = AnsiTerminal() if shows_colours(sys.stdout) else Terminal()
 
     def write(output: bytes) -> None:
-        if output:
+        if output and sys.stdout.writable():  # who closes standard output wants to hear the program, not to read it
             sys.stdout.write(terminal.text(output))
             sys.stdout.flush()
 

@@ -30,7 +30,7 @@ class Finding:
 
 def examine(roms: bool = False) -> list[Finding]:
     """Look at everything, with `roms` also at a user's own ROM images; nothing that fails keeps the rest back."""
-    checks = (*CHECKS, _roms) if roms else CHECKS
+    checks = (*(c for c in CHECKS if c is not _images), _roms) if roms else CHECKS
     return [finding for check in checks for finding in check()]
 
 
@@ -73,47 +73,103 @@ def _packages() -> Iterator[Finding]:
 
 def _pygame() -> Iterator[Finding]:
     community, old = _version("pygame-ce"), _version("pygame")
+    remedy = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
     if community and old:
-        yield Finding(
-            "pygame", FAULT, f"pygame {old} and pygame-ce {community} are both installed and break each other",
-            "pip uninstall -y pygame pygame-ce && pip install pygame-ce",
-        )  # fmt: skip
-    elif community or old:
-        yield Finding("pygame", GOOD, f"pygame-ce {community}" if community else f"pygame {old}")
-    else:
+        found = f"pygame {old} and pygame-ce {community} are both installed and break each other"
+        yield Finding("pygame", FAULT, found, remedy)
+        return
+    if not community and not old:
         yield Finding("pygame", FAULT, "not installed", "pip install pygame-ce")
+        return
+    reason = _broken_pygame()
+    name = f"pygame-ce {community}" if community else f"pygame {old}"
+    if reason:
+        yield Finding("pygame", FAULT, f"{name}: {reason}", remedy)
+    else:
+        yield Finding("pygame", GOOD, name)
+
+
+def _broken_pygame() -> str:
+    """Return what keeps pygame from being used."""
+    from sidlearn.play import speaker
+
+    try:
+        speaker.pygame_module()
+        speaker.library()
+    except SidlearnError as error:
+        return str(error).partition(";")[0]
+    return ""
 
 
 def _sound() -> Iterator[Finding]:
     from sidlearn.play import speaker
+    from sidlearn.play.hosts import NO_DEVICES
 
     try:
         driver, names = speaker.devices()
     except SidlearnError as error:
         yield Finding("speakers", POOR, str(error), "sidlearn run SOURCE -o out.wav writes a file and needs none")
+    else:
+        nowhere = driver in NO_DEVICES
+        if names or nowhere:
+            yield Finding("speakers", GOOD, f"{driver}: {', '.join(names) or 'heard by nobody'}")
+        else:
+            remedy = "a sound card or sound server; sidlearn run SOURCE -o out.wav writes a file and needs none"
+            yield Finding("speakers", POOR, f"{driver}: no device", remedy)
+    if not _version("sounddevice"):
+        remedy = "pip install 'sidlearn[audio]' for less latency: sidlearn play --host portaudio"
+        yield Finding("PortAudio", POOR, "not installed", remedy)
         return
-    yield Finding("speakers", GOOD, f"{driver}: {', '.join(names) or 'default device'}")
+    try:
+        with speaker.quiet_libraries():
+            import sounddevice
+
+            devices = [d["name"] for d in sounddevice.query_devices() if d["max_output_channels"]]
+    except OSError as error:
+        yield Finding("PortAudio", POOR, f"no library: {error}", "on Debian: apt install libportaudio2")
+    except Exception as error:  # PortAudioError of a package that may not be there
+        yield Finding("PortAudio", POOR, f"{error}", "sidlearn play --host sdl does without")
+    else:
+        state, found = (GOOD, ", ".join(devices)) if devices else (POOR, "no output device")
+        yield Finding("PortAudio", state, found, "" if devices else "sidlearn play --host sdl does without")
 
 
 def _midi() -> Iterator[Finding]:
-    if not _version("mido"):
-        return
-    import mido
+    from sidlearn.midi import ports
 
     try:
-        names = mido.get_input_names()
-    except Exception as error:  # every backend has errors of its own, python-rtmidi's without a common base
+        system = ports.find_system()
+        with ports.quiet():
+            inputs, outputs = system.inputs(), system.outputs()
+    except Exception as error:  # every system has errors of its own, python-rtmidi's without a common base
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Finding("MIDI", POOR, f"no MIDI system: {reason}", "pip install 'sidlearn[midi]' for keyboards")
+        remedy = "a running JACK server or the kernel's snd-seq module; pip install 'sidlearn[midi]'"
+        yield Finding("MIDI", POOR, reason, f"{remedy}; the computer's keyboard plays without")
         return
-    yield Finding("MIDI", GOOD if names else POOR, ", ".join(names) or "no input port")
+    if not inputs and not _version("python-rtmidi") and not _version("rtmidi2"):
+        yield Finding(
+            "MIDI", POOR, f"{system.name}: no input port", "pip install 'sidlearn[midi]', or plug a keyboard in"
+        )
+    elif not inputs:
+        yield Finding("MIDI", POOR, f"{system.name}: no input port", "plug a keyboard in; it is found as it comes")
+    else:
+        yield Finding("MIDI", GOOD, f"{system.name}: in {', '.join(inputs)}; out {', '.join(outputs) or 'none'}")
 
 
 def _display() -> Iterator[Finding]:
+    remedy = "a desktop session, or DISPLAY of one; sidlearn play --no-window does without"
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        yield Finding("display", POOR, "none (neither DISPLAY nor WAYLAND_DISPLAY is set)")
+        yield Finding("display", POOR, "none (neither DISPLAY nor WAYLAND_DISPLAY is set)", remedy)
+        return
+    from sidlearn.play import speaker
+
+    name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or sys.platform
+    try:
+        driver = speaker.video_driver()
+    except SidlearnError as error:
+        yield Finding("display", POOR, f"{name}: {error}", remedy)
     else:
-        yield Finding("display", GOOD, os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or sys.platform)
+        yield Finding("display", GOOD, f"{name} ({driver})")
 
 
 def _cache() -> Iterator[Finding]:
@@ -144,6 +200,17 @@ def _settings() -> Iterator[Finding]:
             yield Finding("settings", GOOD, f"{path}: {count} options")
     if not config.files():
         yield Finding("settings", GOOD, "built-in")
+
+
+def _images() -> Iterator[Finding]:
+    from sidlearn.c64 import romcheck
+    from sidlearn.c64.kernal import USER_ROMS
+
+    try:
+        found = [image.name for image in romcheck.images(USER_ROMS.resolve())]
+    except OSError:
+        found = []
+    yield Finding("ROMs", GOOD, ", ".join(found) or "none, and none needed")
 
 
 def _roms() -> Iterator[Finding]:
@@ -198,6 +265,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _midi,
     _display,
     _cache,
+    _images,
     _settings,
 )
 """What is looked at, in the order of the report."""

@@ -6,11 +6,13 @@ with the time of `time.perf_counter` at which they came.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from sidlearn.errors import DeviceError, nearest
@@ -206,8 +208,6 @@ class Pygame:
     name = "portmidi (pygame)"
 
     def __init__(self) -> None:
-        import os
-
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         import pygame.midi
 
@@ -222,7 +222,7 @@ class Pygame:
         return [(i, d[1].decode(errors="replace")) for i, d in devices if d and d[column] and not d[4]]
 
     def inputs(self) -> list[str]:
-        with _quiet():
+        with quiet():
             self._midi.quit()  # portmidi lists its devices once
             self._midi.init()
         return [name for _, name in self._names(2)]
@@ -309,7 +309,7 @@ def find_system() -> System:
     reasons = []
     for make in systems():
         try:
-            with _quiet():
+            with quiet():
                 return make()
         except (DeviceError, ImportError) as error:
             reasons.append(str(error))
@@ -317,29 +317,22 @@ def find_system() -> System:
     raise DeviceError(f"no MIDI system here ({'; '.join(reasons) or remedy})")
 
 
-def _quiet() -> Any:
+@contextmanager
+def quiet() -> Iterator[None]:
     """Keep what MIDI libraries print off standard error."""
-    import os
-    import sys
-    from contextlib import contextmanager
-
-    @contextmanager
-    def quiet() -> Iterator[None]:
-        try:
-            sys.stderr.flush()
-            kept = os.dup(2)
-        except (OSError, ValueError, AttributeError):
-            yield
-            return
-        try:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-    return quiet()
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def match(wanted: str, names: list[str]) -> str | None:

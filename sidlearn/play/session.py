@@ -23,6 +23,7 @@ from sidlearn.play.desk import Knob
 from sidlearn.play.hardware import Hardware
 from sidlearn.play.live import Engine
 from sidlearn.play.performer import Performer
+from sidlearn.play.speaker import check_device
 from sidlearn.terminal import Progress, RawKeys, note, patience
 
 COMPILING = "compiling the chip for this computer: once only, up to a minute"
@@ -151,13 +152,15 @@ def play_live(settings: Config, wishes: Wishes) -> dict[str, Any]:
     with ExitStack() as stack:
         system = _midi_system(wishes)
         hardware = _asid_out(stack, system, wishes.asid, clock_hz)
+        host = wishes.host or settings.play.host
+        if host == "sdl":
+            check_device()  # before the chip is compiled, which may take a minute
         with patience(COMPILING):
             engine = stack.enter_context(
                 Engine(
                     settings.chip.model, settings.audio.rate, clock_hz, settings.chip.mode, wishes.sids, scopes=window
                 )
             )
-            host = wishes.host or settings.play.host
             engine.open(host, wishes.block or settings.play.block or None)
         stack.enter_context(_terminated())  # not before: nothing may be raised inside the compiler
         tap = hardware.send if hardware else None

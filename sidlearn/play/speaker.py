@@ -15,13 +15,14 @@ from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_uint8, c_uint16
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sidlearn.errors import DeviceError
 
 # Source: SDL 2 headers, SDL.h and SDL_audio.h.
-INIT_AUDIO = 0x10
+INIT_AUDIO, INIT_VIDEO = 0x10, 0x20
 AUDIO_F32 = 0x8120 if sys.byteorder == "little" else 0x9120
 _NO_CHANGES = 0  # SDL converts to whatever the device wants
 
@@ -136,6 +137,62 @@ def devices() -> tuple[str, list[str]]:
         sdl.SDL_QuitSubSystem(INIT_AUDIO)
 
 
+PYGAME_REMEDY = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
+
+
+def pygame_module() -> Any:
+    """Return pygame, whole.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there, or half of it is, as when pygame and pygame-ce were both installed and one has gone.
+    """
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # else SIGTERM becomes an event and the program lives on
+    try:
+        import pygame
+
+        _ = pygame.version.ver, pygame.display, pygame.RESIZABLE
+    except (ImportError, AttributeError) as error:
+        raise DeviceError(f"pygame-ce cannot be used ({error}): expected it whole; {PYGAME_REMEDY}") from None
+    return pygame
+
+
+def check_device() -> None:
+    """Open the sound device and close it again.
+
+    Raises
+    ------
+    DeviceError
+        If there is none.
+    """
+    Speaker(44_100).close()
+
+
+def video_driver() -> str:
+    """Return SDL's name of the window system that a window would open on.
+
+    Raises
+    ------
+    DeviceError
+        If none can be reached.
+    """
+    sdl = library()
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
+    with quiet_libraries():
+        failed = sdl.SDL_InitSubSystem(INIT_VIDEO)
+    if failed:
+        raise DeviceError(f"no display: {sdl.SDL_GetError().decode()}")
+    try:
+        name = (sdl.SDL_GetCurrentVideoDriver() or b"none").decode()
+    finally:
+        sdl.SDL_QuitSubSystem(INIT_VIDEO)
+    if name in ("none", "dummy", "offscreen"):
+        raise DeviceError(f"no display: SDL finds none but {name!r}")
+    return name
+
+
 def library_path() -> Path | None:
     """Return the SDL2 inside pygame-ce (or pygame), or None. pygame itself is not imported: that takes a while."""
     spec = find_spec("pygame")
@@ -154,8 +211,12 @@ def library_path() -> Path | None:
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep what the sound libraries print about missing cards, a dozen lines of it, off the user's standard error."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # there is no standard error
+        yield
+        return
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
@@ -179,6 +240,7 @@ def library() -> ctypes.CDLL:
     sdl.SDL_GetError.restype = c_char_p
     sdl.SDL_GetCurrentAudioDriver.restype = c_char_p
     sdl.SDL_GetAudioDeviceName.restype = c_char_p
+    sdl.SDL_GetCurrentVideoDriver.restype = c_char_p
     sdl.SDL_GetAudioDeviceName.argtypes = [c_int, c_int]
     sdl.SDL_OpenAudioDevice.argtypes = [c_char_p, c_int, POINTER(Spec), POINTER(Spec), c_int]
     sdl.SDL_OpenAudioDevice.restype = c_uint32

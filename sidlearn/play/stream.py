@@ -7,6 +7,8 @@ record, see `sidlearn.play.record`.
 
 from __future__ import annotations
 
+import sidlearn._kernel  # isort: skip  # noqa: F401  (before numba: it says where compiled code is kept)
+
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -61,10 +61,9 @@ class Window:
     """
 
     def __init__(self, desk: Desk, size: tuple[int, int] = (960, 600)) -> None:
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # else SIGTERM becomes an event and the program lives on
-        import pygame
+        from sidlearn.play.speaker import pygame_module
 
+        pygame = pygame_module()
         from sidlearn.play import panels
         from sidlearn.play.screen import Box, Screen
 
