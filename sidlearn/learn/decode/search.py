@@ -40,7 +40,7 @@ SMOOTHNESS = 0.3
 TRIED = 16
 """Combinations that are played."""
 REFINED = 3
-MOST_OPTIONS = 60
+MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
 FOUND, KEPT = 4, 6
 """Shapes of a voice that are looked at, and ways to add voices that are kept."""
@@ -71,6 +71,25 @@ class Past:
 
 
 @dataclass(frozen=True)
+class Option:
+    """What one voice may do in a frame."""
+
+    group: Group
+    past: Past | None = None
+    env: bytes = b""
+    """State of the envelope at the start of the frame, if `past` changes it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Options for some of the voices, and what they leave of the target."""
+
+    chosen: dict[int, Option]
+    rest: np.ndarray
+    energy: float
+
+
+@dataclass(frozen=True)
 class Notes:
     """Notes that begin in a frame, their levels being free."""
 
@@ -81,16 +100,6 @@ class Notes:
     parts: dict[int, np.ndarray]
     levels: dict[int, np.ndarray]
     """At the knots."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """What one voice may do in a frame."""
-
-    group: Group
-    past: Past | None = None
-    env: bytes = b""
-    """State of the envelope at the start of the frame, if `past` changes it."""
 
 
 Stage = Callable[[int, Frame], list[Option]]
@@ -270,10 +279,16 @@ class Searcher:
         if self.good(best) and combined:
             return best
         if self.path:
-            for stage in (self.near, self.wide):
-                best, combined = self.rounds(stage, options, best, combined)
-                if self.good(best):
-                    return best
+            best, combined = self.rounds(self.near, options, best, combined)
+            if self.rms(best.energy) < LIKELY_RMS:
+                return best
+            for v, more in enumerate(self.pursue(best)):
+                self.add(options[v], more)
+            best, combined = self.combine(options, best)
+            if not self.good(best):
+                best, combined = self.rounds(self.near, options, best, combined)
+            if self.good(best):
+                return best
             if self.rms(best.energy) < LIKELY_RMS:
                 return best
         for some in self.discover(best):
@@ -337,31 +352,34 @@ class Searcher:
         lists = [list(o) for o in options]
         target = self.forward.sums(best)[SKIP:]
         target = target - target.mean()
-        parts = [np.stack([self.part(v, o, best.image) for o in lists[v]]) for v in range(VOICES)]
-        own = [np.einsum("ij,ij->i", p, p) - 2 * (p @ target) for p in parts]
-        left = own[0][:, None, None] + own[1][None, :, None] + own[2][None, None, :]
-        left += 2 * (parts[0] @ parts[1].T)[:, :, None]
-        left += 2 * (parts[0] @ parts[2].T)[:, None, :]
-        left += 2 * (parts[1] @ parts[2].T)[None, :, :]
-        flat = left.ravel()
+        base = best.image
+        for _ in range(2):
+            left = self.lefts(lists, base, target)
+            at = np.unravel_index(int(np.argmin(left)), left.shape)
+            # what is written before moves what comes later: once more about the combination that was found
+            base = best.image
+            for v in range(VOICES):
+                base = with_voice(base, v, *lists[v][at[v]].group)
         for v, options_v in enumerate(options):
             if len(lists[v]) > MOST_OPTIONS:
                 least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
                 for k in np.argsort(least, kind="stable")[MOST_OPTIONS:]:
                     del options_v[lists[v][k]]
-        count = min(TRIED, flat.size)
-        chosen = np.argpartition(flat, count - 1)[:count]
-        chosen = chosen[np.argsort(flat[chosen], kind="stable")]
         played: list[tuple[Frame, list[Option]]] = []
-        for k in chosen:
+        for k in self.chosen(lists, left):
             at = np.unravel_index(k, left.shape)
             some = [lists[v][at[v]] for v in range(VOICES)]
-            played.append((self.play_options(some, best.image), some))
+            played.append((self.play_options(some, base), some))
         played.sort(key=lambda p: p[0].energy)
-        for i, (frame, some) in enumerate(played[:REFINED]):
-            if i and self.good(played[0][0]):
-                break
+        seen: dict[tuple, int] = {}
+        for i, (frame, some) in enumerate(played):
+            name = tuple(o.group[2:] for o in some)
+            seen[name] = seen.get(name, 0) + 1
+            if (seen[name] > 1 and i >= REFINED) or frame.energy > 40 * played[0][0].energy:
+                continue
             played[i] = (self.refine(frame), some)
+            if self.good(played[i][0]):
+                break
         played.sort(key=lambda p: p[0].energy)
         for frame, some in played:
             if frame.energy > best.energy - max(1e-6, 0.03 * best.energy):
@@ -372,6 +390,32 @@ class Searcher:
             if adopted is not None and adopted.energy < best.energy:
                 return adopted, adopted
         return best, played[0][0]
+
+    def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Return how much every combination leaves of `target`, less what it has, one axis a voice."""
+        parts = [np.stack([self.part(v, o, base) for o in lists[v]]) for v in range(VOICES)]
+        own = [np.einsum("ij,ij->i", p, p) - 2 * (p @ target) for p in parts]
+        left = own[0][:, None, None] + own[1][None, :, None] + own[2][None, None, :]
+        left += 2 * (parts[0] @ parts[1].T)[:, :, None]
+        left += 2 * (parts[0] @ parts[2].T)[:, None, :]
+        left += 2 * (parts[1] @ parts[2].T)[None, :, :]
+        return left
+
+    def chosen(self, lists: list[list[Option]], left: np.ndarray) -> list[int]:
+        """Return the combinations that leave least, and the best for each pattern of gates."""
+        flat = left.ravel()
+        count = min(TRIED, flat.size)
+        found = np.argpartition(flat, count - 1)[:count]
+        found = found[np.argsort(flat[found], kind="stable")]
+        gates = [np.array([o.group[2] & GATE for o in some]) for some in lists]
+        more = []
+        for pattern in product((0, 1), repeat=VOICES):
+            rows = [np.flatnonzero(g == p) for g, p in zip(gates, pattern, strict=True)]
+            if all(len(r) for r in rows):
+                part = left[np.ix_(*rows)]
+                at = np.unravel_index(int(np.argmin(part)), part.shape)
+                more.append(int(np.ravel_multi_index([r[i] for r, i in zip(rows, at, strict=True)], left.shape)))
+        return list(dict.fromkeys([*(int(k) for k in found), *more]))
 
     def play_options(self, some: Sequence[Option], base: np.ndarray) -> Frame:
         """Play one combination."""
@@ -473,7 +517,7 @@ class Searcher:
         rest = self.rest(best, v)
         written = self.written(best.image, v)
         if best.levels[v].max() > 2 and control >= 16:
-            gain, constant, _ = self.levels(best, best.image, v)
+            gain, constant, _ = self.levels(best.image, v)
             if control & NOISE:
                 freqs = np.unique(np.linspace(freq * 0.8, min(freq * 1.25, HIGHEST), 400).astype(np.int64))
                 found = self.noise_peaks(rest, gain, constant, v, written, freqs)
@@ -492,33 +536,107 @@ class Searcher:
             made += self.new_envelopes(v, best.image, rest)
         return made + self.refits(v, best, rest)
 
-    def wide(self, v: int, best: Frame) -> list[Option]:
-        """Return options with any FREQ and PW, played with instruments that were heard before."""
-        freq, width, control, ad, sr = field(best.image, v)
+    def pursue(self, best: Frame) -> list[list[Option]]:
+        """Return options with any FREQ and PW, played with instruments that were heard before.
+
+        Voices are added one by one to nothing, each as it explains most of what is left; a few ways are kept.
+        """
+        target = self.forward.sums(best)
+        target = target - target[SKIP:].mean()
+        simple = [self.simple(v, best) for v in range(VOICES)]
+        known = [np.stack([self.part(v, o, best.image) for o in simple[v]]) for v in range(VOICES)]
+        sizes = [np.einsum("ij,ij->i", k, k) for k in known]
+        ways: list[Way] = [Way({}, target, float(target[SKIP:] @ target[SKIP:]))]
+        scanned: dict = {}
+        for depth in range(VOICES):
+            found: dict[tuple, Way] = {}
+            for way in ways:
+                for v in range(VOICES):
+                    if v in way.chosen:
+                        continue
+                    scores = 2 * known[v] @ way.rest[SKIP:] - sizes[v]
+                    options = [simple[v][k] for k in np.argsort(-scores, kind="stable")[:3]]
+                    key = (v, *sorted((u, o.group) for u, o in way.chosen.items()))
+                    image = best.image
+                    for u, option in way.chosen.items():
+                        image = with_voice(image, u, *option.group)
+                    if key not in scanned:
+                        scanned[key] = self.scanned(v, image, way.rest, 3 if depth < 2 else 2)
+                    for option in [*options, *scanned[key]]:
+                        rest = way.rest.copy()
+                        rest[SKIP:] -= self.part(v, option, image)
+                        chosen = {**way.chosen, v: option}
+                        name = tuple(sorted((u, o.group) for u, o in chosen.items()))
+                        found.setdefault(name, Way(chosen, rest, float(rest[SKIP:] @ rest[SKIP:])))
+            ways = sorted(found.values(), key=lambda w: w.energy)[: KEPT - 2 * (depth == 1)]
+        made: list[list[Option]] = [[] for _ in range(VOICES)]
+        settled = sorted((self.settled(way, best, target) for way in ways[:4]), key=lambda w: w.energy)
+        for way in settled:
+            for v, option in way.chosen.items():
+                made[v].append(option)
+        if self.trace:
+            names = [{v: o.group[:3] for v, o in sorted(w.chosen.items())} for w in settled[:3]]
+            lefts = [round(float(np.sqrt(w.energy / 795)) * 1e4) for w in settled[:3]]
+            print("   pursued", list(zip(names, lefts, strict=True)))
+        return made
+
+    def settled(self, way: Way, best: Frame, target: np.ndarray) -> Way:
+        """Move FREQ and PW of every voice to where the others leave most to it, now that all are known."""
+        for _ in range(2):
+            for v in way.chosen:
+                image = best.image
+                for u, option in way.chosen.items():
+                    image = with_voice(image, u, *option.group)
+                parts = {u: self.part(u, o, image) for u, o in way.chosen.items()}
+                rest = target.copy()
+                rest[SKIP:] -= sum(p for u, p in parts.items() if u != v)
+                tried = [way.chosen[v], *self.scanned(v, image, rest, 2, way.chosen[v])]
+                lefts = [rest[SKIP:] - self.part(v, o, image) for o in tried]
+                energies = [float(left @ left) for left in lefts]
+                k = int(np.argmin(energies))
+                way = Way({**way.chosen, v: tried[k]}, way.rest, energies[k])
+        return way
+
+    def scanned(
+        self, v: int, image: np.ndarray, rest: np.ndarray, count: int, around: Option | None = None
+    ) -> list[Option]:
+        """Return options with the FREQ and PW that explain most of `rest`; `around` for one near to an option."""
+        freq, width, control, ad, sr = field(image, v)
         _, _, was, _, _ = field(self.before().image, v)
-        rest = self.rest(best, v)
-        written = self.written(best.image, v)
+        written = self.written(image, v)
         made: list[Option] = []
-        tries = {(control & 0xFE, ad, sr, control & GATE)}
-        tries.add((control & 0xFE, ad, sr, was & GATE))
-        if not was & GATE:
-            tries |= {(wave, a, s, GATE) for wave, a, s in self.instruments(v, 3)}
+        if around is not None:
+            freq, width, control, ad, sr = around.group
+            tries = {(control & 0xFE, ad, sr, control & GATE)}
+        else:
+            tries = {(control & 0xFE, ad, sr, was & GATE)}
+            if not was & GATE:
+                tries |= {(wave, a, s, GATE) for wave, a, s in self.instruments(v, 3)}
         for wave, a, s, gate in sorted(tries):
-            image = with_voice(best.image, v, None, None, wave | gate, a, s)
-            gain, constant, loud = self.levels(best, image, v)
+            gain, constant, loud = self.levels(with_voice(image, v, None, None, wave | gate, a, s), v)
             if not loud or wave < 16:
                 continue
             if wave & NOISE:
-                found = self.noise_peaks(rest, gain, constant, v, written, self.noise_freqs)
+                freqs = self.noise_freqs
+                if around is not None:
+                    freqs = np.unique(np.linspace(freq * 0.95, min(freq * 1.05, HIGHEST), 50).astype(np.int64))
+                found = self.noise_peaks(rest, gain, constant, v, written, freqs)
                 made += [Option((f, width, wave | gate, a, s)) for f in found]
-            elif wave & 6 or wave >> 4 not in (1, 2, 4):
                 continue
-            else:
-                found = self.peaks(rest, gain, constant, wave >> 4, width, v, written, self.freqs)
-                made += [Option((f, width, wave | gate, a, s)) for f in found]
-            for f, w, kind, _ in self.folded(rest, gain, v, written, 3):
+            if wave & 6 or wave >> 4 not in (1, 2, 4):
+                continue
+            freqs = self.freqs
+            if around is not None:
+                freqs = np.arange(max(int(freq * 0.97), 1), min(int(freq * 1.03) + 9, HIGHEST), 8, dtype=np.int64)
+            found = self.peaks(rest, gain, constant, wave >> 4, width, v, written, freqs, count)
+            made += [Option((f, width, wave | gate, a, s)) for f in found]
+            if around is not None:
+                if wave & PULSE:
+                    widths = self.widths(rest, gain, constant, v, freq, written)
+                    made += [Option((freq, w, wave | gate, a, s)) for w in widths]
+                continue
+            for f, w, kind, _ in self.folded(rest, gain, v, written, 2):
                 made.append(Option((f, w or width, kind << 4 | gate, a, s)))
-        del freq
         return made
 
     def discover(self, best: Frame) -> list[list[list[Option]]]:
@@ -1007,11 +1125,11 @@ class Searcher:
         events = self.forward.events_between(before, image, NO_PADS, not self.path and self.everything)
         return int(events[events[:, 1] == v * VOICE_STRIDE, 0][0]) + 20
 
-    def levels(self, frame: Frame, image: np.ndarray, v: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    def levels(self, image: np.ndarray, v: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """Return what a wave level is multiplied by at each sample, what is added, and whether there is anything."""
         forward = self.forward
-        events = forward.events(frame.before, image, NO_PADS)
-        env = frame.before.env[v].copy()
+        events = forward.events(self.before(), image, NO_PADS, not self.path and self.everything)
+        env = self.before().env[v].copy()
         levels = np.empty(forward.steps, np.uint8)
         kernel.frame_envelope(env, v, events, forward.frame_cycles, levels)
         gain, constant = np.empty(forward.samples), np.empty(forward.samples)
