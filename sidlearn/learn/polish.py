@@ -56,13 +56,17 @@ class Moves(NamedTuple):
     cutoffs: tuple[int, ...]
     waveforms: bool
     """Whether waveforms are changed, and the resonance."""
+    detunings: tuple[float, ...] = ()
+    """Factors of FREQ for voices 2 and 3, too small to be heard as pitch: partials of two voices add up otherwise."""
+    rounds: int = 1
+    """How often all of them are gone through in each frame, as long as there is something to win."""
 
 
 FEW = Moves((0.7, 1.4), (), (), (), (-48, 48), False)
 SOME = Moves((0.7, 1.4, 0.4), (0.8, 1.25), (0.93, 1.07), (-1, 1), (-96, -32, 32, 96), False)
 MANY = Moves(
     (0.7, 1.4, 0.4, 0.85, 1.18), (0.7, 0.87, 1.15, 1.4), (0.89, 0.96, 1.04, 1.12), (-2, -1, 1, 2),
-    (-96, -32, 32, 96), True,
+    (-96, -32, 32, 96), True, (0.9945, 1.0055), 2,
 )  # fmt: skip
 
 
@@ -192,8 +196,12 @@ def polish(
     losses = np.zeros(len(values))
     for t in range(len(values)):
         frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of)
-        for change in changes(frame.rows[1], bool(voiced[t]), moves):
-            frame.attempt(change)
+        for _ in range(moves.rounds):
+            before = frame.lowest
+            for change in changes(frame.rows[1], bool(voiced[t]), moves):
+                frame.attempt(change)
+            if frame.lowest > before - 5 * LEAST_GAIN:
+                break
         rows[t + 1 : t + 1 + HORIZON] = frame.rows[1:]
         losses[t] = frame.finish()
         if progress is not None and t % 8 == 0:
@@ -305,8 +313,9 @@ def changes(row: np.ndarray, voiced: bool, moves: Moves) -> Iterator[Change]:
             news = [round(freq * factor) for factor in moves.ratios]
         elif voiced and v and 0 < master <= freq:
             news = [master * (round(freq / master) + step) for step in moves.partials]
+            news += [round(freq * factor) for factor in moves.detunings]
         for new in news:
-            if max(master if voiced and not control & NOISE else 1, 1) <= new < 65_536:
+            if 0 < new < 65_536:
                 yield Change(-1, 1, ((voice_register(v, FREQ_LO), new & 0xFF), (voice_register(v, FREQ_HI), new >> 8)))
         if moves.waveforms and not control & (NOISE | SYNC | RING):
             for wave in (TRIANGLE, SAWTOOTH, PULSE):
