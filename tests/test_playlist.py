@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidlearn import cli, playlist
-from sidlearn.errors import SourceError
+from sidlearn.errors import DeviceError, SourceError
 from tests.c64.tunes import COUNTER, sid
 
 
@@ -108,3 +108,16 @@ def test_sound_fades_out(tmp_path):
     assert np.array_equal(plain[:half], faded[:half])
     ramp = np.linspace(1, 0, rate // 2)
     assert abs(faded[half:] - plain[half:] * ramp).max() < 1e-4
+
+
+def test_without_a_sound_device_the_first_entry_ends_the_list(folder, monkeypatch):
+    tried = []
+
+    def play(options, *rest):
+        tried.append(options.source)
+        raise DeviceError("no sound device")
+
+    monkeypatch.setattr(cli, "_play_entry", play)
+    with pytest.raises(DeviceError):
+        cli._run_aloud(cli.build_parser().parse_args(["run", str(folder)]), None, None)
+    assert len(tried) == 1
