@@ -9,6 +9,7 @@ Sources: controller numbers of General MIDI 2 and RP-021; the NRPN way of MIDIbo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 CHIP, CHANNEL = "chip", "channel"
@@ -93,6 +94,12 @@ RESET_BY_121 = ("wheel", "expression", "glide")
 """What CC 121 puts back, besides bend, pressure, pedals and the choice of RPN: not volume, program or sound. RP-015."""
 
 
+VIBRATO_HZ, SWING_HZ = (0.5, 12.0), (0.05, 12.0)
+"""Slowest and fastest, for 0 and 127."""
+VIBRATO_DELAY_SECONDS = 2.0
+"""For 127."""
+
+
 def spread(value: int) -> int:
     """Return 7 bits as 14 that reach the top."""
     return value << 7 | value
@@ -106,6 +113,11 @@ def step(value: int, steps: int) -> int:
 def rate_hz(raw: int, low: float, high: float) -> float:
     """Return the rate for 0 to 127, evenly by ratio."""
     return low * (high / low) ** (raw / 127)
+
+
+def raw_of_rate(hz: float, low: float, high: float) -> int:
+    """Return 0 to 127 for a rate, as near as it goes."""
+    return round(127 * math.log(min(max(hz, low), high) / low) / math.log(high / low))
 
 
 def glide_seconds(raw: int) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sidlearn import clock, registers
 from sidlearn.errors import MidiError, one_of
@@ -46,6 +47,8 @@ PRESSURE_SEMITONES = 0.5
 UNISON_CENTS = 50
 PULSE_SWING, CUTOFF_SWING = 2047, 1023
 FILTER_DEPTH_ONE = 64
+HELD_FRAME = 1_000
+"""A frame at which an instrument's waveform has settled, for what the window shows."""
 
 STATE_REQUEST = bytes((0xF0, 0x7D, 0x53, 0x4C, 0x01, 0xF7))
 """System exclusive "SL" under the number for own use: answered by `STATE_ANSWER`, 25 registers as two nibbles each."""
@@ -186,6 +189,66 @@ class Player:
         """Return a 14-bit value that gives a step of a control."""
         steps = CONTROLS[name].steps
         return -(-(step * controls.TOP) // steps)
+
+    def step_of(self, name: str, channel: int = 0) -> int:
+        """Return the step that a control is at in effect: as turned, or as the instrument has it."""
+        control = CONTROLS[name]
+        target = self.chip if control.scope == controls.CHIP else self.channels[channel]
+        turned = target.raw(name)
+        if turned is not None:
+            return turned
+        instrument = self.channels[channel].instrument
+        held = instrument.control_at(HELD_FRAME)
+        of_instrument = {
+            "pulse_width": instrument.pulse_width,
+            "waveform": held >> 4,
+            "ring": int(bool(held & RING)),
+            "sync": int(bool(held & SYNC)),
+            "attack": instrument.attack,
+            "decay": instrument.decay,
+            "sustain": instrument.sustain,
+            "release": instrument.release,
+            "vibrato_depth": round(127 * instrument.vibrato_depth),
+            "vibrato_rate": controls.raw_of_rate(instrument.vibrato_rate, *controls.VIBRATO_HZ),
+            "vibrato_delay": round(instrument.vibrato_delay / controls.VIBRATO_DELAY_SECONDS * 127),
+            "arp_speed": controls.ARP_FRAMES.index(1.0),
+            "filter_depth": FILTER_DEPTH_ONE,
+            "volume": FULL_VOLUME,
+            "cutoff": instrument.cutoff if instrument.filter else self._filter(self._now)[0],
+            "resonance": instrument.resonance if instrument.filter else self._filter(self._now)[1],
+            "routing": self._filter(self._now)[2],
+            "filter_mode": instrument.filter if instrument.filter else self._filter(self._now)[3] & 7,
+        }
+        return min(max(of_instrument[name], 0), control.steps - 1)
+
+    def instrument_as_turned(self, channel: int = 0) -> Instrument:
+        """Return a channel's instrument with what has been turned since written into it."""
+        state = self.channels[channel]
+        instrument = state.instrument
+        changes: dict[str, Any] = {
+            name: value
+            for name in ("attack", "decay", "sustain", "release", "pulse_width")
+            if (value := state.raw(name)) is not None
+        }
+        if instrument.filter or self.chip.raw("filter_mode"):
+            for control, name in (("cutoff", "cutoff"), ("resonance", "resonance"), ("filter_mode", "filter")):
+                if (value := self.chip.raw(control)) is not None:
+                    changes[name] = value
+        if (value := state.raw("vibrato_depth")) is not None:
+            changes["vibrato_depth"] = round(value / 127, 4)
+        if (value := state.raw("vibrato_rate")) is not None:
+            changes["vibrato_rate"] = round(controls.rate_hz(value, *controls.VIBRATO_HZ), 4)
+        if (value := state.raw("vibrato_delay")) is not None:
+            changes["vibrato_delay"] = round(value / 127 * controls.VIBRATO_DELAY_SECONDS, 4)
+        waves = [state.raw(name) for name in ("waveform", "ring", "sync")]
+        if any(w is not None for w in waves):
+            # the program holds CONTROL with GATE upside down, as GATE is open unless a step closes it
+            steps = tuple(
+                (self._turned_control(state, value ^ GATE) ^ GATE, frames)
+                for value, frames in instrument.waveform.steps
+            )
+            changes["waveform"] = replace(instrument.waveform, steps=steps)
+        return replace(instrument, **changes)
 
     def set_instrument(self, cycle: int, instrument: Instrument, channel: int | None = None) -> None:
         """Let one channel, or all, play an instrument from the next note on."""
@@ -716,8 +779,8 @@ class Player:
         state, instrument = self.channels[voice.channel], voice.instrument
         depth_raw, rate_raw, delay_raw = (state.raw(f"vibrato_{n}") for n in ("depth", "rate", "delay"))
         depth = instrument.vibrato_depth if depth_raw is None else depth_raw / 127
-        rate = instrument.vibrato_rate if rate_raw is None else controls.rate_hz(rate_raw, 0.5, 12)
-        delay = instrument.vibrato_delay if delay_raw is None else delay_raw / 127 * 2
+        rate = instrument.vibrato_rate if rate_raw is None else controls.rate_hz(rate_raw, *controls.VIBRATO_HZ)
+        delay = instrument.vibrato_delay if delay_raw is None else delay_raw / 127 * controls.VIBRATO_DELAY_SECONDS
         seconds = (cycle - voice.begun) / self.clock_hz
         if seconds < delay:
             depth = 0.0
@@ -759,7 +822,12 @@ class Player:
 
     def _control_byte(self, voice: Voice) -> int:
         state = self.channels[voice.channel]
-        value = voice.instrument.control_at(voice.frame)
+        value = self._turned_control(state, voice.instrument.control_at(voice.frame))
+        return value if voice.gate else value & ~GATE
+
+    @staticmethod
+    def _turned_control(state: Channel, value: int) -> int:
+        """CONTROL of an instrument with what its channel has turned."""
         waveform = state.raw("waveform")
         if waveform is not None and not value & TEST:
             value = value & 0x0F | waveform << 4
@@ -767,7 +835,7 @@ class Player:
             turned = state.raw(name)
             if turned is not None:
                 value = value & ~bit | (bit if turned else 0)
-        return value if voice.gate else value & ~GATE
+        return value
 
     def _width(self, voice: Voice, cycle: int) -> int:
         state = self.channels[voice.channel]
@@ -783,7 +851,7 @@ class Player:
         depth = state.share(f"{what}_depth") / 127
         if not depth:
             return 0.0
-        rate = controls.rate_hz(state.share(f"{what}_rate"), 0.05, 12)
+        rate = controls.rate_hz(state.share(f"{what}_rate"), *controls.SWING_HZ)
         phase = (cycle - voice.begun) / self.clock_hz * rate % 1
         return depth * (4 * abs((phase + 0.75) % 1 - 0.5) - 1)
 

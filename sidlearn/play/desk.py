@@ -12,6 +12,9 @@ import numpy as np
 from sidlearn import registers
 from sidlearn.errors import RegisterError, SidlearnError
 
+LEAST_TURN = 1 / 64
+"""What a step of the wheel turns a knob by, where its own steps are not longer."""
+
 
 @dataclass(frozen=True)
 class Knob:
@@ -27,12 +30,15 @@ class Knob:
         Takes one.
     text : callable
         Gives the value as a person reads it, at most eight characters.
+    least : float
+        The least that the wheel turns it by.
     """
 
     name: str
     get: Callable[[], float]
     set: Callable[[float], None]
     text: Callable[[], str]
+    least: float = LEAST_TURN
 
 
 class Desk(Protocol):
@@ -46,7 +52,10 @@ class Desk(Protocol):
     instruments: Sequence[str]
     instrument: int
     """Place of the chosen one in `instruments`, -1 for none."""
-    latency_ms: float
+
+    @property
+    def latency_ms(self) -> float:
+        """From a key or a POKE to the speakers."""
 
     def poke(self, register: int, value: int) -> None:
         """Write a register of the first SID as soon as it can be."""

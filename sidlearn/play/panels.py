@@ -457,7 +457,7 @@ def heard(view: View) -> dict[int, int]:
 class Knobs(Panel):
     """A knob for every parameter: drag up and down, or turn the wheel."""
 
-    ROWS = 2
+    ROWS = 3
 
     def __init__(self, box: Box) -> None:
         super().__init__(box)
@@ -480,15 +480,15 @@ class Knobs(Panel):
             screen.centred(self.box, "NO KNOBS: A PROGRAM SETS THE REGISTERS", GREY)
         for knob, cell in zip(knobs, self._cells(len(knobs)), strict=True):
             value = min(max(knob.get(), 0.0), 1.0)
-            x, y, radius = cell.x + cell.width / 2, cell.y + 23, 9.0
+            x, y, radius = cell.x + cell.width / 2, cell.y + 21.5, 8.0
             screen.centred(Box(cell.x, cell.y, cell.width, 11), _fitting(knob.name, screen, cell.width), LIGHT_GREY)
             screen.disc(x, y, radius, DARK_GREY)
             angle = math.radians(225 - 270 * value)
             tip = (x + radius * math.cos(angle), y - radius * math.sin(angle))
             screen.line([(x, y), tip], WHITE)
             arc = [math.radians(225 - 270 * value * t) for t in np.linspace(0, 1, 16)]
-            screen.line([(x + 12 * math.cos(a), y - 12 * math.sin(a)) for a in arc], YELLOW)
-            screen.centred(Box(cell.x, cell.y + 36, cell.width, 9), _fitting(knob.text(), screen, cell.width), WHITE)
+            screen.line([(x + 10.5 * math.cos(a), y - 10.5 * math.sin(a)) for a in arc], YELLOW)
+            screen.centred(Box(cell.x, cell.y + 33, cell.width, 9), _fitting(knob.text(), screen, cell.width), WHITE)
 
     def _under(self, x: float, y: float, view: View) -> int | None:
         cells = self._cells(len(view.desk.knobs))
@@ -508,11 +508,11 @@ class Knobs(Panel):
             view.desk.knobs[self._turned].set(min(max(value + (start - y) / 120, 0.0), 1.0))
 
     def scroll(self, steps: int, x: float, y: float, view: View) -> None:
-        """Turn the knob under the mouse by a 64th a step."""
+        """Turn the knob under the mouse."""
         under = self._under(x, y, view)
         if under is not None:
             knob = view.desk.knobs[under]
-            knob.set(min(max(knob.get() + steps / 64, 0.0), 1.0))
+            knob.set(min(max(knob.get() + steps * knob.least, 0.0), 1.0))
 
 
 def _fitting(text: str, screen: Screen, width: float) -> str:

@@ -14,12 +14,13 @@ from typing import Any
 
 from sidlearn import clock
 from sidlearn.config import Config
-from sidlearn.errors import DeviceError
+from sidlearn.errors import DeviceError, OutputError
 from sidlearn.midi import asid, controls, instruments, ports
 from sidlearn.midi.keyboard import Piano
 from sidlearn.midi.player import Player
 from sidlearn.midi.tuning import note_name
-from sidlearn.play.desk import Knob
+from sidlearn.midi.voices import MODES, PRIORITIES
+from sidlearn.play.desk import LEAST_TURN, Knob
 from sidlearn.play.hardware import Hardware
 from sidlearn.play.live import Engine
 from sidlearn.play.performer import Performer
@@ -30,11 +31,40 @@ COMPILING = "compiling the chip for this computer: once only, up to a minute"
 LOOK_SECONDS = 0.02
 TERMINATED = 128 + signal.SIGTERM
 
-KNOBS = (
-    "cutoff", "resonance", "filter_mode", "attack", "decay", "sustain", "release", "pulse_width", "waveform",
-    "vibrato_depth", "vibrato_rate", "glide_time", "arp_speed", "detune", "mode", "volume",
-)  # fmt: skip
-"""What the window has knobs for, by names of `controls.CONTROLS`."""
+KNOBS = {
+    "waveform": "WAVE", "pulse_width": "PULSE", "pulse_rate": "PW RATE", "pulse_depth": "PW DEEP",
+    "attack": "ATTACK", "decay": "DECAY", "sustain": "SUSTAIN", "release": "RELEASE", "velocity": "VELO",
+    "ring": "RING", "sync": "SYNC",
+    "cutoff": "CUTOFF", "resonance": "RESO", "filter_mode": "FILTER", "routing": "ROUTE", "filter_depth": "FC PROG",
+    "cutoff_rate": "FC RATE", "cutoff_depth": "FC DEEP",
+    "vibrato_depth": "VIBRATO", "vibrato_rate": "VIB HZ", "vibrato_delay": "VIB LAG", "wheel": "WHEEL",
+    "mode": "KEYS", "priority": "WINS", "retrigger": "RETRIG", "arp_speed": "ARP HZ", "detune": "DETUNE",
+    "glide": "GLIDE", "glide_time": "GLIDE S", "volume": "VOLUME", "expression": "EXPRESS",
+}  # fmt: skip
+"""Control of `controls.CONTROLS` -> what stands over its knob in the window, at most seven characters."""
+
+_BITS = {"waveform": "TSPN", "filter_mode": "LBH", "routing": "123"}
+
+
+def knob_text(name: str, step: int, frame_hz: float) -> str:
+    """Return a control's step as people read it."""
+    if name in _BITS:
+        return "".join(letter for bit, letter in enumerate(_BITS[name]) if step >> bit & 1) or "-"
+    if name == "mode":
+        return MODES[step]
+    if name == "priority":
+        return PRIORITIES[step]
+    if name in ("ring", "sync", "glide", "retrigger"):
+        return "on" if step else "off"
+    if name == "arp_speed":
+        return f"{controls.ARP_FRAMES[step] * frame_hz:.0f}"
+    if name == "vibrato_rate":
+        return f"{controls.rate_hz(step, *controls.VIBRATO_HZ):.1f}"
+    if name in ("pulse_rate", "cutoff_rate"):
+        return f"{controls.rate_hz(step, *controls.SWING_HZ):.2f}"
+    if name == "glide_time":
+        return f"{controls.glide_seconds(step):.2f}"
+    return str(step)
 
 
 @dataclass(frozen=True)
@@ -61,34 +91,36 @@ class LiveDesk:
         self._performer = performer
         self.engine = performer.engine
         self.record = performer.engine.records
-        self.latency_ms = performer.engine.latency_ms
         self.model = model
         self.instruments: Sequence[str] = names
         self.instrument = names.index(chosen) if chosen in names else -1
         self.knobs: Sequence[Knob] = [self._knob(name) for name in KNOBS]
 
+    @property
+    def latency_ms(self) -> float:
+        """From a key to the speakers."""
+        return self.engine.latency_ms
+
     def _knob(self, name: str) -> Knob:
         control = controls.CONTROLS[name]
         player = self._performer.player
 
-        def raw() -> int:
-            target = player.chip if control.scope == controls.CHIP else player.channels[0]
-            value = target.raw(name)
-            if value is not None:
-                return value
-            own = getattr(player.channels[0].instrument, name, None)
-            return own if isinstance(own, int) else control.steps - 1
+        def step() -> int:
+            return player.step_of(name)
 
         def get() -> float:
-            return raw() / (control.steps - 1)
+            return step() / (control.steps - 1)
 
         def turn(share: float) -> None:
-            step = round(share * (control.steps - 1))
+            wanted = round(share * (control.steps - 1))
             with self._performer.lock:
-                player.turn(self.engine.cycle_at(), 0, name, player.value_for(name, step))
+                player.turn(self.engine.cycle_at(), 0, name, player.value_for(name, wanted))
                 self._performer.hand_on()
 
-        return Knob(name.replace("_", " ")[:8], get, turn, lambda: str(raw()))
+        def text() -> str:
+            return knob_text(name, step(), player.clock_hz / player.frame_cycles)
+
+        return Knob(KNOBS[name], get, turn, text, max(1 / (control.steps - 1), LEAST_TURN))
 
     def poke(self, register: int, value: int) -> None:
         """Write a register of the first SID as soon as it can be."""
@@ -113,15 +145,14 @@ class LiveDesk:
 
     def save(self) -> str:
         """Save the instrument with what has been turned to the user's own folder."""
-        from dataclasses import replace
-
-        state = self._performer.player.channels[0]
-        names = ("attack", "decay", "sustain", "release", "pulse_width")
-        turned: dict[str, Any] = {name: value for name in names if (value := state.raw(name)) is not None}
-        changed = replace(state.instrument, **turned)
+        with self._performer.lock:
+            changed = self._performer.player.instrument_as_turned()
         folder = instruments.own_folder()
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{changed.name.lower().replace(' ', '-')}.toml"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot make it: {error.strerror}") from None
         instruments.save(changed, path)
         return f"saved {path}"
 
