@@ -42,10 +42,10 @@ FOREVER = 1 << 62
 
 PARTS = 2
 """Parts of a frame whose mean levels are compared with what is wanted."""
-BEAM = 8
+BEAM = 16
 CHOICES = 256
 """Room for the choices of one frame."""
-DECAYS = (0, 2, 4, 5, 6, 7, 8, 9, 11)  # guess: from at once to within several frames
+DECAYS = (0, 5, 8)  # guess: at once, within a third of a 50 Hz frame, within several frames; more crowd the beam
 WRITE_COST = 2e-5  # guess: of one register write, against squared errors of the root of the level
 JUMP_COST = 2e-4  # guess: of a choice that waits for the rate counter to come round (ADSR delay bug)
 

@@ -232,7 +232,7 @@ class FrameSearch:
         self.goals = goals.copy()
         self.rows = rows.copy()
         for v in range(VOICES):
-            replan(self.rows, self.generators, self.goals, v, bench.cycles, level_of, envelopes.BEAM)
+            replan(self.rows, self.generators, self.goals, v, bench.cycles, level_of, BEAM)
         self.power = bench.try_rows(self.state, self.rows, self.columns)
         self.lowest = self.loss(self.power)
 
@@ -277,8 +277,8 @@ class FrameSearch:
 
 HORIZON = 6
 """Frames for which envelopes are planned anew, from the state that the chip is in."""
-SHORT_BEAM = 3
-"""States kept when envelopes are planned anew for a change that is tried."""
+BEAM, SHORT_BEAM = 8, 3
+"""States kept when envelopes are planned anew, for a frame and for a change that is tried."""
 
 
 def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of, beam: int) -> None:
