@@ -176,6 +176,8 @@ def build_parser() -> Parser:
     bench = verbs.add_parser("bench", help="measure speed, memory and accuracy beside the peers")
     bench.add_argument("what", choices=BENCHES)
     bench.add_argument("--json", action="store_true", help="print one JSON object")
+    bench.add_argument("--quick", action="store_true", help="learn: one second of one sound, less effort")
+    bench.add_argument("--targets", metavar="DIR", help="learn: sounds of this folder (.wav .flac) instead of our own")
     bench.set_defaults(do=_bench)
 
     config = verbs.add_parser("config", help="print the settings in force, as a sidlearn.toml")
@@ -710,8 +712,13 @@ def _bench(options: argparse.Namespace) -> int:
 
     from sidlearn.terminal import Progress
 
+    given = {}
+    if options.what == "learn":
+        given = {"quick": options.quick, "folder": Path(options.targets) if options.targets else None}
+    elif options.quick or options.targets:
+        raise SidlearnError(f"bench {options.what}: --quick and --targets are for bench learn")
     with Progress() as progress:
-        report = import_module(f"sidlearn.bench.{options.what}").bench(progress.show)
+        report = import_module(f"sidlearn.bench.{options.what}").bench(progress.show, **given)
     print(report.json() if options.json else report.text())
     return DONE
 

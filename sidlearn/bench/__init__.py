@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-BENCHES = ("chip", "basic", "cpu")
+BENCHES = ("chip", "basic", "cpu", "learn")
 """What `sidlearn bench` can measure; each is a module here with a function ``bench(progress) -> Report``."""
