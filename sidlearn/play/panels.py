@@ -480,7 +480,7 @@ class Knobs(Panel):
             screen.centred(self.box, "NO KNOBS: A PROGRAM SETS THE REGISTERS", GREY)
         for knob, cell in zip(knobs, self._cells(len(knobs)), strict=True):
             value = min(max(knob.get(), 0.0), 1.0)
-            x, y, radius = cell.x + cell.width / 2, cell.y + 21.5, 8.0
+            x, y, radius = cell.x + cell.width / 2, cell.y + 20, 8.0
             screen.centred(Box(cell.x, cell.y, cell.width, 11), _fitting(knob.name, screen, cell.width), LIGHT_GREY)
             screen.disc(x, y, radius, DARK_GREY)
             angle = math.radians(225 - 270 * value)
@@ -488,7 +488,7 @@ class Knobs(Panel):
             screen.line([(x, y), tip], WHITE)
             arc = [math.radians(225 - 270 * value * t) for t in np.linspace(0, 1, 16)]
             screen.line([(x + 10.5 * math.cos(a), y - 10.5 * math.sin(a)) for a in arc], YELLOW)
-            screen.centred(Box(cell.x, cell.y + 33, cell.width, 9), _fitting(knob.text(), screen, cell.width), WHITE)
+            screen.centred(Box(cell.x, cell.y + 31, cell.width, 9), _fitting(knob.text(), screen, cell.width), WHITE)
 
     def _under(self, x: float, y: float, view: View) -> int | None:
         cells = self._cells(len(view.desk.knobs))
