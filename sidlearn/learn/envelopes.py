@@ -46,6 +46,7 @@ BEAM = 16
 CHOICES = 256
 """Room for the choices of one frame."""
 DECAYS = (0, 5, 8)  # guess: at once, within a third of a 50 Hz frame, within several frames; more crowd the beam
+MORE_DECAYS = (0, 2, 4, 5, 6, 7, 8, 9, 11)  # guess: for few frames at a time
 WRITE_COST = 2e-5  # guess: of one register write, against squared errors of the root of the level
 JUMP_COST = 2e-4  # guess: of a choice that waits for the rate counter to come round (ADSR delay bug)
 
@@ -605,7 +606,7 @@ def plan_from(
         gap,
         beam,
         level_of,
-        np.array(DECAYS, np.int64),
+        np.array(MORE_DECAYS, np.int64),
         state,
         waveform_before,
     )

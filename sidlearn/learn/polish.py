@@ -4,7 +4,7 @@ stays."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from sidlearn.chip.sid import SID, render_batch
 from sidlearn.clock import PAL
 from sidlearn.learn import envelopes, likeness
 from sidlearn.learn.analyse import FFT_SIZE, RATE_HZ, Bands
+from sidlearn.learn.checkpoint import Store
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -147,10 +148,9 @@ class Bench:
         sound = np.concatenate((self.past, self.play(rows[: self.ahead + 1])))
         return self.listen(sound, self.first_sample - len(self.past), columns)
 
-    def go_on(self, state: dict[str, Any], rows: np.ndarray) -> None:
+    def go_on(self, rows: np.ndarray) -> None:
         """Play one frame for good."""
-        self.sid.restore(state)
-        sound = self.play(rows[:2])
+        sound = self.play(rows)
         self.past = np.concatenate((self.past, sound))[-len(self.past) :]
         self.first_sample += len(sound)
 
@@ -172,7 +172,8 @@ def polish(
     goal: Goal,
     model: str,
     moves: Moves,
-    progress: Any = None,
+    store: Store,
+    tell: Callable[[float], None],
 ) -> tuple[RegisterFrames, np.ndarray]:
     """Return better registers, and what each frame loses by its levels.
 
@@ -186,15 +187,28 @@ def polish(
     goal : Goal
     model : str
     moves : Moves
+    store : Store
+        Where what is done already is kept.
+    tell : callable
+        Is told the share done.
     """  # fmt: skip
     bench = Bench(model, frames.frame_cycles, goal)
-    values = frames.values.copy()
-    now = likeness.course(goal.target, listen_to_all(bench, frames, model))
+    values = frames.values
     level_of = envelopes.levels(model).astype(np.float64)
     rows = np.vstack((np.zeros((1, values.shape[1]), np.uint8), values, np.repeat(values[-1:], HORIZON, axis=0)))
     goals = np.vstack((level, np.repeat(level[-1:], HORIZON, axis=0)))
     losses = np.zeros(len(values))
-    for t in range(len(values)):
+    kept = store.get("polish")
+    if kept is None:
+        first, now = 0, likeness.course(goal.target, listen_to_all(bench, frames, model))
+    else:
+        first, rows, losses = int(kept["first"]), kept["rows"], kept["losses"]
+        now = likeness.Course(*(kept[name] for name in likeness.Course._fields))
+        for t in range(first):
+            bench.go_on(rows[t : t + 2])
+    for t in range(first, len(values)):
+        if t % KEPT_FRAMES == 0 and t > first:
+            store.put("polish", first=t, rows=rows, losses=losses, **now._asdict())
         frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of)
         for _ in range(moves.rounds):
             before = frame.lowest
@@ -204,9 +218,13 @@ def polish(
                 break
         rows[t + 1 : t + 1 + HORIZON] = frame.rows[1:]
         losses[t] = frame.finish()
-        if progress is not None and t % 8 == 0:
-            progress(t / len(values), "polish")
+        if t % 8 == 0:
+            tell(t / len(values))
     return RegisterFrames(rows[1 : 1 + len(values)].copy(), frames.frame_cycles), losses
+
+
+KEPT_FRAMES = 100
+"""After so many frames what is done is kept."""
 
 
 class Change(NamedTuple):
@@ -243,9 +261,13 @@ class FrameSearch:
         own = ((power + goal.floor) ** 0.125 - wanted) ** 2 @ goal.weight
         share = np.ones(len(own))
         share[0] = share[-1] = 0.5
-        self.levels = float(own @ share) * (self.bench.cycles / self.bench.goal.column_cycles) / share.sum()
+        self.levels = float(own @ share) / float(share.sum())
         course, spectrogram = likeness.alike(goal.target, self.now, self.columns.start, power, keep)
-        return goal.weights[0] * self.levels - goal.weights[1] * course - goal.weights[2] * spectrogram
+        return (
+            goal.weights[0] * self.levels * self.bench.cycles / goal.column_cycles
+            - goal.weights[1] * course
+            - goal.weights[2] * spectrogram
+        )
 
     def attempt(self, change: Change) -> None:
         """Try a change, and keep it if it sounds more like the target."""
@@ -271,8 +293,9 @@ class FrameSearch:
     def finish(self) -> float:
         """Play the frame as it is now; return what it loses by its levels."""
         self.loss(self.power, keep=True)
-        self.bench.go_on(self.state, self.rows)
-        return self.levels
+        self.bench.sid.restore(self.state)
+        self.bench.go_on(self.rows[:2])
+        return self.levels / float(self.bench.goal.weight.sum())
 
 
 HORIZON = 6

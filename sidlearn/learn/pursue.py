@@ -12,6 +12,7 @@ from sidlearn.clock import PAL, frame_cycles
 from sidlearn.learn import envelopes, likeness, polish, search
 from sidlearn.learn.analyse import Target, analyse, analyse_columns
 from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
+from sidlearn.learn.checkpoint import Forgetful, Store
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -117,12 +118,26 @@ def pursue(
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
     atoms = dictionary(model, seconds)
-    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds)
+    store, tell = checkpoint or Forgetful(), progress or _say_nothing
+    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds, store, tell)
     frames = to_frames(score, cycles, model)
     if effort.moves is not None:
         goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms)
-        frames, loss = polish.polish(frames, score.level, target.f0_hz > 0, goal, model, effort.moves, progress)
-    return Pursued(frames, np.exp(-loss).astype(np.float32))
+        frames, loss = polish.polish(
+            frames, score.level, target.f0_hz > 0, goal, model, effort.moves, store,
+            lambda done: tell(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"),
+        )  # fmt: skip
+    return Pursued(frames, (UNSURE * np.exp(-CONFIDENCE_SLOPE * loss)).astype(np.float32))
+
+
+CHOOSING_SHARE = 0.35  # of the time, measured
+UNSURE = 0.49
+"""Nothing here is known to be what a SID played, so no frame counts as sure."""
+CONFIDENCE_SLOPE = 8.0  # guess: half of it where a frame is as far off as the worst tenth of speech
+
+
+def _say_nothing(done: float, what: str) -> None:
+    pass
 
 
 POLISH_WEIGHTS = (10.0, 1.0, 1.0)
@@ -185,24 +200,51 @@ class Routing(NamedTuple):
         return np.array([bool(self.mask >> v & 1) for v in range(VOICES)])
 
 
+PIECE_FRAMES = 1_000
+"""Frames that are chosen together: what bounds the memory, and what a killed run keeps."""
+
+
 def choose_frames(
-    target: Target, atoms: Dictionary, quality: str, effort: Effort, frame_seconds: float
+    target: Target, atoms: Dictionary, quality: str, effort: Effort, frame_seconds: float, store: Store, tell: Any
 ) -> tuple[Score, np.ndarray, Wanted]:
     """Return what the voices do in each frame, and its loss."""
+    wanted, routing = choose_routing(target, atoms, quality)
+    frames = len(target.power)
+    score, losses = Score.empty(frames), np.zeros(frames)
+    score.mode[:], score.routed[:] = routing.mode, routing.voices
+    chosen = ("freq", "pulse_width", "control", "level", "cutoff", "resonance")
+    for first in range(0, frames, PIECE_FRAMES):
+        part = slice(first, min(first + PIECE_FRAMES, frames))
+        kept = store.get(f"pursue/{first}")
+        if kept is None:
+            piece, losses[part] = _choose_piece(part, target, wanted, routing, atoms, effort, frame_seconds)
+            store.put(f"pursue/{first}", losses=losses[part], **{name: getattr(piece, name) for name in chosen})
+        else:
+            piece, losses[part] = Score.empty(part.stop - first), kept["losses"]
+            for name in chosen:
+                setattr(piece, name, kept[name])
+        for name in chosen:
+            getattr(score, name)[part] = getattr(piece, name)
+        tell(CHOOSING_SHARE * part.stop / frames, "voices")
+    return score, losses, wanted
+
+
+def _choose_piece(
+    part: slice, whole: Target, wanted: Wanted, routing: Routing, atoms: Dictionary, effort: Effort, seconds: float
+) -> tuple[Score, np.ndarray]:
+    """Return what the voices do in some frames, and what each of them loses by its levels."""
+    target = Target(*(column[part] for column in whole))
+    wanted = wanted._replace(power=wanted.power[part], compressed=wanted.compressed[part])
     palettes = [palette(t, target, atoms) for t in range(len(target.power))]
-    wanted, routing = choose_routing(palettes, target, atoms, quality)
     rows = settings_of(routing, atoms)
-    rows = rows[:: effort.row_step] if len(rows) > 1 else rows
-    found = search_all(range(len(palettes)), palettes, wanted, atoms, rows, [routing] * len(rows), 2)
-    best, setting = assemble(found, palettes, wanted, atoms, routing, rows)
-    rows = settings_of(routing, atoms)
-    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, frame_seconds, effort)
+    tried = rows[:: effort.row_step] if len(rows) > 1 else rows
+    found = search_all(range(len(palettes)), palettes, wanted, atoms, tried, [routing] * len(tried), 2)
+    best, setting = assemble(found, palettes, wanted, atoms, routing, tried)
+    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, seconds, effort)
     score = Score.empty(len(palettes))
-    score.mode[:] = routing.mode
-    score.routed[:] = routing.voices
     for t in range(len(palettes)):
         write_candidate(score, t, palettes[t], best[t], target.f0_hz[t], atoms, setting[t])
-    return score, losses, wanted
+    return score, losses
 
 
 LEVELS_WEIGHT, COURSE_WEIGHT, SPECTROGRAM_WEIGHT = 10.0, 1.0, 1.0
@@ -256,7 +298,7 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
             setting[t], _, plain = likeness.choose_again(
                 target, now, int(column_of[t]), given, terms, best[t], int(setting[t]), thorough
             )
-            losses[t] = plain / LEVELS_WEIGHT
+            losses[t] = plain / LEVELS_WEIGHT / float(np.sum(wanted.weight))
             sound, constant[t] = render_candidate(frame, best[t], atoms, routing, setting[t], wanted)
             power[t] = sound - wanted.floor
     return losses
@@ -341,12 +383,14 @@ def settings_of(routing: Routing, atoms: Dictionary) -> np.ndarray:
     return np.flatnonzero(atoms.filters.mode == routing.mode)
 
 
-def choose_routing(palettes, target: Target, atoms: Dictionary, quality: str) -> tuple[Wanted, Routing]:
+def choose_routing(target: Target, atoms: Dictionary, quality: str) -> tuple[Wanted, Routing]:
     """Return the loudness, filter mode and the voices through it that suit the sound best, by some loud frames."""
     strength = target.power[:, -1]
     loud = np.flatnonzero(strength > np.quantile(strength, 0.3))
     count = 60 if quality == "best" else 24
+    loud = loud if len(loud) else np.arange(len(strength))
     frames = loud[np.unique(np.linspace(0, len(loud) - 1, count).astype(int))]
+    palettes = {int(t): palette(int(t), target, atoms) for t in frames}
     routings = [Routing(0, 0)] + [Routing(m, k) for m in (0x10, 0x20, 0x40) for k in range(1, 8)]
     seconds = len(strength) * FRAME_SECONDS
     lowest, best = np.inf, (want(target, atoms, LOUDNESS[0]), routings[0])
