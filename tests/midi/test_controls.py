@@ -334,10 +334,10 @@ def test_no_message_does_harm(messages):
 
 
 def test_every_controller_of_the_table_is_covered_here():
-    """Those that are no bits of a register have tests of their own above, or below."""
+    """Those that are no bits of a register have tests of their own above, or in `test_modes`."""
     own = {"wheel", "glide_time", "volume", "expression", "glide", "vibrato_rate", "vibrato_depth", "vibrato_delay"}
-    later = {"arp_speed", "detune", "filter_depth", "mode", "priority", "retrigger", "pulse_rate", "pulse_depth",
+    there = {"arp_speed", "detune", "filter_depth", "mode", "priority", "retrigger", "pulse_rate", "pulse_depth",
              "cutoff_rate", "cutoff_depth", "velocity"}  # fmt: skip
-    assert set(CONTROLS) == set(READ) | own | later
+    assert set(CONTROLS) == set(READ) | own | there
     assert len(BY_CC) == sum(c.cc is not None for c in CONTROLS.values())
     assert list(BY_NRPN) == list(range(len(CONTROLS)))
