@@ -737,8 +737,8 @@ def scan_widths(rest, gain, constant, swing, low, acc, old, written, freq, skip,
 
 
 @kernel
-def scan_noise(rest, gain, constant, dac, oscillator, written, freqs, skip, scores):
-    """Energy explained by noise at many FREQ, the noise register being known."""
+def scan_noise(rest, gain, constant, dac, oscillator, written, freqs, skip, least, most, scores):
+    """Energy explained by noise at many FREQ, the noise register being known; levels times `least` to `most`."""
     n = rest.size
     o = oscillator.copy()
     for k in range(freqs.size):
@@ -777,7 +777,8 @@ def scan_noise(rest, gain, constant, dac, oscillator, written, freqs, skip, scor
             energy += value * value
             mean += value
         energy -= mean * mean / (n - skip)
-        scores[k] = 2 * cross - energy
+        g = min(max(cross / max(energy, 1e-12), least), most)
+        scores[k] = 2 * g * cross - g * g * energy
 
 
 @kernel

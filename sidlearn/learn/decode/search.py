@@ -23,6 +23,8 @@ GOOD_RMS = 3e-4
 """A frame this near to its target needs no search: twice what the right registers leave in most frames."""
 FLOOR_RMS = 1.3e-4
 """What the right registers leave of most frames; measured on pyresidfp 0.17.0."""
+TOGGLE_COST = 3e-7
+"""Energy that a change of a gate must explain: without it gates that nobody hears would flicker."""
 LIKELY_RMS = 8e-4
 """What the right registers leave at most, in frames in which fast attacks begin."""
 BLOCK = 27
@@ -37,8 +39,9 @@ KNOTS = 17
 """Of free levels in a frame."""
 SMOOTHNESS = 0.3
 """How much a bend of free levels costs; guess."""
-TRIED = 16
-"""Combinations that are played."""
+TRIED, SAME = 48, 4
+"""Combinations that are played, a third if no two envelopes are unknown, and how many of them may differ in FREQ and PW
+alone."""
 REFINED = 3
 MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
@@ -140,7 +143,7 @@ class Searcher:
         self.floor: list[float] = []
         self.start = forward.power_on()
         self.freqs = np.arange(LOWEST, HIGHEST, FREQ_STEP, dtype=np.int64)
-        self.noise_freqs = np.unique(np.round(np.geomspace(200, 65_535, 1200)).astype(np.int64))
+        self.noise_freqs = np.unique(np.round(np.geomspace(200, 65_535, 2500)).astype(np.int64))
         self.hats = hat_functions(forward.samples)
         self.at = np.arange(forward.samples) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP
         bend = np.diff(np.eye(KNOTS), 2, axis=0)
@@ -366,7 +369,8 @@ class Searcher:
                 for k in np.argsort(least, kind="stable")[MOST_OPTIONS:]:
                     del options_v[lists[v][k]]
         played: list[tuple[Frame, list[Option]]] = []
-        for k in self.chosen(lists, left):
+        several = sum(self.open(v, best) for v in range(VOICES)) > 1
+        for k in self.chosen(lists, left, several):
             at = np.unravel_index(k, left.shape)
             some = [lists[v][at[v]] for v in range(VOICES)]
             played.append((self.play_options(some, base), some))
@@ -380,7 +384,8 @@ class Searcher:
             played[i] = (self.refine(frame), some)
             if self.good(played[i][0]):
                 break
-        played.sort(key=lambda p: p[0].energy)
+        cost = TOGGLE_COST + 0.01 * min(p[0].energy for p in played)
+        played.sort(key=lambda p: p[0].energy + cost * self.toggles(p[1]))
         for frame, some in played:
             if frame.energy > best.energy - max(1e-6, 0.03 * best.energy):
                 break
@@ -390,6 +395,16 @@ class Searcher:
             if adopted is not None and adopted.energy < best.energy:
                 return adopted, adopted
         return best, played[0][0]
+
+    def toggles(self, some: Sequence[Option]) -> int:
+        """Return how many gates change in a combination, beside those of the path."""
+        count = 0
+        for v, option in enumerate(some):
+            gates = dict(option.past.gates) if option.past is not None else {}
+            count += len(gates)
+            last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
+            count += (option.group[2] & GATE) != last
+        return count
 
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return how much every combination leaves of `target`, less what it has, one axis a voice."""
@@ -401,12 +416,23 @@ class Searcher:
         left += 2 * (parts[1] @ parts[2].T)[None, :, :]
         return left
 
-    def chosen(self, lists: list[list[Option]], left: np.ndarray) -> list[int]:
+    def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
         """Return the combinations that leave least, and the best for each pattern of gates."""
         flat = left.ravel()
-        count = min(TRIED, flat.size)
-        found = np.argpartition(flat, count - 1)[:count]
-        found = found[np.argsort(flat[found], kind="stable")]
+        count = min(50 * TRIED, flat.size)
+        best = np.argpartition(flat, count - 1)[:count]
+        best = best[np.argsort(flat[best], kind="stable")]
+        most = TRIED if several else TRIED // 3
+        found: list[int] = []
+        seen: dict[tuple, int] = {}
+        for k in best:
+            at = np.unravel_index(k, left.shape)
+            name = tuple(lists[v][at[v]].group[2:] for v in range(VOICES))
+            seen[name] = seen.get(name, 0) + 1
+            if seen[name] <= SAME:
+                found.append(int(k))
+                if len(found) == most:
+                    break
         gates = [np.array([o.group[2] & GATE for o in some]) for some in lists]
         more = []
         for pattern in product((0, 1), repeat=VOICES):
@@ -415,7 +441,7 @@ class Searcher:
                 part = left[np.ix_(*rows)]
                 at = np.unravel_index(int(np.argmin(part)), part.shape)
                 more.append(int(np.ravel_multi_index([r[i] for r, i in zip(rows, at, strict=True)], left.shape)))
-        return list(dict.fromkeys([*(int(k) for k in found), *more]))
+        return list(dict.fromkeys([*found, *more]))
 
     def play_options(self, some: Sequence[Option], base: np.ndarray) -> Frame:
         """Play one combination."""
@@ -526,6 +552,9 @@ class Searcher:
             else:
                 freqs = np.arange(max(int(freq * 0.8), 1), min(int(freq * 1.25) + 17, HIGHEST), 16, dtype=np.int64)
                 found = self.peaks(rest, gain, constant, control >> 4, width, v, written, freqs)
+                if self.path and control & PULSE and (new := self.guesses(v)[0][1]) != width:
+                    some = self.peaks(rest, gain, constant, control >> 4, new, v, written, freqs)
+                    made += [Option((f, new, control, ad, sr)) for f in some]
             made += [Option((f, width, control, ad, sr)) for f in found]
             if control & 0x76 == PULSE:
                 widths = self.widths(rest, gain, constant, v, freq, written)
@@ -621,22 +650,28 @@ class Searcher:
                 if around is not None:
                     freqs = np.unique(np.linspace(freq * 0.95, min(freq * 1.05, HIGHEST), 50).astype(np.int64))
                 found = self.noise_peaks(rest, gain, constant, v, written, freqs)
-                made += [Option((f, width, wave | gate, a, s)) for f in found]
+                held = field(self.before().image, v)[1]
+                made += [Option((f, held, wave | gate, a, s)) for f in found]
                 continue
             if wave & 6 or wave >> 4 not in (1, 2, 4):
                 continue
             freqs = self.freqs
             if around is not None:
                 freqs = np.arange(max(int(freq * 0.97), 1), min(int(freq * 1.03) + 9, HIGHEST), 8, dtype=np.int64)
-            found = self.peaks(rest, gain, constant, wave >> 4, width, v, written, freqs, count)
-            made += [Option((f, width, wave | gate, a, s)) for f in found]
+            widths = [width]
+            if wave & PULSE and around is None:
+                widths = [*dict.fromkeys([width, self.guesses(v)[0][1]])]
+            for w in widths:
+                found = self.peaks(rest, gain, constant, wave >> 4, w, v, written, freqs, count)
+                made += [Option((f, w, wave | gate, a, s)) for f in found]
             if around is not None:
                 if wave & PULSE:
                     widths = self.widths(rest, gain, constant, v, freq, written)
                     made += [Option((freq, w, wave | gate, a, s)) for w in widths]
                 continue
             for f, w, kind, _ in self.folded(rest, gain, v, written, 2):
-                made.append(Option((f, w or width, kind << 4 | gate, a, s)))
+                held = field(self.before().image, v)[1]
+                made.append(Option((f, w if kind == 4 else held, kind << 4 | gate, a, s)))
         return made
 
     def discover(self, best: Frame) -> list[list[list[Option]]]:
@@ -662,7 +697,8 @@ class Searcher:
                     written = self.written(self.begun(best.image, {**notes.shapes, v: (0, 0, 0)}), v)
                     shapes = [(f, w, kind << 4) for f, w, kind, _ in self.folded(notes.rest, flat, v, written, FOUND)]
                     shapes += [
-                        (f, 0, NOISE) for f in self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs)
+                        (f, field(before.image, v)[1], NOISE)
+                        for f in self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs, (0.05, 1.1))
                     ]
                     found += [self.fit_notes(best, base, {**notes.shapes, v: shape}) for shape in shapes]
             found.sort(key=lambda x: x.energy)
@@ -702,29 +738,34 @@ class Searcher:
     def rescan(self, best: Frame, base: np.ndarray, notes: Notes, v: int) -> Notes:
         """Look again for the FREQ of a note, the others being known; keep it if that helps."""
         f, w, wave = notes.shapes[v]
-        if wave == NOISE:
-            return notes
-        freqs = np.arange(max(int(f * 0.94), 1), min(int(f * 1.06) + 9, HIGHEST), 8, dtype=np.int64)
         level = self.levels_of(notes, v)
         gain, constant = self.forward.per_wave * level, self.forward.drift * level
-        found = notes
+        rest = notes.rest + notes.parts[v]
+        written = self.written(self.begun(best.image, notes.shapes), v)
         osc = self.before().osc[v]
-        scores, gains = np.empty(len(freqs)), np.empty(len(freqs))
-        kernel.scan_frequencies(
-            notes.rest + notes.parts[v],
-            gain,
-            constant,
-            self.table(wave >> 4, w),
-            int(osc[kernel.ACC]),
-            int(osc[kernel.FREQ]),
-            self.written(best.image, v),
-            freqs,
-            SKIP,
-            0.5,
-            1.5,
-            scores,
-            gains,
-        )
+        if wave == NOISE:
+            freqs = np.arange(max(f - 64, 1), min(f + 64, HIGHEST) + 1, 2, dtype=np.int64)
+            scores = np.empty(len(freqs))
+            kernel.scan_noise(rest, gain, constant, self.forward.dac, osc, written, freqs, SKIP, 0.5, 1.5, scores)
+        else:
+            freqs = np.arange(max(int(f * 0.94), 1), min(int(f * 1.06) + 9, HIGHEST), 8, dtype=np.int64)
+            scores, gains = np.empty(len(freqs)), np.empty(len(freqs))
+            kernel.scan_frequencies(
+                rest,
+                gain,
+                constant,
+                self.table(wave >> 4, w),
+                int(osc[kernel.ACC]),
+                int(osc[kernel.FREQ]),
+                written,
+                freqs,
+                SKIP,
+                0.5,
+                1.5,
+                scores,
+                gains,
+            )
+        found = notes
         for new in (min(f, HIGHEST) for f in tops(freqs, scores, 2)):
             tried = self.fit_notes(best, base, {**notes.shapes, v: (new, w, wave)})
             found = min(found, tried, key=lambda n: n.energy)
@@ -760,6 +801,9 @@ class Searcher:
     def tune(self, best: Frame, base: np.ndarray, notes: Notes) -> Notes:
         """Move FREQ and PW of notes to where the error is least, their levels being free."""
         for factor in (1.0, 1.0, 1.0, 1.0, 0.5):
+            for v, (_, _, wave) in notes.shapes.items():
+                if wave == NOISE:
+                    notes = self.rescan(best, base, notes, v)
             columns, moves = [], []
             for v, (f, w, wave) in notes.shapes.items():
                 if wave == NOISE:
@@ -833,7 +877,7 @@ class Searcher:
         freq, width, control, _, _ = field(image, v)
         _, _, _, ad, sr = field(self.before().image, v)
         frame = self.play(with_voice(image, v, ad=ad ^ 0x10, sr=sr ^ 0x10))
-        pairs = self.fit_pairs(v, frame, rest, len(self.path), {}, count, several)
+        pairs = self.fit_pairs(v, frame, rest, len(self.path), {}, count, several, (ad, sr))
         return [Option((freq, width, control | GATE, i, k)) for i, k in pairs]
 
     def fit_pairs(
@@ -845,8 +889,12 @@ class Searcher:
         gates: dict[int, int],
         count: int,
         several: bool = False,
+        old: tuple[int, int] | None = None,
     ) -> list[tuple[int, int]]:
-        """Return the best AD and SR of a voice from frame `begin` on, of all that there are; `several` for many."""
+        """Return the best AD and SR of a voice from frame `begin` on, of all that there are; `several` for many.
+
+        With `old` both must be others, since that moves what is written after them.
+        """
         known = sorted({(a, s) for u in range(VOICES) for _, a, s in self.instruments(u)})
         pairs = np.concatenate([np.array(known, np.int64).reshape(-1, 2), SOME_PAIRS])
         scores = self.rank(v, frame, rest, begin, gates, pairs)
@@ -858,6 +906,10 @@ class Searcher:
             more = np.array([(a << 4 | d, s << 4 | r) for a, d, s, r in vary(ad >> 4, ad & 15, sr >> 4, sr & 15)])
             pairs = np.concatenate([pairs, more])
             scores = np.concatenate([scores, self.rank(v, frame, rest, begin, gates, more)])
+        if old is not None:
+            same = (pairs == old).any(axis=1)
+            same[: len(known)] = False
+            scores[same] = -np.inf
         found = self.distinct(pairs, scores, count)
         if not several:
             return found
@@ -1123,7 +1175,8 @@ class Searcher:
         before = self.before().image
         image = with_voice(image, v, freq=field(before, v)[0] ^ 0x0101)
         events = self.forward.events_between(before, image, NO_PADS, not self.path and self.everything)
-        return int(events[events[:, 1] == v * VOICE_STRIDE, 0][0]) + 20
+        # between its two bytes the high one is still the old one
+        return int(events[events[:, 1] == v * VOICE_STRIDE + 1, 0][0])
 
     def levels(self, image: np.ndarray, v: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """Return what a wave level is multiplied by at each sample, what is added, and whether there is anything."""
@@ -1230,14 +1283,21 @@ class Searcher:
         return [int(w) * 16 for w in tops(np.arange(256), scores[:256], 2, 4)]
 
     def noise_peaks(
-        self, rest: np.ndarray, gain: np.ndarray, constant: np.ndarray, v: int, written: int, freqs: np.ndarray
+        self,
+        rest: np.ndarray,
+        gain: np.ndarray,
+        constant: np.ndarray,
+        v: int,
+        written: int,
+        freqs: np.ndarray,
+        reach: tuple[float, float] = (0.85, 1.15),
     ) -> list[int]:
         """Return the FREQ of noise that explain most of `rest`."""
         osc = self.before().osc[v]
 
         def scan(some: np.ndarray) -> np.ndarray:
             scores = np.empty(len(some))
-            kernel.scan_noise(rest, gain, constant, self.forward.dac, osc, written, some, SKIP, scores)
+            kernel.scan_noise(rest, gain, constant, self.forward.dac, osc, written, some, SKIP, *reach, scores)
             return scores
 
         found = []
@@ -1251,17 +1311,31 @@ class Searcher:
     def refine(self, frame: Frame, rounds: int = 4) -> Frame:
         """Move FREQ and PW of the audible voices to where the error is least, all together."""
         best = frame
-        for _ in range(rounds):
+        for turn in range(rounds):
             if self.good(best):
                 break
+            old = best
+            if turn and self.rms(best.energy) > LIKELY_RMS:
+                best = self.tune_noise(best)
             new = self.step(best)
-            if new is None or new.energy >= best.energy:
-                break
-            gained = best.energy - new.energy
-            best = new
-            if gained < 0.02 * best.energy:
+            if new is not None and new.energy < best.energy:
+                best = new
+            if best.energy > 0.98 * old.energy and turn:
                 break
         return self.descend(best)
+
+    def tune_noise(self, frame: Frame) -> Frame:
+        """Try every FREQ near to that of a noise: there is no slope to follow."""
+        best = frame
+        for v, i in self.movable(frame):
+            if i == 0 and field(frame.image, v)[2] & NOISE:
+                for reach, step in ((48, 6), (4, 1)):
+                    middle = best
+                    for by in range(-reach, reach + 1, step):
+                        image = self.moved(middle, (v, 0), by)
+                        if image is not None:
+                            best = min(best, self.again(middle, image), key=lambda f: f.energy)
+        return best
 
     def again(self, frame: Frame, image: np.ndarray, pads: tuple | None = None) -> Frame:
         """Play a frame with other registers from the state in which it began."""
@@ -1279,7 +1353,8 @@ class Searcher:
                 continue
             if freq != old[0]:
                 found.append((v, 0))
-            if control & 0xF0 == PULSE and (width != old[1] or control & 0xF0 != old[2] & 0xF0):
+            changed = width != old[1] or control & 0xF0 != old[2] & 0xF0
+            if control & 0xF0 == PULSE and (changed or self.rms(frame.energy) > LIKELY_RMS):
                 found.append((v, 1))
         return found
 
@@ -1293,7 +1368,7 @@ class Searcher:
 
     def step(self, frame: Frame) -> Frame | None:
         """Take one Gauss-Newton step in all that moves; None where nothing does."""
-        moves = self.movable(frame)
+        moves = [(v, i) for v, i in self.movable(frame) if not field(frame.image, v)[2] & NOISE]
         columns, used = [], []
         for which in moves:
             by = 8 if which[1] else 2
@@ -1323,13 +1398,15 @@ class Searcher:
         return self.again(frame, image)
 
     def descend(self, frame: Frame) -> Frame:
-        """Move single registers by one as long as that helps."""
+        """Move single registers by one, or by more where a noise hears FREQ, as long as that helps."""
         best = frame
-        for which in self.movable(frame):
-            for by in (1, -1):
-                while (image := self.moved(best, which, by)) is not None:
-                    new = self.again(best, image)
-                    if new.energy >= best.energy:
-                        break
-                    best = new
+        for v, i in self.movable(frame):
+            noisy = bool(field(frame.image, v)[2] & NOISE)
+            for step in (24, 8, 3, 1) if noisy else (1,):
+                for by in (step, -step):
+                    while (image := self.moved(best, (v, i), by)) is not None:
+                        new = self.again(best, image)
+                        if new.energy >= best.energy:
+                            break
+                        best = new
         return best
