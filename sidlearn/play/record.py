@@ -112,7 +112,8 @@ RECORD_DTYPE = np.dtype(
 
 def new_record() -> np.ndarray:
     """Return a record in which nothing has happened yet; on a 64-byte boundary, as `align` promises no more than 8."""
-    room = np.zeros(RECORD_DTYPE.itemsize + 64, np.uint8)
+    room = np.empty(RECORD_DTYPE.itemsize + 64, np.uint8)
+    room[:] = 0  # by hand: memory that has never been touched would be found by the audio thread, which then waits
     start = -room.ctypes.data % 64
     record = room[start : start + RECORD_DTYPE.itemsize].view(RECORD_DTYPE)
     record["written"] = -1

@@ -187,14 +187,15 @@ def soak(host: str, block: int, seconds: float, busy: bool) -> dict[str, Any]:
     chosen = bank.named("Lead") if "Lead" in bank.instruments else next(iter(bank.instruments.values()))
     with sound_server(RATE) as folder, display(), jack.server():
         os.environ["SDL_AUDIODRIVER"] = "pulseaudio"
-        keys = subprocess.Popen([sys.executable, "-c", KEYBOARD, str(seconds + 1)])
         with Engine(sample_rate=RATE, sids=2, scopes=True, keep=True) as engine:
             performer = Performer(engine, lambda port: Player(port, bank, instrument=chosen))
             recorder = Recorder(Path(folder) / "heard.raw", RATE)
             witness = Witness()
             engine.open(host, block, "pulse" if host == "portaudio" else None)
             performer.start()
-            watcher = ports.Watcher(jack.jack_system(), "Toy", performer.receive, lost=performer.lost)
+            keys = subprocess.Popen([sys.executable, "-c", KEYBOARD, str(seconds + 1)])
+            told: list[str] = []
+            watcher = ports.Watcher(jack.jack_system(), "Toy", performer.receive, told.append, performer.lost)
             load = Load(engine, busy)
             from sidlearn.play.window import Window
 
@@ -238,6 +239,7 @@ def soak(host: str, block: int, seconds: float, busy: bool) -> dict[str, Any]:
     return {
         **facts,
         "messages": performer.messages,
+        "ports": told,
         "pictures_a_second": round(float(np.median(rates)), 1),
         "samples_played": samples,
         "samples_equal": good,
