@@ -11,6 +11,7 @@ from sidlearn.chip.decimate import delay_cycles
 from sidlearn.clock import PAL
 from sidlearn.learn.checkpoint import Forgetful, Progress, Store
 from sidlearn.learn.decode.forward import Forward
+from sidlearn.learn.decode.gates import tidy
 from sidlearn.learn.decode.search import Searcher
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import WRITABLE
@@ -101,8 +102,9 @@ def decode(
             progress(len(searcher.path) / total, "decode")
     values = np.zeros((frames, WRITABLE), np.uint8)
     confidence = np.zeros(frames, np.float32)
+    if searcher.path:
+        values[: len(searcher.path)] = tidy(searcher)
     for k, frame in enumerate(searcher.path):
-        values[k] = frame.image
         confidence[k] = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
     if searcher.path:
         values[len(searcher.path) :] = values[len(searcher.path) - 1]

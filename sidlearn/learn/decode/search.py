@@ -45,6 +45,8 @@ alone."""
 REFINED = 3
 MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
+CROSSED = 6
+"""Shapes and envelopes of a voice that are tried together."""
 FOUND, KEPT = 4, 6
 """Shapes of a voice that are looked at, and ways to add voices that are kept."""
 NOISE = 0x80
@@ -258,6 +260,11 @@ class Searcher:
         freqs, widths = [freq], [width]
         if len(past) > 1 and (slope := width - past[1][1]) and 0 <= width + slope < 4096:
             widths.insert(0, width + slope)
+        if len(past) > 3:  # what it did most of the time: a silent voice is hard to hear
+            slopes = [past[k][1] - past[k + 1][1] for k in range(len(past) - 1)]
+            slope = max(sorted(set(slopes)), key=slopes.count)
+            if slope and 0 <= width + slope < 4096 and width + slope not in widths:
+                widths.insert(1, width + slope)
         if len(past) > 1 and (slope := freq - past[1][0]):
             freqs.append(min(max(freq + slope, 0), 65_535))
         for period in (2, 3, 4, 6):
@@ -403,7 +410,10 @@ class Searcher:
             gates = dict(option.past.gates) if option.past is not None else {}
             count += len(gates)
             last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
-            count += (option.group[2] & GATE) != last
+            gate = option.group[2] & GATE
+            count += gate != last
+            if last and not gate and option.group[0] != field(self.before().image, v)[0]:
+                count += 2  # a note that ends as it changes its pitch
         return count
 
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -563,7 +573,15 @@ class Searcher:
             rest = self.free_rest(v, best)
         if control & GATE and not field(self.before().image, v)[2] & GATE:
             made += self.new_envelopes(v, best.image, rest)
-        return made + self.refits(v, best, rest)
+        envelopes = self.refits(v, best, rest)
+        shapes = list(dict.fromkeys(o.group[:2] for o in made if o.group[:2] != (freq, width)))[:CROSSED]
+        crossed = [
+            replace(e, group=(*shape, *e.group[2:]))
+            for e in envelopes[:CROSSED]
+            for shape in shapes
+            if e.past is not None
+        ]
+        return made + envelopes + crossed
 
     def pursue(self, best: Frame) -> list[list[Option]]:
         """Return options with any FREQ and PW, played with instruments that were heard before.
