@@ -46,7 +46,6 @@ BEAM = 16
 CHOICES = 256
 """Room for the choices of one frame."""
 DECAYS = (0, 5, 8)  # guess: at once, within a third of a 50 Hz frame, within several frames; more crowd the beam
-MORE_DECAYS = (0, 2, 4, 5, 6, 7, 8, 9, 11)  # guess: for few frames at a time
 WRITE_COST = 2e-5  # guess: of one register write, against squared errors of the root of the level
 JUMP_COST = 2e-4  # guess: of a choice that waits for the rate counter to come round (ADSR delay bug)
 
@@ -120,7 +119,7 @@ def plan(
     weights = np.ones(frames) if weight is None else np.asarray(weight, np.float64)
     target = np.where(np.asarray(wanted) < 0, -1.0, np.sqrt(np.maximum(wanted, 0))).astype(np.float64)
     gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
-    registers, level = _search(
+    registers, level, _ = _search(
         target,
         weights,
         np.asarray(waveform, np.int64),
@@ -231,7 +230,7 @@ def _search(
         registers[t] = chosen[t, best]
         level[t] = reached[t, best]
         best = parent[t, best]
-    return registers, level
+    return registers, level, costs[0]
 
 
 @kernel
@@ -581,8 +580,8 @@ def plan_from(
     timing: Timing,
     level_of: np.ndarray,
     beam: int = BEAM,
-) -> np.ndarray:
-    """Return AD, SR and gate for the next frames of a generator in any state: int64 (frames, 3).
+) -> tuple[np.ndarray, float]:
+    """Return AD, SR and gate for the next frames of a generator in any state, int64 (frames, 3), and what is missed.
 
     Parameters
     ----------
@@ -596,7 +595,7 @@ def plan_from(
     """
     frames = len(wanted)
     gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
-    registers, _ = _search(
+    registers, _, cost = _search(
         np.sqrt(np.asarray(wanted, np.float64)),
         np.ones(frames),
         np.asarray(waveform, np.int64),
@@ -606,8 +605,8 @@ def plan_from(
         gap,
         beam,
         level_of,
-        np.array(MORE_DECAYS, np.int64),
+        np.array(DECAYS, np.int64),
         state,
         waveform_before,
     )
-    return registers
+    return registers, float(cost)

@@ -79,8 +79,8 @@ class Goal(NamedTuple):
     """float32 (columns, bands)."""
     floor: np.ndarray
     weight: np.ndarray
-    weights: tuple[float, float, float]
-    """Of the distance of levels, the likeness of courses and that of spectrograms."""
+    weights: np.ndarray
+    """float64 (3,): of the distance of levels, the likeness of courses and that of spectrograms."""
     bands: Bands
     column_cycles: int
     """Column c is the sound around cycle c * column_cycles."""
@@ -249,10 +249,10 @@ class FrameSearch:
         self.columns = bench.columns(t)
         self.goals = goals.copy()
         self.rows = rows.copy()
-        for v in range(VOICES):
-            replan(self.rows, self.generators, self.goals, v, bench.cycles, level_of, BEAM)
+        costs = [replan(self.rows, self.generators, self.goals, v, bench.cycles, level_of) for v in range(VOICES)]
+        self.costs = np.array(costs)
         self.power = bench.try_rows(self.state, self.rows, self.columns)
-        self.lowest = self.loss(self.power)
+        self.lowest = self.loss(self.power) + FUTURE_WEIGHT * self.costs.sum()
 
     def loss(self, power: np.ndarray, keep: bool = False) -> float:
         """Return the loss of what the columns around the frame sound like."""
@@ -281,14 +281,16 @@ class FrameSearch:
             trial[1, register] = value
         if change.registers and (trial[1] == self.rows[1]).all():
             return
-        if change.voice >= 0:
-            replan(trial, self.generators, goals, change.voice, self.bench.cycles, self.level_of, SHORT_BEAM)
+        costs, v = self.costs, change.voice
+        if v >= 0:
+            costs = costs.copy()
+            costs[v] = replan(trial, self.generators, goals, v, self.bench.cycles, self.level_of)
         if (trial[1 : self.bench.ahead + 1] == self.rows[1 : self.bench.ahead + 1]).all():
             return
         power = self.bench.try_rows(self.state, trial, self.columns)
-        loss = self.loss(power)
+        loss = self.loss(power) + FUTURE_WEIGHT * costs.sum()
         if loss < self.lowest - LEAST_GAIN:
-            self.lowest, self.rows, self.goals, self.power = loss, trial, goals, power
+            self.lowest, self.rows, self.goals, self.power, self.costs = loss, trial, goals, power, costs
 
     def finish(self) -> float:
         """Play the frame as it is now; return what it loses by its levels."""
@@ -298,23 +300,27 @@ class FrameSearch:
         return self.levels / float(self.bench.goal.weight.sum())
 
 
-HORIZON = 6
+HORIZON = 5
 """Frames for which envelopes are planned anew, from the state that the chip is in."""
-BEAM, SHORT_BEAM = 8, 3
-"""States kept when envelopes are planned anew, for a frame and for a change that is tried."""
+BEAM = 8
+FUTURE_WEIGHT = 1.0  # guess: of what the planner expects to miss in these frames: a state that leads nowhere costs
 
 
-def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of, beam: int) -> None:
-    """Plan the envelope of a voice anew, in rows 1 and up: uint8 (frames + 1, 25), `level` (frames, 3)."""
+def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of) -> float:
+    """Plan the envelope of a voice anew, in rows 1 and up: uint8 (frames + 1, 25), `level` (frames, 3).
+
+    Returns what the planner expects to miss.
+    """
     control = rows[:, voice_register(voice, CONTROL)] & ~np.uint8(GATE)
     ordered = (rows[1:] != rows[:-1])[:, ORDER]
     first = 4 + 7 * voice
     timing = envelopes.Timing(ordered[:, :first].sum(axis=1), ordered[:, first + 2 : first + 6].sum(axis=1), cycles)
     wanted = level[:, voice]
-    found = envelopes.plan_from(generators[voice], wanted, control[1:], int(control[0]), timing, level_of, beam)
+    found, cost = envelopes.plan_from(generators[voice], wanted, control[1:], int(control[0]), timing, level_of, BEAM)
     rows[1:, voice_register(voice, ATTACK_DECAY)] = found[:, 0]
     rows[1:, voice_register(voice, SUSTAIN_RELEASE)] = found[:, 1]
     rows[1:, voice_register(voice, CONTROL)] = control[1:] | found[:, 2].astype(np.uint8)
+    return cost
 
 
 def changes(row: np.ndarray, voiced: bool, moves: Moves) -> Iterator[Change]:

@@ -110,10 +110,31 @@ def pursue(
     seed: int = 0,
     progress: Any = None,
     checkpoint: Any = None,
+    effort: Effort | None = None,
 ) -> Pursued:
-    """Return registers that sound like a target."""
+    """Return registers that sound like a target.
+
+    Parameters
+    ----------
+    audio : ndarray, float32, shape (samples,)
+    sample_rate : int
+    model : str
+        The chip that is to play it.
+    frame_rate : int
+        50, 100 or 200.
+    quality : str
+        ``best`` or ``fast``: which of `EFFORTS` is made.
+    seed : int
+        Without effect: nothing here is left to chance.
+    progress : callable, optional
+        Is told the share done and what is being done.
+    checkpoint : Store, optional
+        Where what is done is kept.
+    effort : Effort, optional
+        In place of the one that goes with the quality.
+    """
     cycles = frame_cycles(frame_rate)
-    effort = EFFORTS[quality, frame_rate]
+    effort = effort or EFFORTS[quality, frame_rate]
     seconds = cycles / PAL.clock_hz
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
@@ -140,9 +161,6 @@ def _say_nothing(done: float, what: str) -> None:
     pass
 
 
-POLISH_WEIGHTS = (10.0, 1.0, 1.0)
-
-
 def goal_of(audio: np.ndarray, sample_rate: int, count: int, cycles: int, wanted: Wanted, atoms: Dictionary):
     """Return what the registers' sound is compared with."""
     step = polish.column_cycles(cycles)
@@ -150,7 +168,7 @@ def goal_of(audio: np.ndarray, sample_rate: int, count: int, cycles: int, wanted
     power = analyse_columns(audio, sample_rate, seconds, atoms.bands) * np.float32(wanted.gain)
     alike = likeness.likeness(power, atoms.bands.hz, step / PAL.clock_hz, wanted.gain)
     compressed = ((power + wanted.floor) ** 0.125).astype(np.float32)
-    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, POLISH_WEIGHTS, atoms.bands, step)
+    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, WEIGHTS, atoms.bands, step)
 
 
 # --- Choosing ----------------------------------------------------------------------------------------------------
@@ -247,7 +265,8 @@ def _choose_piece(
     return score, losses
 
 
-LEVELS_WEIGHT, COURSE_WEIGHT, SPECTROGRAM_WEIGHT = 10.0, 1.0, 1.0
+WEIGHTS = np.array([10.0, 1.0, 1.0])
+"""Of the distance of levels, the likeness of courses and that of spectrograms."""
 COLUMN_SECONDS = 0.0099
 """Shortest time between two columns that are compared."""
 
@@ -274,7 +293,7 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
         power[t] = sound - wanted.floor
     now = likeness.course(target, by_column(power))
     factor = np.where(routing.voices, atoms.constants.low_pass if routing.mode & 0x10 else 0.0, 1.0)
-    weights = np.array([LEVELS_WEIGHT, COURSE_WEIGHT / share, SPECTROGRAM_WEIGHT / share])
+    weights = WEIGHTS / np.array([1, share, share])
     losses = np.zeros(frames)
     coarse = np.array(effort.levels, np.int64)
     for thorough in effort.passes:
@@ -291,14 +310,14 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
                 float(1 / counts[column_of[t]]), weights,
             )  # fmt: skip
             given = likeness.Frame(
-                frame.power, frame.allowed, np.zeros((3, len(own))) + LEVELS_WEIGHT * SWITCH_COST * cost,
-                factor[:, None] * frame.constant, rows, np.zeros(len(rows)) + LEVELS_WEIGHT * SWITCH_COST * row_cost,
+                frame.power, frame.allowed, np.zeros((3, len(own))) + WEIGHTS[0] * SWITCH_COST * cost,
+                factor[:, None] * frame.constant, rows, np.zeros(len(rows)) + WEIGHTS[0] * SWITCH_COST * row_cost,
                 around, wanted.compressed[t], rest.astype(np.float32),
             )  # fmt: skip
             setting[t], _, plain = likeness.choose_again(
                 target, now, int(column_of[t]), given, terms, best[t], int(setting[t]), thorough
             )
-            losses[t] = plain / LEVELS_WEIGHT / float(np.sum(wanted.weight))
+            losses[t] = plain / WEIGHTS[0] / float(np.sum(wanted.weight))
             sound, constant[t] = render_candidate(frame, best[t], atoms, routing, setting[t], wanted)
             power[t] = sound - wanted.floor
     return losses
