@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sidlearn import clock
 from sidlearn.config import Config
@@ -26,6 +26,9 @@ from sidlearn.play.live import Engine
 from sidlearn.play.performer import Performer
 from sidlearn.play.speaker import check_device
 from sidlearn.terminal import Progress, RawKeys, note, patience
+
+if TYPE_CHECKING:
+    from sidlearn.play.window import Window
 
 COMPILING = "compiling the chip for this computer: once only, up to a minute"
 LOOK_SECONDS = 0.02
@@ -192,11 +195,13 @@ def play_live(settings: Config, wishes: Wishes) -> dict[str, Any]:
                     settings.chip.model, settings.audio.rate, clock_hz, settings.chip.mode, wishes.sids, scopes=window
                 )
             )
+            tap = hardware.send if hardware else None
+            performer = Performer(engine, lambda port: Player(port, bank, clock_hz, instrument=chosen), tap)
+            performer.player.set_mode(0, settings.play.mode)
+            # The window first: the libraries that it loads would hold up the audio thread.
+            shown = _window(performer, settings, list(bank.instruments), chosen.name) if window else None
             engine.open(host, wishes.block or settings.play.block or None)
         stack.enter_context(_terminated())  # not before: nothing may be raised inside the compiler
-        tap = hardware.send if hardware else None
-        performer = Performer(engine, lambda port: Player(port, bank, clock_hz, instrument=chosen), tap)
-        performer.player.set_mode(0, settings.play.mode)
         performer.start()
         stack.callback(performer.close)
         stack.callback(performer.lost)
@@ -204,8 +209,8 @@ def play_live(settings: Config, wishes: Wishes) -> dict[str, Any]:
             _listen(stack, system, performer, wishes, settings)
         note(f"{chosen.name} on a {settings.chip.model}, {engine.host.name}, {engine.latency_ms:.0f} ms; Ctrl-C ends")
         end = None if wishes.seconds is None else time.monotonic() + wishes.seconds
-        if window:
-            _in_window(performer, settings, list(bank.instruments), chosen.name, end)
+        if shown is not None:
+            _in_window(shown, performer.engine, end)
         else:
             _in_terminal(performer, end)
         return {**engine.facts(), "messages": performer.messages}
@@ -258,19 +263,22 @@ def _asid_out(stack: ExitStack, system: ports.System | None, name: str | None, c
     return hardware
 
 
-def _in_window(performer: Performer, settings: Config, names: list[str], chosen: str, end: float | None) -> None:
+def _window(performer: Performer, settings: Config, names: list[str], chosen: str) -> Window:
     from sidlearn.play.window import Window
 
-    desk = LiveDesk(performer, settings.chip.model, names, chosen)
+    return Window(LiveDesk(performer, settings.chip.model, names, chosen))
+
+
+def _in_window(window: Window, engine: Engine, end: float | None) -> None:
     looked = [0.0]
 
     def going() -> bool:
         if time.monotonic() - looked[0] > LOOK_SECONDS * 5:
             looked[0] = time.monotonic()
-            _watch(performer.engine)
+            _watch(engine)
         return end is None or time.monotonic() < end
 
-    Window(desk).run(going)
+    window.run(going)
 
 
 def _in_terminal(performer: Performer, end: float | None) -> None:

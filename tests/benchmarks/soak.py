@@ -189,6 +189,9 @@ def soak(host: str, block: int, seconds: float, busy: bool) -> dict[str, Any]:
         os.environ["SDL_AUDIODRIVER"] = "pulseaudio"
         with Engine(sample_rate=RATE, sids=2, scopes=True, keep=True) as engine:
             performer = Performer(engine, lambda port: Player(port, bank, instrument=chosen))
+            from sidlearn.play.window import Window
+
+            window = Window(session.LiveDesk(performer, "6581", list(bank.instruments), chosen.name))
             recorder = Recorder(Path(folder) / "heard.raw", RATE)
             witness = Witness()
             engine.open(host, block, "pulse" if host == "portaudio" else None)
@@ -197,9 +200,6 @@ def soak(host: str, block: int, seconds: float, busy: bool) -> dict[str, Any]:
             told: list[str] = []
             watcher = ports.Watcher(jack.jack_system(), "Toy", performer.receive, told.append, performer.lost)
             load = Load(engine, busy)
-            from sidlearn.play.window import Window
-
-            window = Window(session.LiveDesk(performer, "6581", list(bank.instruments), chosen.name))
             journal, rates = Journal(engine), []
             end = time.monotonic() + seconds
 

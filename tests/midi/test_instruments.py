@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import sidlearn
@@ -52,7 +52,12 @@ def test_text_and_back_is_the_same_instrument(instrument):
 @settings(max_examples=60, deadline=None)
 @given(INSTRUMENTS)
 def test_goattracker_and_back_plays_the_same_frames(instrument):
-    back = goattracker.parse(goattracker.pack(instrument))
+    try:
+        packed = goattracker.pack(instrument)
+    except InstrumentError as error:  # loops of such lengths that they meet again only after so many rows
+        assert "GoatTracker 255" in str(error)
+        assume(False)
+    back = goattracker.parse(packed)
     for name in ("attack", "decay", "sustain", "release", "hard_restart", "pulse_width"):
         assert getattr(back, name) == getattr(instrument, name)
     for frame in range(80):
@@ -109,16 +114,16 @@ def test_goattracker_garbage_is_an_error_of_ours_or_an_instrument(data):
 def test_goattracker_file_by_hand():
     """A note as the tracker's manual shows it: noise at B-7, then pulse, then an arpeggio that loops."""
     wave = [(0x81, 0xDF), (0x41, 0), (0, 4), (0, 7), (0xFF, 2)]
-    pulse = [(0x88, 0), (0x20, 0x40), (0x40, 0xE0), (0xFF, 2)]
+    pulse = [(0x84, 0), (0x20, 0x40), (0x40, 0xE0), (0xFF, 2)]
     tables = b"".join(bytes((len(t),)) + bytes(r[0] for r in t) + bytes(r[1] for r in t) for t in (wave, pulse, [], []))
     data = b"GTI5" + bytes((0x09, 0xA4, 1, 1, 0, 0, 0, 2, 9)) + b"Lead".ljust(16, b"\0") + tables
     lead = goattracker.parse(data)
     assert (lead.name, lead.attack, lead.decay, lead.sustain, lead.release) == ("Lead", 0, 9, 10, 4)
     assert [lead.control_at(f) for f in range(7)] == [0x09, 0x81, 0x41, 0x41, 0x41, 0x41, 0x41]
     assert [lead.arpeggio.at(f) for f in range(8)] == [0, ABSOLUTE + 107, 0, 4, 7, 0, 4, 7]
-    assert lead.width_at(0) == 0x800
-    assert lead.width_at(32) == 0x800 + 32 * 64
-    assert lead.width_at(96) == 0x800
+    assert lead.width_at(0) == 0x400
+    assert lead.width_at(32) == 0x400 + 32 * 64
+    assert lead.width_at(96) == 0x400
 
 
 def test_files_of_both_kinds(tmp_path):
