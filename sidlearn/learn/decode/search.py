@@ -73,6 +73,8 @@ class Past:
     ad: int
     sr: int
     gates: tuple[tuple[int, int], ...] = ()
+    late: int = -1
+    """A frame in which one more write, that nobody hears, came before those of the voice; -1: none."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ class Notes:
 Stage = Callable[[int, Frame], list[Option]]
 OTHER = Option((0, 0, 0, 0, 0))
 """Stands for a voice that does not matter."""
+
+
+def padded(pads: tuple, v: int) -> tuple:
+    """Return `pads` with one more write ahead of those of a voice."""
+    return (*pads[:v], pads[v] + 1, *pads[v + 1 :])
 
 
 def hat_functions(n: int) -> np.ndarray:
@@ -484,21 +491,56 @@ class Searcher:
 
     def adopt(self, frame: Frame, some: Sequence[Option]) -> Frame | None:
         """Change the path as options want it and return the frame played after it; None if the past gets worse."""
+        for undone in self.undoings(some):
+            new = self.replay(frame, some, undone)
+            if new is not None:
+                return new
+        return None
+
+    def undoings(self, some: Sequence[Option]) -> list[dict[int, tuple[int, int, int]]]:
+        """Return changes of AD and SR that may have been taken for another write that came before.
+
+        By voice: the frame, and AD and SR before it.
+        """
+        found: list[dict[int, tuple[int, int, int]]] = [{}]
+        for option in some:
+            for at, _ in option.past.gates if option.past is not None else ():
+                for u in range(VOICES):
+                    old, new = field(self.image(at - 1), u)[3:], field(self.path[at].image, u)[3:]
+                    if old != new and {u: (at, *old)} not in found:
+                        found.append({u: (at, *old)})
+        return found
+
+    def replay(self, frame: Frame, some: Sequence[Option], undone: dict[int, tuple[int, int, int]]) -> Frame | None:
+        """Play the path again as options want it; keep it, and return the frame after it, if it is no worse."""
         number = frame.number
+
+        def changed(image: np.ndarray, at: int) -> np.ndarray:
+            for u, (first, ad, sr) in undone.items():
+                if at >= first and field(image, u)[3:] == field(self.path[first].image, u)[3:]:
+                    image = with_voice(image, u, ad=ad, sr=sr)
+            return self.past_image(some, at, image)
+
         begin = min(min([p.begin, *(at for at, _ in p.gates)]) for o in some if (p := o.past) is not None)
-        while begin < number and np.array_equal(
-            self.past_image(some, begin, self.path[begin].image), self.path[begin].image
+        late = {o.past.late: v for v, o in enumerate(some) if o.past is not None and o.past.late >= 0}
+        while (
+            begin < number
+            and begin not in late
+            and np.array_equal(changed(self.path[begin].image, begin), self.path[begin].image)
         ):
             begin += 1
+        image = frame.image
+        for u, (first, ad, sr) in undone.items():
+            if field(image, u)[3:] == field(self.path[first].image, u)[3:]:
+                image = with_voice(image, u, ad=ad, sr=sr)
         if begin == number:
-            return self.play(frame.image, frame.pads)
+            return self.play(image, frame.pads)
         state = self.path[begin].before
         frames: list[Frame] = []
-        before = after = 0.0
         self.forward.forget()
         for old in self.path[begin:]:
-            new = self.evaluate(state, old.number, self.past_image(some, old.number, old.image), old.pads)
-            before, after = before + old.energy, after + new.energy
+            pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
+            new = self.evaluate(state, old.number, changed(old.image, old.number), pads)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
                 return None
             self.pass_dc(new)
@@ -507,7 +549,7 @@ class Searcher:
         self.path[begin:] = frames
         self.floor[begin:] = [self.rms(f.energy) for f in frames]
         self.renew()
-        return self.refine(self.play(frame.image, frame.pads))
+        return self.refine(self.play(image, frame.pads))
 
     # --- Options ---
 
@@ -1022,6 +1064,8 @@ class Searcher:
             if not all(pattern):
                 changed = {k: g for k, g in gates.items() if k == number or g != present[k - window[0]]}
                 made += self.refit(v, best, rest, begin, changed, releases, shape, 1)
+                if v and min(changed) < number:
+                    made += self.refit(v, best, rest, begin, changed, releases, shape, 1, min(changed))
         return made
 
     def turned(self, v: int, end: int, gate: int) -> int | None:
@@ -1041,12 +1085,13 @@ class Searcher:
         pairs: np.ndarray,
         shape: tuple[int, int, int],
         count: int = 2,
+        late: int = -1,
     ) -> list[Option]:
         """Return the best of `pairs` (AD, SR), written in frame `begin`."""
         image = with_voice(best.image, v, *shape)
         frame = self.play(image) if not np.array_equal(image, best.image) else best
-        scores = self.rank(v, frame, rest, begin, gates, pairs)
-        return self.past_options(v, frame, begin, gates, shape, self.distinct(pairs, scores, count))
+        scores = self.rank(v, frame, rest, begin, gates, pairs, late)
+        return self.past_options(v, frame, begin, gates, shape, self.distinct(pairs, scores, count), late)
 
     def past_options(
         self,
@@ -1056,16 +1101,19 @@ class Searcher:
         gates: dict[int, int],
         shape: tuple[int, int, int],
         pairs: Sequence[tuple[int, int]],
+        late: int = -1,
     ) -> list[Option]:
         """Return options with AD and SR that were written in frame `begin`."""
         made = []
         for ad, sr in pairs:
-            past = Past(begin, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number))
-            env = self.run(v, frame, begin, gates, ad, sr, frame.number - begin)
+            past = Past(begin, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number), late)
+            env = self.run(v, frame, begin, gates, ad, sr, frame.number - begin, late)
             made.append(Option((*shape, ad, sr), past, env.tobytes()))
         return made
 
-    def events(self, v: int, frame: Frame, begin: int, gates: dict[int, int], fresh: tuple[bool, bool]) -> np.ndarray:
+    def events(
+        self, v: int, frame: Frame, begin: int, gates: dict[int, int], fresh: tuple[bool, bool], late: int = -1
+    ) -> np.ndarray:
         """Return the writes to an envelope from frame `begin` on, int64 (writes, 3), AD and SR as -1.
 
         `fresh` tells whether AD and SR get other values in frame `begin`.
@@ -1078,7 +1126,8 @@ class Searcher:
             image = with_voice(f.image, v, ad=ad, sr=sr)
             if f.number in gates:
                 image = with_voice(image, v, control=field(image, v)[2] & ~GATE | gates[f.number])
-            own = self.forward.events_between(old, image, f.pads, f.number == 0 and self.everything)
+            pads = padded(f.pads, v) if f.number == late else f.pads
+            own = self.forward.events_between(old, image, pads, f.number == 0 and self.everything)
             for cycle, register, value in own:
                 offset = register - v * VOICE_STRIDE
                 if CONTROL <= offset < VOICE_STRIDE:
@@ -1086,10 +1135,12 @@ class Searcher:
             old = image
         return np.array(rows, np.int64).reshape(-1, 3)
 
-    def run(self, v: int, frame: Frame, begin: int, gates: dict[int, int], ad: int, sr: int, frames: int) -> np.ndarray:
+    def run(
+        self, v: int, frame: Frame, begin: int, gates: dict[int, int], ad: int, sr: int, frames: int, late: int = -1
+    ) -> np.ndarray:
         """Return the envelope some frames after the start of frame `begin`."""
         _, _, _, old_ad, old_sr = field(self.image(begin - 1), v)
-        events = self.events(v, frame, begin, gates, (ad != old_ad, sr != old_sr))
+        events = self.events(v, frame, begin, gates, (ad != old_ad, sr != old_sr), late)
         cycles = frames * self.forward.frame_cycles
         env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v].copy()
         levels = np.zeros(frames * self.forward.steps + 1, np.uint8)
@@ -1097,7 +1148,14 @@ class Searcher:
         return env
 
     def rank(
-        self, v: int, frame: Frame, rest: np.ndarray, begin: int, gates: dict[int, int], pairs: np.ndarray
+        self,
+        v: int,
+        frame: Frame,
+        rest: np.ndarray,
+        begin: int,
+        gates: dict[int, int],
+        pairs: np.ndarray,
+        late: int = -1,
     ) -> np.ndarray:
         """Return the energy that each of `pairs` (AD, SR) explains from frame `begin` on, float64 (pairs,)."""
         n = self.forward.samples
@@ -1127,7 +1185,7 @@ class Searcher:
         for kind in np.unique(fresh):
             some = np.flatnonzero(fresh == kind)
             part = np.empty(len(some))
-            events = self.events(v, frame, begin, gates, (bool(kind & 1), bool(kind & 2)))
+            events = self.events(v, frame, begin, gates, (bool(kind & 1), bool(kind & 2)), late)
             kernel.scan_adsr(env, events, steps, BLOCK, cross, energy, self.forward.dac_env, pairs[some], levels, part)
             scores[some] = part
         return scores - self.tie * self.novelty(v, pairs)
