@@ -21,15 +21,20 @@ SECONDS = 60
 SAMPLE_RATE = 44_100
 SETTLE_SECONDS = 2  # residfp starts with a step and, when it resamples, with whatever its buffer held
 
-# (case, model, filter on, mode, floor)
+LANES = 32
+BATCH_CHIPS, BATCH_SECONDS = 256, 1
+
+# (case, model, filter on, mode, lanes, floor)
 CASES = (
-    ("exact, 6581, filter", "6581", True, "exact", 2.5),
-    ("exact, 8580, filter", "8580", True, "exact", None),
-    ("exact, 6581, no filter", "6581", False, "exact", None),
-    ("fast, 6581, filter", "6581", True, "fast", 10),
-    ("fast, 8580, filter", "8580", True, "fast", None),
-    ("fast, 6581, no filter", "6581", False, "fast", 20),
-    ("fast, 8580, no filter", "8580", False, "fast", 16),
+    ("exact, 6581, filter", "6581", True, "exact", 1, 2.5),
+    ("exact, 8580, filter", "8580", True, "exact", 1, None),
+    ("exact, 6581, filter, lanes", "6581", True, "exact", LANES, 6),
+    ("exact, 8580, filter, lanes", "8580", True, "exact", LANES, None),
+    ("exact, 6581, no filter", "6581", False, "exact", 1, None),
+    ("fast, 6581, filter", "6581", True, "fast", 1, 10),
+    ("fast, 8580, filter", "8580", True, "fast", 1, None),
+    ("fast, 6581, no filter", "6581", False, "fast", 1, 20),
+    ("fast, 8580, no filter", "8580", False, "fast", 1, 16),
 )
 
 
@@ -44,6 +49,7 @@ def bench(progress: Progress = lambda _: None) -> Report:
     residfp = _peer()
     logs = {True: tune(SECONDS), False: tune(SECONDS, filtered=False)}
     rows = _speed(residfp, logs, progress)
+    rows += _batch(progress)
     rows += _memory_and_start(progress)
     return Report("chip", rows)
 
@@ -61,15 +67,16 @@ def _speed(residfp: ModuleType, logs: dict[bool, RegisterWrites], progress: Prog
 
     peers = {(m, f): partial(play_residfp, residfp, logs[f], m) for m in ("6581", "8580") for f in (True, False)}
     ours: list[Callable[[], object]] = [
-        partial(render, logs[f], model, SAMPLE_RATE, mode) for _, model, f, mode, _ in CASES
+        partial(render, logs[f], model, SAMPLE_RATE, mode, lanes=lanes, threads=1)
+        for _, model, f, mode, lanes, _ in CASES
     ]
     timings = take_turns([*peers.values(), *ours], progress=progress)
     peer_timings = dict(zip(peers, timings, strict=False))
     rows = []
-    for (case, model, filtered, mode, floor), timing in zip(CASES, timings[len(peers) :], strict=True):
+    for (case, model, filtered, mode, lanes, floor), timing in zip(CASES, timings[len(peers) :], strict=True):
         peer = peer_timings[model, filtered]
         progress(f"distance of {case}")
-        off = distance(residfp, logs[filtered], model, mode)
+        off = distance(residfp, logs[filtered], model, mode, lanes)
         rows.append(
             Row(case, peer.least / timing.least, "x residfp", floor, details={**_details(timing, peer), "LSD dB": off})
         )
@@ -100,7 +107,20 @@ def play_residfp(
     return np.array(sound, np.int16)
 
 
-def distance(residfp: ModuleType, writes: RegisterWrites, model: str, mode: str, seconds: float = 12) -> float:
+def _batch(progress: Progress) -> list[Row]:
+    """Many chips for a second each: seconds of sound for a second of the processor, all threads counted."""
+    from sidlearn.chip.sid import render_batch
+
+    progress("batch of chips")
+    logs = [tune(BATCH_SECONDS, seed=seed) for seed in range(BATCH_CHIPS)]
+    (timing,) = take_turns([lambda: render_batch(logs, "6581", SAMPLE_RATE)], 3, progress)
+    speed = BATCH_CHIPS * BATCH_SECONDS / timing.least
+    return [Row(f"batch of {BATCH_CHIPS} chips, 6581, filter", speed, "chip s / s", 150)]
+
+
+def distance(
+    residfp: ModuleType, writes: RegisterWrites, model: str, mode: str, lanes: int = 1, seconds: float = 12
+) -> float:
     """Return the log-spectral distance of our `-residfp` model to residfp, taken at one sample a cycle, in dB."""
     import soxr
 
@@ -110,7 +130,7 @@ def distance(residfp: ModuleType, writes: RegisterWrites, model: str, mode: str,
     writes = writes.cut(round(seconds * writes.clock_hz))
     theirs = play_residfp(residfp, writes, model, writes.clock_hz, "DECIMATE").astype(np.float32) / 32_768
     theirs = soxr.resample(theirs, writes.clock_hz, SAMPLE_RATE, "VHQ")
-    ours = render(writes, f"{model}-residfp", SAMPLE_RATE, mode)
+    ours = render(writes, f"{model}-residfp", SAMPLE_RATE, mode, lanes=lanes)
     skip = SETTLE_SECONDS * SAMPLE_RATE
     return lsd(theirs[skip:], ours[skip:], SAMPLE_RATE)
 

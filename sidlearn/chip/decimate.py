@@ -29,7 +29,7 @@ PHASES = 256
 """Positions between two samples of the second stage; a straight line between two of them is 116 dB exact at 20 kHz."""
 MIN_TAPS = 64
 """A shorter third stage cannot follow the first one's droop."""
-TAPS_UNIT = 32
+TAPS_UNIT = 16
 """The kernel takes so many taps at a time."""
 
 FAST_PASS_SHARE = 0.41

@@ -27,6 +27,7 @@ from sidlearn.chip.state import (
     HALF_TAPS,
     HISTORY,
     IDLE_BLOCKS,
+    LANES,
     NEVER,
     PAIR,
     PAST,
@@ -96,6 +97,7 @@ MOST_CHARGE = 0.999
 """Of the filter's range; whatever a charge is driven to beyond is cut, so that nothing runs away."""
 EXACT_WORK = work_dtype(EXACT_STEPS, 1)
 FAST_WORK = work_dtype(FAST_STEPS, 1)
+LANES_WORK = work_dtype(EXACT_STEPS, LANES)
 
 
 SHORT_LEAP = 8
@@ -1278,14 +1280,20 @@ def expand_integrators_6581(work, model):
     zero, half, drive, snake = np.float32(0), np.float32(0.5), np.float32(model.drive), np.float32(model.snake)
     pinch = np.float32(model.drive - model.threshold)
     size, at_zero, top = np.float32(VCR_SIZE), np.float32(VCR_ZERO + 0.5), np.float32(VCR_SIZE - 1)
+    tilt = np.float32(model.vcr_tilt)
+    beside, other_beside = work["beside"], work["other_beside"]
     both = x.size
     for t in range(both):
         over_in = drive - voltage[t]
         root = np.sqrt(gate[t] + half * (over_in * over_in))
         over = pinch - root
         bend[t] = half * over_in / root
-        index[t] = np.int32(min(max(zero, (over - x[t]) * size + at_zero), top))
-        index[both + t] = np.int32(min(max(zero, (over - voltage[t]) * size + at_zero), top))
+        at, other_at = (over - x[t]) * size + at_zero, (over - voltage[t]) * size + at_zero
+        at, other_at = min(max(zero, at), top), min(max(zero, other_at), top)
+        entry, other_entry = np.int32(at), np.int32(other_at)
+        index[t], index[both + t] = entry, other_entry
+        beside[t] = (at - np.float32(entry) - half) * tilt
+        other_beside[t] = (other_at - np.float32(other_entry) - half) * tilt
     word, pair, other_word, other = work["pair_word"], work["pair"], work["other_pair_word"], work["other_pair"]
     current = model.vcr_lines
     for t in range(both):
@@ -1294,7 +1302,8 @@ def expand_integrators_6581(work, model):
         other_word[t] = current[np.uint32(index[both + t])]
     for t in range(both):
         over_in, over_x = drive - voltage[t], drive - x[t]
-        flow[t] = snake * (over_x * over_x - over_in * over_in) + (pair[t, 0] - other[t, 0])
+        resistor = (pair[t, 0] + pair[t, 1] * beside[t]) - (other[t, 0] + other[t, 1] * other_beside[t])
+        flow[t] = snake * (over_x * over_x - over_in * over_in) + resistor
         flow_in[t] = ((snake + snake) * over_in + other[t, 1]) + (pair[t, 1] - other[t, 1]) * bend[t]
         flow_x[t] = -((snake + snake) * over_x + pair[t, 1])
 
@@ -1769,6 +1778,187 @@ def clip_all(model, audio, first, end):
     return end
 
 
+# --- Exact mode in lanes -----------------------------------------------------------------------------------------
+# `LANES` stretches of one log side by side: the filter's steps wait for each other within a lane only, so that a vector
+# holds the same step of all lanes. Each lane adds up as `clock_chip` does.
+
+
+@inline_kernel
+def solve_lanes(work, model):
+    """As `solve`."""
+    forecast_lanes(work)
+    expand_stages(work, model)
+    if model.is_8580:
+        expand_integrators_8580(work, model)
+    else:
+        expand_integrators_6581(work, model)
+    make_maps(work)
+    follow_lane_maps(work)
+    add_outputs(work)
+
+
+@inline_kernel
+def forecast_lanes(work):
+    """As `forecast`."""
+    state, charge, inputs = work["state"], work["charge"], work["input"]
+    one, lanes = inputs.size, state.shape[1]
+    for j in range(one // lanes):
+        for lane in range(lanes):
+            t = j * lanes + lane
+            band, low, band_step, low_step = state[0, lane], state[1, lane], state[2, lane], state[3, lane]
+            charge[t] = band
+            charge[one + t] = low
+            rise = inputs[t] - state[4, lane]
+            state[4, lane] = inputs[t]
+            next_band = (state[5, lane] * band_step + state[9, lane] * rise) + state[6, lane] * low_step
+            next_low = (state[8, lane] * low_step + state[10, lane] * rise) + state[7, lane] * band_step
+            state[2, lane], state[3, lane] = next_band, next_low
+            state[0, lane], state[1, lane] = band + next_band, low + next_low
+    most = np.float32(MOST_CHARGE)
+    for t in range(charge.size):
+        charge[t] = min(max(-most, charge[t]), most)
+
+
+@inline_kernel
+def follow_lane_maps(work):
+    """As `follow_maps`, from the charges in `work["start"]` on."""
+    state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
+    a, b, c, d, p, q, u, v = (
+        work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
+    )  # fmt: skip
+    to_band, to_low, start = work["to_band"], work["to_low"], work["start"]
+    size, lanes = a.size, state.shape[1]
+    most = np.float32(MOST_CHARGE)
+    for t in range(size - lanes):  # from the forecast of one step to that of the next
+        to_band[t] = p[t] + (charge[t] - charge[lanes + t])
+        to_low[t] = q[t] + (charge[size + t] - charge[size + lanes + t])
+    for lane in range(lanes):
+        band_off[lane] = start[0, lane] - charge[lane]
+        low_off[lane] = start[1, lane] - charge[size + lane]
+    for t in range(0, size - lanes, lanes):
+        for lane in range(lanes):
+            i = t + lane
+            x, y = band_off[i], low_off[i]
+            band_off[lanes + i] = (a[i] * x + to_band[i]) + b[i] * y
+            low_off[lanes + i] = (d[i] * y + to_low[i]) + c[i] * x
+    for lane in range(lanes):
+        t = size - lanes + lane
+        x, y = band_off[t], low_off[t]
+        band = min(max(-most, charge[t] + ((a[t] * x + p[t]) + b[t] * y)), most)
+        low = min(max(-most, charge[size + t] + ((d[t] * y + q[t]) + c[t] * x)), most)
+        start[0, lane], start[1, lane] = band, low
+        state[0, lane], state[1, lane] = band, low
+        state[2, lane], state[3, lane] = band - (charge[t] + x), low - (charge[size + t] + y)
+        state[5, lane], state[6, lane], state[7, lane], state[8, lane] = a[t], b[t], c[t], d[t]
+        state[9, lane], state[10, lane] = u[t], v[t]
+
+
+@kernel
+def clock_lanes(voices, chips, model, events, next_events, blocks, decimator, rooms, works, sounds, begun):
+    """Clock `LANES` chips for so many blocks, each with its own part of the writes in `events` still to come.
+
+    The decimator's first stage goes to `sounds`, row by row; what the filter held when a lane had gone through `begun`
+    blocks to `held` of its room.
+    """
+    work = works[0]
+    changes = np.zeros(LANES, np.int64)
+    for lane in range(LANES):
+        load_lane(work, chips[lane], lane)
+    for block in range(blocks):
+        for lane in range(LANES):
+            if block == begun[lane]:
+                rooms[lane].held[0], rooms[lane].held[1] = work["start"][0, lane], work["start"][1, lane]
+            next_events[lane], changes[lane] = clock_block(
+                voices[lane], chips[lane], model, events, next_events[lane], rooms[lane], BLOCK
+            )
+        follow_lanes(chips, model, rooms, work, changes)
+        for lane in range(LANES):
+            chip, room = chips[lane], rooms[lane]
+            mix_cycles(chip, model, room, np.int64(0), BLOCK, changes[lane])
+            samples = sounds[lane, block * BLOCK_FRAMES : (block + 1) * BLOCK_FRAMES]
+            filter_frames(decimator.stage1, room.sound, room, samples)
+            copy(room.sound[BLOCK:], chip.recent[:PAST])
+            keep_block(chip, room, BLOCK, changes[lane])
+    for lane in range(LANES):
+        chips[lane].filter[0], chips[lane].filter[1] = work["start"][0, lane], work["start"][1, lane]
+
+
+@kernel
+def load_lane(work, chip, lane):
+    """Put a chip's filter into its lane."""
+    for row in range(work["state"].shape[0]):
+        work["state"][row, lane] = chip.filter[row]
+    work["start"][0, lane], work["start"][1, lane] = chip.filter[0], chip.filter[1]
+
+
+@kernel
+def follow_lanes(chips, model, rooms, work, changes):
+    """Clock the filters of all lanes for a block; their outputs go to `filtered` of each room."""
+    now = np.zeros(LANES, np.int64)
+    in_force = np.full(LANES, -1)
+    inputs, outputs = work["input"], work["filtered"]
+    for column in range(0, BLOCK, EXACT_STEPS):
+        for lane in range(LANES):
+            room = rooms[lane]
+            settings = room.settings
+            cycle = chips[lane].cycle - BLOCK + column
+            for j in range(EXACT_STEPS):
+                inputs[j * LANES + lane] = room.routed[PAST + column + j]
+            setting = setting_at(settings, changes[lane], now[lane], cycle)
+            now[lane] = setting
+            if setting_end(settings, changes[lane], setting) >= cycle + EXACT_STEPS:
+                if in_force[lane] != setting:
+                    s = settings[setting]
+                    for j in range(EXACT_STEPS):
+                        set_step(work, model, j * LANES + lane, s[1], s[2], s[3], s[4])
+                    in_force[lane] = setting
+                continue
+            in_force[lane] = -1
+            for j in range(EXACT_STEPS):
+                setting = setting_at(settings, changes[lane], setting, cycle + j)
+                s = settings[setting]
+                set_step(work, model, j * LANES + lane, s[1], s[2], s[3], s[4])
+        solve_lanes(work, model)
+        for lane in range(LANES):
+            filtered = rooms[lane].filtered
+            for j in range(EXACT_STEPS):
+                filtered[column + j] = outputs[j * LANES + lane]
+
+
+@kernel
+def finish_lanes(chip, model, decimator, room, samples, cycles, audio):
+    """The rest of `clock_chip` for samples of the first stage; return how many samples of sound that made."""
+    filled, stop = np.int64(0), chip.cycle + cycles
+    done = np.int64(0)
+    while chip.cycle < stop:
+        size = min(BLOCK, stop - chip.cycle)
+        frames = size // FRAME
+        copy(samples[done : done + frames], room.samples[:frames])
+        chip.cycle += size
+        filled = finish(chip, model, room, decimator, room.samples[:frames], audio, filled)
+        done += frames
+    return clip_all(model, audio, np.int64(0), filled)
+
+
+@kernel
+def skip_voices(voices, chip, model, events, next_event, stop, room):
+    """Clock the digital half up to cycle `stop`, without a sound; return the first event that is not due before."""
+    while chip.cycle < stop:
+        next_event = write_due(voices, chip, model, events, next_event)
+        end = chip.cycle + min(cycles_to_write(chip, events, next_event, stop - chip.cycle), BLOCK)
+        while chip.cycle < end:
+            leap, single = plan_leap(voices, chip, model, end - chip.cycle)
+            if leap:
+                for v in range(VOICES):
+                    leap_noise(voices[v], model, room.wave, leap)
+                    leap_envelope(voices[v], leap)
+                leap_oscillators(voices, model, leap)
+                chip.cycle += leap
+            for _ in range(single):
+                clock_digital(voices, chip, model)
+    return next_event
+
+
 # --- Fast mode ---------------------------------------------------------------------------------------------------
 
 
@@ -1965,7 +2155,7 @@ def block_direct(chip, model, samples):
     for i in range(samples.size):
         level = samples[i]
         samples[i] = level - high
-        high = level + keep * (high - level)
+        high = keep * high + (1 - keep) * level
     chip.ext_vhp = high
 
 
@@ -2036,14 +2226,14 @@ def interpolate(history, first, stage2, phase, share, products):
     """First half of a sum of products with taps between two rows: its first `TAP_LANES` are left to add up."""
     taps, row = stage2.shape[1] // 2, stage2.ravel()
     tap, step, sample = np.uint64(2 * taps * phase), np.uint64(2 * taps * phase + taps), np.uint64(first)
-    for n in range(taps):
+    for n in range(TAP_LANES):
         k = np.uint64(n)  # cannot be negative: numba would look
-        products[n] = (row[tap + k] + share * row[step + k]) * history[sample + k]
-    lanes = min(taps, TAP_LANES)  # not a constant: LLVM would unroll the loop instead of making vectors
-    while taps > lanes:
-        taps -= lanes
-        for n in range(lanes):
-            products[n] += products[np.uint64(taps + n)]
+        products[k] = (row[tap + k] + share * row[step + k]) * history[sample + k]
+    for _ in range(TAP_LANES, taps, TAP_LANES):
+        tap, step, sample = tap + np.uint64(TAP_LANES), step + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
+        for n in range(TAP_LANES):
+            k = np.uint64(n)
+            products[k] += (row[tap + k] + share * row[step + k]) * history[sample + k]
 
 
 @inline_kernel

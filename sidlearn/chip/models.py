@@ -92,6 +92,7 @@ MODEL_DTYPE = np.dtype(
         ("damping_lines", "i8", (16 * (LINES + 1),)),  # [RES]: resonance stage by the charge of the band-pass
         ("reverse_lines", "i8", (LINES + 1,)),  # opamp_reverse by the charge
         ("vcr_lines", "i8", (VCR_SIZE,)),  # vcr_current: value of the nearest entry, and slope by u
+        ("vcr_tilt", "f4"),  # 1 / VCR_SIZE: they are lines; 0: steps, as residfp has them
         ("mix_lines", "i8", (16 * 8 * (LINES + 1),)),  # [VOL, number of inputs], mixer and volume by the inputs' sum
     ],
     align=True,
@@ -495,6 +496,7 @@ def _fill_integrators_6581(row: np.record, chip: Parameters, clock_hz: float) ->
     row["threshold"] = chip.threshold_v / span
     row["snake"] = snake
     row["vcr_current"] = charge
+    row["vcr_tilt"] = 0 if chip.residfp else 1 / VCR_SIZE
     row["vcr_lines"] = tables.words(_vcr_values(charge, smooth), np.gradient(smooth) * VCR_SIZE)
     # Control voltage: a 6.65 V divider and the cutoff DAC's 2.63 V. Source: measurements for reSID.
     control_v = 6.65 + (1 - chip.filter_curve) + 2.63 * _dac(11, chip)

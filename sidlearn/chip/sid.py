@@ -17,6 +17,7 @@ import numpy as np
 from sidlearn import registers
 from sidlearn.chip import decimate, mix, models, state
 from sidlearn.chip.ext_in import ExtIn, Signal
+from sidlearn.chip.lanes import render_lanes
 from sidlearn.clock import PAL
 from sidlearn.errors import AudioError, ModelError, RegisterError, WritesError, nearest, one_of
 from sidlearn.writes import WRITE_DTYPE, RegisterWrites
@@ -350,6 +351,8 @@ def render(
     mode: str = "exact",
     profile: str | Mapping[str, Any] = "",
     stereo: bool = False,
+    lanes: int = 1,
+    threads: int | None = None,
 ) -> np.ndarray:
     """Play register writes on the chip from power-on and return the sound.
 
@@ -367,6 +370,12 @@ def render(
         Changes to the model, see `models.profile`.
     stereo : bool
         Whether to place several SIDs on two sides, see `mix.gains`, instead of taking their mean.
+    lanes : int
+        Into how many stretches exact mode may cut the log, to play them side by side: more sound a second, but no
+        longer equal to the last bit. It is within -90 dB, and the same for any number of threads. Best a multiple of
+        16; logs of some seconds and less are played in one.
+    threads : int, optional
+        How many times 16 lanes are clocked at a time; as many as there are cores if left out.
 
     Returns
     -------
@@ -377,7 +386,7 @@ def render(
     Raises
     ------
     ModelError
-        If there is no such model, mode or profile.
+        If there is no such model, mode or profile, or `lanes` or `threads` is not a whole number from 1 up.
     SampleRateError
         If the sample rate or the clock is out of range.
 
@@ -390,8 +399,15 @@ def render(
     (44100, 2)
     """
     _check_writes(writes)
+    lanes, threads = _count_of("lanes", lanes), None if threads is None else _count_of("threads", threads)
     parts = [writes] if writes.sids == 1 else [writes.sid(n) for n in range(writes.sids)]
-    sounds = [SID(model, sample_rate, writes.clock_hz, mode, profile).play(part) for part in parts]
+    sounds = []
+    for part in parts:
+        sid = SID(model, sample_rate, writes.clock_hz, mode, profile)
+        sound = None
+        if lanes > 1 and mode == "exact":
+            sound = render_lanes(part, model, sample_rate, profile, lanes, threads)
+        sounds.append(sid.play(part) if sound is None else sound)
     return (mix.stereo if stereo else mix.mono)(sounds)
 
 
@@ -433,9 +449,7 @@ def render_batch(
     logs = list(list_of_writes)
     for writes in logs:
         _check_writes(writes)
-    threads = os.cpu_count() or 1 if threads is None else _index(threads)
-    if not isinstance(threads, int) or threads < 1:
-        raise ModelError(f"threads {threads!r}: expected a whole number from 1 up")
+    threads = os.cpu_count() or 1 if threads is None else _count_of("threads", threads)
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda writes: render(writes, model, sample_rate, mode, profile=profile), logs))
 
@@ -522,6 +536,13 @@ def _index(value: Any) -> Any:
         return operator.index(value)
     except TypeError:
         return value
+
+
+def _count_of(name: str, value: Any) -> int:
+    number = _index(value)
+    if not isinstance(number, int) or number < 1:
+        raise ModelError(f"{name} {value!r}: expected a whole number from 1 up")
+    return number
 
 
 def _cycles(name: str, value: Any) -> int:

@@ -33,6 +33,9 @@ EXACT_STEPS = 8
 FAST_STEPS = 8
 """Frames that the fast filter solves at a time, on a grid of their own."""
 
+LANES = 16
+"""Chips, or stretches of one log, whose filters are solved side by side."""
+
 IDLE_BLOCKS = 8192
 """Blocks of the filter's solver in which nothing goes in until it is at rest and left alone: 66 ms and more."""
 
@@ -159,7 +162,7 @@ CHIP_DTYPE = np.dtype(_BUS + _EXT_IN + _FILTER + _DECIMATOR + _FAST, align=True)
 
 BLOCK_FRAMES = 128
 """Frames that are clocked at a time."""
-TAP_LANES = 32
+TAP_LANES = 16
 """Partial sums of the decimator's last stage; the number of its taps is a multiple of it."""
 
 ROOM_FRAMES = BLOCK_FRAMES + STAGE1_FRAMES
@@ -196,6 +199,7 @@ ROOM_DTYPE = np.dtype(
         ("halves", "f4", (_FRAMES,)),
         ("products", "f4", (HISTORY,)),
         ("settings", "i8", (SETTINGS + FRAME * BLOCK_FRAMES + 1, 6)),  # as `chip.settings`
+        ("held", "f4", (2,)),  # lanes: charges of the filter where a lane begins to count
     ],
     align=True,
 )
@@ -211,6 +215,7 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
     both = 2 * one
     layout: list[tuple[str, tuple[int, ...]]] = [
         ("state", (FILTER_ROWS, lanes)),
+        ("start", (2, lanes)),  # lanes: the charges before the block, while `state` goes ahead with the forecast
         # given: what goes in, and what registers have set in each step
         ("input", (one,)),
         ("slope", (one,)),  # of the input, per cycle
@@ -230,6 +235,8 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
         ("summer_slope", (one,)),
         ("in", (both,)),
         ("bend", (both,)),
+        ("beside", (both,)),  # by how much a voltage is beside the entry of vcr_lines that it takes
+        ("other_beside", (both,)),
         ("flow", (both,)),
         ("flow_in", (both,)),
         ("flow_x", (both,)),
