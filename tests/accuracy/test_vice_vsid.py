@@ -1,6 +1,7 @@
-"""The tunes of VICE's `vsid` folder: the writes of libsidplayfp for 60 s, and BASIC tunes those of the original machine.
+"""The tunes of VICE's `vsid` folder: libsidplayfp's writes for 60 s, and for BASIC tunes those of the original machine.
 
-Needs ``--testprogs DIR``, a checkout of VICE-testprogs. Two tunes that sidplayfp cannot play without a ROM are left out.
+Needs ``--testprogs DIR``, a checkout of VICE-testprogs. Two tunes that sidplayfp cannot play without a ROM are left
+out.
 """
 
 from __future__ import annotations

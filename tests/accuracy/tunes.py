@@ -1,8 +1,8 @@
 """Tunes on our machine beside libsidplayfp: the same writes in the same order, and how far apart in time.
 
 ``python -m tests.accuracy.tunes FILE.sid... [--seconds 60] [--song N]`` plays each with `sidplayfp` as well (a log
-instead of its sound; needs a C compiler). ``--store FILE.json`` keeps what sidplayfp writes, as parts of a checksum, for
-`test_vice_vsid.py`.
+instead of its sound; needs a C compiler). ``--store FILE.json`` keeps what sidplayfp writes, as checksums of its parts,
+for `test_vice_vsid.py`.
 """
 
 from __future__ import annotations
