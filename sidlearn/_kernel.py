@@ -1,6 +1,6 @@
 """The one numba decorator, and where its cache lies.
 
-numba is imported when the first kernel module is, never by ``import sidlearn``.
+numba is imported when a kernel has to be compiled, never by ``import sidlearn``.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache, update_wrapper
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable)
 
@@ -40,9 +41,6 @@ def cache_dir() -> Path:
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(cache_dir())
 
-import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
-from llvmlite import binding as llvm  # noqa: E402
-
 LONGEST_UNROLLED = 4
 """Passes of a loop that LLVM may write out one after the other.
 
@@ -52,19 +50,90 @@ Otherwise it writes out loops over the eight steps of the filter's solver before
 LLVM_VERSIONS = range(14, 23)
 """Versions of LLVM that are known to have the option; another one might end the process over it."""
 
-if llvm.llvm_version_info[0] in LLVM_VERSIONS and not hasattr(llvm, "sidlearn_unrolls"):
-    llvm.set_option("sidlearn", f"-unroll-full-max-count={LONGEST_UNROLLED}")  # twice is an error
-    llvm.sidlearn_unrolls = LONGEST_UNROLLED
+
+@cache
+def load_numba() -> Any:
+    """Return numba, with LLVM set up for our kernels; it reads NUMBA_CACHE_DIR when it is imported."""
+    from llvmlite import binding as llvm
+
+    if llvm.llvm_version_info[0] in LLVM_VERSIONS:
+        llvm.set_option("sidlearn", f"-unroll-full-max-count={LONGEST_UNROLLED}")  # twice is an error
+    import numba
+
+    return numba
+
+
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
+"""fastmath stays off: sums must come out the same however the work is cut."""
+
+
+class Kernel:
+    """A function that numba compiles, when it is first called or when compiled code calls it.
+
+    Until then, and in processes that find it compiled by an earlier one (`_native`), numba is not even imported.
+
+    Parameters
+    ----------
+    function : callable
+    options : dict
+        For ``numba.njit``.
+    """
+
+    def __init__(self, function: Callable, options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self._function, self._options = function, options
+        self._dispatcher: Any = None
+        self._natives: dict[tuple[str, ...], Any] = {}
+
+    @property
+    def dispatcher(self) -> Any:
+        """numba's own object; the plain function under ``NUMBA_DISABLE_JIT``."""
+        if self._dispatcher is None:
+            self._dispatcher = load_numba().njit(**self._options)(self._function)
+        return self._dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes this object for where compiled code calls it."""
+        return self.dispatcher._numba_type_
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_function" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.dispatcher, name)
+
+    def __reduce__(self) -> str:
+        return self._function.__qualname__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it with positional arguments."""
+        if self._dispatcher is not None:
+            return self._dispatcher(*arguments)
+        from sidlearn import _native
+
+        kinds = _native.signature(arguments) if _native.usable() else None
+        if kinds is None:
+            return self.dispatcher(*arguments)
+        native = self._natives.get(kinds) or _native.find(self._function, kinds)
+        if native is not None:
+            self._natives[kinds] = native
+            return native(arguments)
+        result = self.dispatcher(*arguments)
+        _native.keep(self._function, kinds, self._dispatcher, arguments)
+        return result
 
 
 def kernel(function: F) -> F:
-    """Compile a kernel: cached on disk, no GIL while it runs.
-
-    fastmath stays off: sums must come out the same however the work is cut.
-    """
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)  # type: ignore[return-value]
+    """Compile a kernel: cached on disk, no GIL while it runs."""
+    return Kernel(function, OPTIONS)  # type: ignore[return-value]
 
 
 def inline_kernel(function: F) -> F:
     """Compile a small kernel that LLVM always puts into its caller."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True)(function)  # type: ignore[return-value]
+    return Kernel(function, {**OPTIONS, "forceinline": True})  # type: ignore[return-value]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "numba":
+        return load_numba()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

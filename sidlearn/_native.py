@@ -1,0 +1,310 @@
+"""Compiled kernels without numba: what numba has compiled is kept as an object file and called through LLVM's linker.
+
+Importing numba and making it ready to load its own cache takes about a second of processor time; llvmlite alone takes a
+twentieth. The first call of a kernel goes through numba, which compiles it, and leaves its object code here; in later
+processes it is called directly. Where anything is different from what is known (another platform, a type that is not a
+number, array, record or tuple of these, a changed source file, another processor), numba does it all.
+
+Source of the calling convention: numba/core/callconv.py and the data models of numba 0.61 to 0.62: a status comes back,
+the result through the first pointer, arrays go field by field, records by address.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import hashlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = "native"
+SUFFIX = ".object"
+ELF = b"\x7fELF\x02\x01"
+"""A 64-bit little-endian ELF file: Linux and the BSDs."""
+DONE, DONE_WITH_NONE = 0, -2
+"""Statuses of numba's calling convention; all others are errors."""
+RESULTS = {"int64": ctypes.c_int64, "float64": ctypes.c_double, "none": None}
+HELPERS = (("numba", "_helperlib", "numba_"), ("numba.core.runtime", "_nrt_python", "NRT_"))
+"""Extension modules of numba that hold what object code may call: package, module, prefix of their names."""
+OFF = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO", "SIDLEARN_NO_NATIVE")
+"""Any of these in the environment leaves everything to numba."""
+
+_SYMBOL_TABLE, _SECTION_BYTES, _SYMBOL_BYTES = 2, 64, 24
+
+
+class Native:
+    """A kernel for one set of argument types, ready to be called.
+
+    Parameters
+    ----------
+    address : int
+    result : str
+        A key of `RESULTS`.
+    """
+
+    def __init__(self, address: int, result: str) -> None:
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int32)(address)
+        self._result = RESULTS[result]
+
+    def __call__(self, arguments: tuple) -> Any:
+        """Call it with arguments of the types that it was made for."""
+        out = (self._result or ctypes.c_int64)()
+        error = ctypes.c_void_p()
+        flat: list[Any] = [ctypes.byref(out), ctypes.byref(error)]
+        for value in arguments:
+            _flatten(value, flat)
+        status = self._call(*flat)
+        if status not in (DONE, DONE_WITH_NONE):
+            raise RuntimeError(f"kernel ended with status {status}")
+        return out.value if self._result else None
+
+
+def usable() -> bool:
+    """Whether this process may do without numba."""
+    return sys.platform.startswith("linux") and not any(os.environ.get(name) for name in OFF)
+
+
+def signature(arguments: tuple) -> tuple[str, ...] | None:
+    """Return what the code for these arguments depends on, or None where they are left to numba."""
+    kinds: list[str] = []
+    return tuple(kinds) if all(_kind(value, kinds) for value in arguments) else None
+
+
+def find(function: Callable, kinds: tuple[str, ...]) -> Native | None:
+    """Return the kept code of a kernel for arguments of these kinds, or None."""
+    try:
+        head, _, code = _path(function, kinds).read_bytes().partition(b"\n")
+        facts = json.loads(head)
+        return Native(_address(code, facts["symbol"]), facts["result"])
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError):
+        return None
+
+
+def keep(function: Callable, kinds: tuple[str, ...], dispatcher: Any, arguments: tuple) -> None:
+    """Keep what numba has compiled for these arguments; silently not where its cache is other than expected."""
+    from sidlearn.files import whole_file
+
+    path = _path(function, kinds)
+    if path.exists():
+        return
+    try:
+        from numba.core.registry import cpu_target
+
+        store = dispatcher._cache
+        types = tuple(dispatcher.typeof_pyval(a) for a in arguments)
+        key = store._index_key(types, cpu_target.target_context.codegen())
+        library, description, *_ = store._cache_file._load_data(store._cache_file._load_index()[key])
+        _, kind, (code, _) = library
+        result = str(description.restype)
+        if kind != "object" or result not in RESULTS or missing(code):
+            return
+        head = json.dumps({"symbol": description.llvm_func_name, "result": result})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(head.encode() + b"\n" + code)
+    except Exception:  # numba's own workings, which may change: then it loads its cache as ever
+        return
+
+
+# --- Names of files --------------------------------------------------------------------------------------------------
+
+
+def _path(function: Callable, kinds: tuple[str, ...]) -> Path:
+    """Return where the code of a kernel for arguments of these kinds is kept."""
+    text = "\n".join((*kinds, *_surroundings()))
+    name = f"{function.__module__}.{function.__qualname__}-{hashlib.sha1(text.encode()).hexdigest()}{SUFFIX}"
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / FOLDER / name
+
+
+@cache
+def _surroundings() -> tuple[str, ...]:
+    """Return what compiled code depends on beside its arguments: our sources, numba, Python and the processor."""
+    import llvmlite
+    from llvmlite import binding
+
+    package = Path(__file__).parent
+    files = [path for folder in _source_folders(package) for path in sorted(folder.glob("*.py"))]
+    found = importlib.util.find_spec("numba")
+    files += [Path(found.origin).with_name("_version.py")] if found and found.origin else []
+    stamps = [f"{path} {(s := path.stat()).st_mtime_ns} {s.st_size}" for path in files]
+    settings = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("NUMBA_") and k != "NUMBA_CACHE_DIR")
+    features = binding.get_host_cpu_features().flatten()
+    return (*stamps, *settings, llvmlite.__version__, sys.version, binding.get_host_cpu_name(), features)
+
+
+def _source_folders(package: Path) -> list[Path]:
+    """Return the folders whose sources kernels are made from."""
+    return [package, *(package / part for part in ("chip", "cpu", "c64", "learn", "surrogate"))]
+
+
+@cache
+def _dtype_text(dtype: np.dtype) -> str:
+    """Return all of a dtype's fields, offsets and sizes."""
+    if dtype.names is None:
+        return dtype.str if dtype.subdtype is None else f"{_dtype_text(dtype.base)}{dtype.shape}"
+    table: dict[str, Any] = dict(dtype.fields or {})
+    fields = (f"{name}:{table[name][1]}:{_dtype_text(table[name][0])}" for name in dtype.names)
+    return f"{{{dtype.itemsize},{dtype.isalignedstruct},{','.join(fields)}}}"
+
+
+def _kind(value: Any, kinds: list[str]) -> bool:
+    """Add to `kinds` what numba's types depend on; False where the value is of a kind that is left to numba."""
+    if type(value) in (int, np.int64):
+        kinds.append("i8")
+    elif type(value) in (float, np.float64):
+        kinds.append("f8")
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "iufVb":
+        flags = value.flags
+        state = f"{flags.c_contiguous}{flags.f_contiguous}{flags.writeable}{flags.aligned}"
+        kinds.append(f"array {value.ndim} {state} {type(value).__name__} {_dtype_text(value.dtype)}")
+    elif isinstance(value, np.void):
+        kinds.append(f"record {type(value).__name__} {_dtype_text(value.dtype)}")
+    elif isinstance(value, tuple):
+        kinds.append(f"tuple {type(value).__name__} {len(value)}")
+        return all(_kind(part, kinds) for part in value)
+    else:
+        return False
+    return True
+
+
+# --- Calls -----------------------------------------------------------------------------------------------------------
+
+
+def _flatten(value: Any, flat: list[Any]) -> None:
+    """Add a value as numba passes it."""
+    if isinstance(value, tuple):
+        for part in value:
+            _flatten(part, flat)
+    elif isinstance(value, np.ndarray):
+        flat += (
+            None,
+            None,
+            ctypes.c_int64(value.size),
+            ctypes.c_int64(value.itemsize),
+            ctypes.c_void_p(value.ctypes.data),
+            *map(ctypes.c_int64, value.shape),
+            *map(ctypes.c_int64, value.strides),
+        )
+    elif isinstance(value, np.void):
+        memory = memoryview(value)  # type: ignore[arg-type]  # numpy's stubs do not know it
+        flat.append(ctypes.c_void_p(np.frombuffer(memory, np.uint8).ctypes.data))
+    elif isinstance(value, float):
+        flat.append(ctypes.c_double(value))
+    else:
+        flat.append(ctypes.c_int64(value))
+
+
+_engines: list[Any] = []
+"""Kept alive as long as the process: the code lies in their memory."""
+
+
+# --- Object code -----------------------------------------------------------------------------------------------------
+
+
+def missing(code: bytes) -> list[str]:
+    """Return the names that object code asks for and this process has not; an error text where it is no ELF file."""
+    if not code.startswith(ELF):
+        return ["no ELF file"]
+    from llvmlite import binding
+
+    _make_ready()
+    names = [name for name in undefined(code) if not binding.address_of_symbol(name)]
+    helpers = _helpers() if names else {}
+    for name in names:
+        if name in helpers:
+            binding.add_symbol(name, helpers[name])
+    return [name for name in names if name not in helpers]
+
+
+def undefined(code: bytes) -> list[str]:
+    """Return the names that an ELF object file leaves to the linker. Source: System V ABI, chapter 4."""
+    header = np.frombuffer(code, "<u8", 1, 40)[0]
+    count = np.frombuffer(code, "<u2", 1, 60)[0]
+    layout = np.dtype({
+        "names": ["type", "offset", "size", "link"], "formats": ["<u4", "<u8", "<u8", "<u4"],
+        "offsets": [4, 24, 32, 40], "itemsize": _SECTION_BYTES,
+    })  # fmt: skip
+    symbol = np.dtype({
+        "names": ["name", "section"], "formats": ["<u4", "<u2"], "offsets": [0, 6], "itemsize": _SYMBOL_BYTES,
+    })  # fmt: skip
+    sections = np.frombuffer(code, layout, int(count), int(header))
+    names = []
+    for table in sections[sections["type"] == _SYMBOL_TABLE]:
+        texts = int(sections[table["link"]]["offset"])
+        rows = np.frombuffer(code, symbol, int(table["size"]) // _SYMBOL_BYTES, int(table["offset"]))
+        for start in rows["name"][(rows["section"] == 0) & (rows["name"] > 0)].tolist():
+            names.append(code[texts + start : code.index(b"\0", texts + start)].decode())
+    return names
+
+
+@cache
+def _helpers() -> dict[str, int]:
+    """Return name and address of what numba's extension modules hold, without importing numba."""
+    found: dict[str, int] = {}
+    root = importlib.util.find_spec("numba")
+    if root is None or root.origin is None:
+        return found
+    for package, name, prefix in HELPERS:
+        folder = Path(root.origin).parent.joinpath(*package.split(".")[1:])
+        for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+            path = folder / f"{name}{suffix}"
+            if path.exists():
+                module = sys.modules.get(f"{package}.{name}") or _extension(name, path)
+                found |= {n if n.startswith("_") else prefix + n: a for n, a in module.c_helpers.items()}
+    return found
+
+
+def _extension(name: str, path: Path) -> Any:
+    """Load an extension module outside its package."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _address(code: bytes, symbol: str) -> int:
+    """Link object code and return where a function of it lies."""
+    from llvmlite import binding
+
+    if missing(code):
+        raise RuntimeError("object code asks for names that are not there")
+    engine = _new_engine()
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    address = engine.get_function_address(symbol)
+    if not address:
+        raise RuntimeError(f"object code has no {symbol}")
+    return address
+
+
+def _new_engine() -> Any:
+    """Return LLVM's linker for code in memory; the first one makes the names of the process known."""
+    from llvmlite import binding
+
+    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+
+
+@cache
+def _make_ready() -> None:
+    """Let LLVM know the processor, and the names that Python has."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    _engines.append(_new_engine())
+    for name, value in vars(builtins).items():
+        if isinstance(value, type) and issubclass(value, BaseException):
+            binding.add_symbol(f"PyExc_{name}", id(value))
