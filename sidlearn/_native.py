@@ -84,6 +84,8 @@ def find(function: Callable, kinds: tuple[str, ...]) -> Native | None:
     try:
         head, _, code = _path(function, kinds).read_bytes().partition(b"\n")
         facts = json.loads(head)
+        if facts["sha1"] != hashlib.sha1(code).hexdigest():
+            return None
         return Native(_address(code, facts["symbol"]), facts["result"])
     except (OSError, ValueError, KeyError, RuntimeError, ImportError):
         return None
@@ -107,10 +109,10 @@ def keep(function: Callable, kinds: tuple[str, ...], dispatcher: Any, arguments:
         result = str(description.restype)
         if kind != "object" or result not in RESULTS or missing(code):
             return
-        head = json.dumps({"symbol": description.llvm_func_name, "result": result})
+        facts = {"symbol": description.llvm_func_name, "result": result, "sha1": hashlib.sha1(code).hexdigest()}
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            file.write(head.encode() + b"\n" + code)
+            file.write(json.dumps(facts).encode() + b"\n" + code)
     except Exception:  # numba's own workings, which may change: then it loads its cache as ever
         return
 

@@ -83,6 +83,7 @@ def _quantise(audio: np.ndarray, bits: int) -> np.ndarray:
     """Return samples in steps of 2 ** (1 - bits), at the top of an integer; libsndfile would scale by one step less."""
     if bits == 32:
         return audio
-    steps = np.rint(audio.astype(np.float64) * (1 << bits - 1))
-    steps = np.clip(steps, -(1 << bits - 1), (1 << bits - 1) - 1).astype(np.int32)
-    return steps.astype(np.int16) if bits == 16 else steps << 32 - bits
+    steps = audio * np.float32(1 << bits - 1)  # exact: a power of two
+    np.rint(steps, out=steps)
+    np.clip(steps, -(1 << bits - 1), (1 << bits - 1) - 1, out=steps)
+    return steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 32 - bits

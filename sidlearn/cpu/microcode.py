@@ -101,19 +101,12 @@ STEP_DTYPE = np.dtype([("bus", "i2"), ("action", "i2"), ("operate", "i2")])
 
 def step_records() -> np.recarray:
     """Return the steps of all opcodes: recarray of `STEP_DTYPE`; those of opcode n begin at n * `STEPS`."""
-    records = np.zeros(FIRST_FETCH + 1, STEP_DTYPE).view(np.recarray)
-
-    def put(index: int, step: Step) -> None:
-        records.bus[index], records.action[index] = step
-
+    rows: list[tuple[int, int, int]] = []
     for opcode in o.OPCODES:
-        first = opcode.number * STEPS
         steps, operates = steps_of(opcode)
         padded: Iterable[Step] = [*steps, *[_FETCH] * (STEPS - len(steps))]
-        for index, step in enumerate(padded):
-            put(first + index, step)
-        if operates >= 0:
-            records.operate[first + operates] = 1
-    put(FIRST_FETCH, _FETCH)
+        rows += [(*step, int(index == operates)) for index, step in enumerate(padded)]
+    rows += [(*_FETCH, 0)] * (FIRST_FETCH + 1 - len(rows))
+    records = np.array(rows, STEP_DTYPE).view(np.recarray)
     records.flags.writeable = False
     return records
