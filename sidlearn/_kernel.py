@@ -56,8 +56,9 @@ def load_numba() -> Any:
     """Return numba, with LLVM set up for our kernels; it reads NUMBA_CACHE_DIR when it is imported."""
     from llvmlite import binding as llvm
 
-    if llvm.llvm_version_info[0] in LLVM_VERSIONS:
+    if llvm.llvm_version_info[0] in LLVM_VERSIONS and not hasattr(llvm, "sidlearn_unrolls"):
         llvm.set_option("sidlearn", f"-unroll-full-max-count={LONGEST_UNROLLED}")  # twice is an error
+        llvm.sidlearn_unrolls = LONGEST_UNROLLED
     import numba
 
     return numba
