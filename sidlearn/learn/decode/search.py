@@ -45,6 +45,8 @@ alone."""
 REFINED = 3
 MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
+ENOUGH = 8
+"""Good combinations beyond the first that are compared."""
 CROSSED = 6
 """Shapes and envelopes of a voice that are tried together."""
 FOUND, KEPT = 4, 6
@@ -384,10 +386,17 @@ class Searcher:
                     del options_v[lists[v][k]]
         played: list[tuple[Frame, list[Option]]] = []
         several = sum(self.open(v, best) for v in range(VOICES)) > 1
+        enough = 0
+        combinations = []
         for k in self.chosen(lists, left, several):
             at = np.unravel_index(k, left.shape)
             some = [lists[v][at[v]] for v in range(VOICES)]
+            combinations.append((float(left[at]) + self.tie * self.toggles(some), some))
+        for _, some in sorted(combinations, key=lambda c: c[0]):
             played.append((self.play_options(some, base), some))
+            enough += self.good(played[-1][0])
+            if enough > ENOUGH:
+                break
         played.sort(key=lambda p: p[0].energy)
         seen: dict[tuple, int] = {}
         for i, (frame, some) in enumerate(played):
