@@ -46,11 +46,13 @@ _PER_LANE = (
     # found
     "out_band", "out_low", "damping_step", "total", "over_high", "over_band", "root_high", "root_band",
     "from_x_band", "from_high", "from_x_low", "from_band",
-    "slope_x_band", "slope_high", "slope_x_low", "slope_out",
+    "slope_x_band", "slope_high", "slope_x_low", "slope_out", "near_1", "near_2", "near_3", "near_4",
     "flow_band", "flow_low", "by_high", "by_out_band", "by_x_band", "by_x_low", "band_by_gate", "low_by_gate",
     "j00", "j01", "j10", "j11", "high_by_band", "high_by_low",
     # carried along
     "band_before", "low_before", "band_rise", "low_rise", "to_band", "to_low",
+    # slopes of one step
+    "given", "by_resonance", "by_gate", "by_bend",
     # which outputs are selected, 0 or 1
     "takes_low", "takes_band", "takes_high",
 )  # fmt: skip
@@ -63,7 +65,11 @@ _CONSTANTS = (
 
 @lru_cache
 def _work_dtype(kind: type) -> np.dtype:
-    """Room for one step of all lanes, as one record: its parts lie at fixed places, so that loops become vectors."""
+    """Room for one step of all lanes, as one record: its parts lie at fixed places, so that loops become vectors.
+
+    They do so only where all else that a loop reads is in variables of its own: what is read from the record at one
+    place might, for all the compiler knows, be written at another.
+    """
     lanes = [(name, kind, (LANES,)) for name in _PER_LANE] + [(name, np.int32, (LANES,)) for name in _INDICES]
     return np.dtype(lanes + [(name, kind) for name in _CONSTANTS], align=True)
 
@@ -151,14 +157,15 @@ class Recur(torch.autograd.Function):
         out = np.zeros_like(values)
         shares = cells.shares.astype(kind)
         keep = bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1] or ctx.needs_input_grad[2])
-        middles = np.empty((values.shape[1] if keep else 1, 2, len(values)), kind)
+        middles: dict[tuple[int, int], np.ndarray] = {}  # by the rows that are worked on side by side
 
         def work(begin: int, end: int) -> None:
+            middles[begin, end] = np.empty((values.shape[1] if keep else 1, 2, LANES), kind)
             recur(
                 made.work(kind)[0], values[begin:end], fc[begin:end], res[begin:end], inputs[begin:end],
                 selected[begin:end], cells.slots, shares, kind(step_cycles), made.reverse, made.damping, made.summer,
                 made.current, made.gate, made.bend, made.is_8580, iterations, out[begin:end],
-                middles[:, :, begin:end], keep,
+                middles[begin, end], keep,
             )  # fmt: skip
 
         over_rows(work, len(values), LANES)
@@ -180,11 +187,17 @@ class Recur(torch.autograd.Function):
             slope_recur(
                 made.work(kind)[0], values[begin:end], fc[begin:end], res[begin:end], inputs[begin:end],
                 selected[begin:end], cells.slots, shares, kind(step_cycles), made.reverse, made.damping, made.summer,
-                made.current, made.gate, made.bend, made.is_8580, middles[:, :, begin:end], given[begin:end],
+                made.current, made.gate, made.bend, made.is_8580, middles[begin, end], given[begin:end],
                 to_input[begin:end], to_cutoff[begin:end], to_resonance[begin:end],
             )  # fmt: skip
 
-        over_rows(work, len(values), LANES)
+        parts = sorted(middles)  # as they were, whatever the number of threads is now
+
+        def work_parts(first: int, last: int) -> None:
+            for part in parts[first:last]:
+                work(*part)
+
+        over_rows(work_parts, len(parts))
         return (
             tensor_like(to_input, routed),
             tensor_like(to_cutoff, cutoff).to(cutoff.dtype),
@@ -197,11 +210,16 @@ class Recur(torch.autograd.Function):
 
 
 @kernel
-def expand(w, reverse, damping, summer, current, is_8580):
-    """Flows of both charges, their slopes and the outputs of all lanes, at the charges that stand in `w`."""
+def expand(w, reverse, damping, summer, current, is_8580, between=True):
+    """Flows of both charges, their slopes and the outputs of all lanes, at the charges that stand in `w`.
+
+    `between`: whether the row of the next resonance is asked for.
+    """
+    zero, one, lines_half, top = w["zero"], w["one"], w["lines_half"], w["top"]
     for i in range(LANES):
-        w["at_band"][i] = np.int32(min(max(w["zero"], (w["band"][i] + w["one"]) * w["lines_half"]), w["top"]))
-        w["at_low"][i] = np.int32(min(max(w["zero"], (w["low"][i] + w["one"]) * w["lines_half"]), w["top"]))
+        w["at_band"][i] = np.int32(min(max(zero, (w["band"][i] + one) * lines_half), top))
+    for i in range(LANES):
+        w["at_low"][i] = np.int32(min(max(zero, (w["low"][i] + one) * lines_half), top))
     for i in range(LANES):
         n = np.uint32(w["at_band"][i])
         w["x_band"][i], w["x_band_slope"][i] = reverse[n, 0], reverse[n, 1]
@@ -209,8 +227,10 @@ def expand(w, reverse, damping, summer, current, is_8580):
         w["x_low"][i], w["x_low_slope"][i] = reverse[n, 0], reverse[n, 1]
         n = np.uint32(w["at_band"][i] + w["damping_row"][i])
         w["damped"][i], w["damped_slope"][i] = damping[n, 0], damping[n, 1]
-        n = np.uint32(w["at_band"][i] + w["damping_row"][i] + (LINES + 1))
-        w["next"][i], w["next_slope"][i] = damping[n, 0], damping[n, 1]
+    if between:
+        for i in range(LANES):
+            n = np.uint32(w["at_band"][i] + w["damping_row"][i] + (LINES + 1))
+            w["next"][i], w["next_slope"][i] = damping[n, 0], damping[n, 1]
     for i in range(LANES):
         band, low, share = w["band"][i], w["low"][i], w["share"][i]
         w["x_band"][i] += w["x_band_slope"][i] * band
@@ -221,7 +241,8 @@ def expand(w, reverse, damping, summer, current, is_8580):
         w["damping_step"][i] = step
         w["damped_slope"][i] += share * (w["next_slope"][i] - w["damped_slope"][i])
         w["total"][i] = w["v_in"][i] + (damped + share * step) + w["out_low"][i]
-        w["at_sum"][i] = np.int32(min(max(w["zero"], w["total"][i] * w["per_sum"][i]), w["top"]))
+    for i in range(LANES):
+        w["at_sum"][i] = np.int32(min(max(zero, w["total"][i] * w["per_sum"][i]), top))
     for i in range(LANES):
         n = np.uint32(w["at_sum"][i] + w["summer_row"][i])
         w["high"][i], w["summer_slope"][i] = summer[n, 0], summer[n, 1]
@@ -234,79 +255,106 @@ def expand(w, reverse, damping, summer, current, is_8580):
     for i in range(LANES):
         by_high, by_out_band = w["by_high"][i], w["by_out_band"][i]
         w["high_by_band"][i] = w["summer_slope"][i] * w["damped_slope"][i]
-        w["high_by_low"][i] = w["summer_slope"][i] * (w["x_low_slope"][i] - w["one"])
+        w["high_by_low"][i] = w["summer_slope"][i] * (w["x_low_slope"][i] - one)
         half = w["half"][i]
-        w["j00"][i] = w["one"] - half * (by_high * w["high_by_band"][i] + w["by_x_band"][i] * w["x_band_slope"][i])
+        w["j00"][i] = one - half * (by_high * w["high_by_band"][i] + w["by_x_band"][i] * w["x_band_slope"][i])
         w["j01"][i] = -half * (by_high * w["high_by_low"][i])
-        w["j10"][i] = -half * (by_out_band * (w["x_band_slope"][i] - w["one"]))
-        w["j11"][i] = w["one"] - half * (w["by_x_low"][i] * w["x_low_slope"][i])
+        w["j10"][i] = -half * (by_out_band * (w["x_band_slope"][i] - one))
+        w["j11"][i] = one - half * (w["by_x_low"][i] * w["x_low_slope"][i])
 
 
 @kernel
 def flow_8580(w):
     """Charge per cycle of both integrators, fed by transistors in triode; and its slopes."""
+    drive, zero, two = w["drive"], w["zero"], w["two"]
     for i in range(LANES):
-        gate, drive = w["gate"][i], w["drive"]
-        over_in, over_x = max(drive - w["high"][i], w["zero"]), drive - w["x_band"][i]
+        gate = w["gate"][i]
+        over_in, over_x = max(drive - w["high"][i], zero), drive - w["x_band"][i]
         w["band_by_gate"][i] = over_x * over_x - over_in * over_in
         w["flow_band"][i] = gate * w["band_by_gate"][i]
-        w["by_high"][i], w["by_x_band"][i] = w["two"] * gate * over_in, -(w["two"] * gate * over_x)
-        over_in, over_x = max(drive - w["out_band"][i], w["zero"]), drive - w["x_low"][i]
+        w["by_high"][i], w["by_x_band"][i] = two * gate * over_in, -(two * gate * over_x)
+        over_in, over_x = max(drive - w["out_band"][i], zero), drive - w["x_low"][i]
         w["low_by_gate"][i] = over_x * over_x - over_in * over_in
         w["flow_low"][i] = gate * w["low_by_gate"][i]
-        w["by_out_band"][i], w["by_x_low"][i] = w["two"] * gate * over_in, -(w["two"] * gate * over_x)
+        w["by_out_band"][i], w["by_x_low"][i] = two * gate * over_in, -(two * gate * over_x)
 
 
 @kernel
 def flow_6581(w, current):
     """The same for the 6581: the snake in triode, beside the voltage-controlled resistor."""
+    drive, pinch, snake, zero, half_unit, two, vcr_size, vcr_zero, vcr_top = (
+        w["drive"],
+        w["pinch"],
+        w["snake"],
+        w["zero"],
+        w["half_"],
+        w["two"],
+        w["vcr_size"],
+        w["vcr_zero"],
+        w["vcr_top"],
+    )
     for i in range(LANES):
-        over = w["drive"] - w["high"][i]
-        w["root_high"][i] = np.sqrt(w["gate"][i] + w["half_"] * (over * over))
+        over = drive - w["high"][i]
+        w["root_high"][i] = np.sqrt(w["gate"][i] + half_unit * (over * over))
         w["over_high"][i] = over
-        pinch = w["pinch"] - w["root_high"][i]
+        edge = pinch - w["root_high"][i]
         # Positions in the table of currents; their whole part is the entry.
-        w["from_x_band"][i] = (pinch - w["x_band"][i]) * w["vcr_size"] + w["vcr_zero"]
-        w["from_high"][i] = (pinch - w["high"][i]) * w["vcr_size"] + w["vcr_zero"]
-        over = w["drive"] - w["out_band"][i]
-        w["root_band"][i] = np.sqrt(w["gate"][i] + w["half_"] * (over * over))
+        w["from_x_band"][i] = (edge - w["x_band"][i]) * vcr_size + vcr_zero
+        w["from_high"][i] = (edge - w["high"][i]) * vcr_size + vcr_zero
+        over = drive - w["out_band"][i]
+        w["root_band"][i] = np.sqrt(w["gate"][i] + half_unit * (over * over))
         w["over_band"][i] = over
-        pinch = w["pinch"] - w["root_band"][i]
-        w["from_x_low"][i] = (pinch - w["x_low"][i]) * w["vcr_size"] + w["vcr_zero"]
-        w["from_band"][i] = (pinch - w["out_band"][i]) * w["vcr_size"] + w["vcr_zero"]
+        edge = pinch - w["root_band"][i]
+        w["from_x_low"][i] = (edge - w["x_low"][i]) * vcr_size + vcr_zero
+        w["from_band"][i] = (edge - w["out_band"][i]) * vcr_size + vcr_zero
     for i in range(LANES):
-        w["at_1"][i] = np.int32(min(max(w["zero"], w["from_x_band"][i]), w["vcr_top"]))
-        w["at_2"][i] = np.int32(min(max(w["zero"], w["from_high"][i]), w["vcr_top"]))
-        w["at_3"][i] = np.int32(min(max(w["zero"], w["from_x_low"][i]), w["vcr_top"]))
-        w["at_4"][i] = np.int32(min(max(w["zero"], w["from_band"][i]), w["vcr_top"]))
+        w["at_1"][i] = np.int32(min(max(zero, w["from_x_band"][i]), vcr_top))
+    for i in range(LANES):
+        w["at_2"][i] = np.int32(min(max(zero, w["from_high"][i]), vcr_top))
+    for i in range(LANES):
+        w["at_3"][i] = np.int32(min(max(zero, w["from_x_low"][i]), vcr_top))
+    for i in range(LANES):
+        w["at_4"][i] = np.int32(min(max(zero, w["from_band"][i]), vcr_top))
     for i in range(LANES):
         n = np.uint32(w["at_1"][i])
-        w["slope_x_band"][i] = current[n + np.uint32(1)] - current[n]
-        w["from_x_band"][i] = current[n] + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * w["slope_x_band"][i]
+        w["near_1"][i], w["slope_x_band"][i] = current[n], current[n + np.uint32(1)]
         n = np.uint32(w["at_2"][i])
-        w["slope_high"][i] = current[n + np.uint32(1)] - current[n]
-        w["from_high"][i] = current[n] + (w["from_high"][i] - np.float32(w["at_2"][i])) * w["slope_high"][i]
+        w["near_2"][i], w["slope_high"][i] = current[n], current[n + np.uint32(1)]
         n = np.uint32(w["at_3"][i])
-        w["slope_x_low"][i] = current[n + np.uint32(1)] - current[n]
-        w["from_x_low"][i] = current[n] + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * w["slope_x_low"][i]
+        w["near_3"][i], w["slope_x_low"][i] = current[n], current[n + np.uint32(1)]
         n = np.uint32(w["at_4"][i])
-        w["slope_out"][i] = current[n + np.uint32(1)] - current[n]
-        w["from_band"][i] = current[n] + (w["from_band"][i] - np.float32(w["at_4"][i])) * w["slope_out"][i]
+        w["near_4"][i], w["slope_out"][i] = current[n], current[n + np.uint32(1)]
     for i in range(LANES):
-        snake, size = w["snake"], w["vcr_size"]
+        slope = w["slope_x_band"][i] - w["near_1"][i]
+        w["from_x_band"][i] = w["near_1"][i] + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * slope
+        w["slope_x_band"][i] = slope
+    for i in range(LANES):
+        slope = w["slope_high"][i] - w["near_2"][i]
+        w["from_high"][i] = w["near_2"][i] + (w["from_high"][i] - np.float32(w["at_2"][i])) * slope
+        w["slope_high"][i] = slope
+    for i in range(LANES):
+        slope = w["slope_x_low"][i] - w["near_3"][i]
+        w["from_x_low"][i] = w["near_3"][i] + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * slope
+        w["slope_x_low"][i] = slope
+    for i in range(LANES):
+        slope = w["slope_out"][i] - w["near_4"][i]
+        w["from_band"][i] = w["near_4"][i] + (w["from_band"][i] - np.float32(w["at_4"][i])) * slope
+        w["slope_out"][i] = slope
+    for i in range(LANES):
+        size = vcr_size
         out_slope, back_slope = w["slope_x_band"][i] * size, w["slope_high"][i] * size
-        over_in, over_x, root = w["over_high"][i], w["drive"] - w["x_band"][i], w["root_high"][i]
-        by_over = (out_slope - back_slope) * w["half_"] / root
+        over_in, over_x, root = w["over_high"][i], drive - w["x_band"][i], w["root_high"][i]
+        by_over = (out_slope - back_slope) * half_unit / root
         w["flow_band"][i] = snake * (over_x * over_x - over_in * over_in) + (w["from_x_band"][i] - w["from_high"][i])
-        w["by_high"][i] = w["two"] * snake * over_in + back_slope + by_over * over_in
-        w["by_x_band"][i] = -(w["two"] * snake * over_x + out_slope)
+        w["by_high"][i] = two * snake * over_in + back_slope + by_over * over_in
+        w["by_x_band"][i] = -(two * snake * over_x + out_slope)
         w["band_by_gate"][i] = -by_over
         out_slope, back_slope = w["slope_x_low"][i] * size, w["slope_out"][i] * size
-        over_in, over_x, root = w["over_band"][i], w["drive"] - w["x_low"][i], w["root_band"][i]
-        by_over = (out_slope - back_slope) * w["half_"] / root
+        over_in, over_x, root = w["over_band"][i], drive - w["x_low"][i], w["root_band"][i]
+        by_over = (out_slope - back_slope) * half_unit / root
         w["flow_low"][i] = snake * (over_x * over_x - over_in * over_in) + (w["from_x_low"][i] - w["from_band"][i])
-        w["by_out_band"][i] = w["two"] * snake * over_in + back_slope + by_over * over_in
-        w["by_x_low"][i] = -(w["two"] * snake * over_x + out_slope)
+        w["by_out_band"][i] = two * snake * over_in + back_slope + by_over * over_in
+        w["by_x_low"][i] = -(two * snake * over_x + out_slope)
         w["low_by_gate"][i] = -by_over
 
 
@@ -339,17 +387,18 @@ def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
 @kernel
 def newton(w):
     """One step of Newton's method towards the middle of the step; the outputs follow it on their slopes."""
+    one, most = w["one"], w["most"]
     for i in range(LANES):
         off_band = w["band_before"][i] + w["half"][i] * w["flow_band"][i] - w["band"][i]
         off_low = w["low_before"][i] + w["half"][i] * w["flow_low"][i] - w["low"][i]
-        per = w["one"] / (w["j00"][i] * w["j11"][i] - w["j01"][i] * w["j10"][i])
+        per = one / (w["j00"][i] * w["j11"][i] - w["j01"][i] * w["j10"][i])
         to_band = (w["j11"][i] * off_band - w["j01"][i] * off_low) * per
         to_low = (w["j00"][i] * off_low - w["j10"][i] * off_band) * per
-        w["out_band"][i] += (w["x_band_slope"][i] - w["one"]) * to_band
-        w["out_low"][i] += (w["x_low_slope"][i] - w["one"]) * to_low
+        w["out_band"][i] += (w["x_band_slope"][i] - one) * to_band
+        w["out_low"][i] += (w["x_low_slope"][i] - one) * to_low
         w["high"][i] += w["high_by_band"][i] * to_band + w["high_by_low"][i] * to_low
-        w["band"][i] = min(max(-w["most"], w["band"][i] + to_band), w["most"])
-        w["low"][i] = min(max(-w["most"], w["low"][i] + to_low), w["most"])
+        w["band"][i] = min(max(-most, w["band"][i] + to_band), most)
+        w["low"][i] = min(max(-most, w["low"][i] + to_low), most)
 
 
 @kernel
@@ -363,6 +412,42 @@ def load_inputs(values, begin, count, block):
 
 
 @kernel
+def begin_step(w, v_in, share):
+    """Input, length and forecast of a step."""
+    most = w["most"]
+    for i in range(LANES):
+        w["v_in"][i] = v_in[i]
+    for i in range(LANES):
+        w["half"][i] = w["whole"][i] * share
+        w["band"][i] = min(max(-most, w["band_before"][i] + w["band_rise"][i]), most)
+        w["low"][i] = min(max(-most, w["low_before"][i] + w["low_rise"][i]), most)
+
+
+@kernel
+def end_step(w, out):
+    """From the middle of a step to its end; the selected outputs."""
+    two = w["two"]
+    for i in range(LANES):
+        w["band_rise"][i] = w["band"][i] - w["band_before"][i]
+        w["low_rise"][i] = w["low"][i] - w["low_before"][i]
+        w["band_before"][i] += two * w["band_rise"][i]
+        w["low_before"][i] += two * w["low_rise"][i]
+        total = w["takes_low"][i] * w["out_low"][i] + w["takes_band"][i] * w["out_band"][i]
+        w["v_in"][i] = total + w["takes_high"][i] * w["high"][i]
+    for i in range(LANES):
+        out[i] = w["v_in"][i]
+
+
+@kernel
+def keep_step(w, middle):
+    """Note the charges in the middle of a step."""
+    for i in range(LANES):
+        middle[0, i] = w["band"][i]
+    for i in range(LANES):
+        middle[1, i] = w["low"][i]
+
+
+@kernel
 def recur(
     w, values, cutoff, resonance, inputs, selected, first, shares, step, reverse, damping, summer, current, gates,
     bends_, is_8580, iterations, out, middles, keep,
@@ -373,6 +458,10 @@ def recur(
     share_before = shares[0]
     for f in range(cutoff.shape[1]):
         set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
+        between = w["share"].any()
+        if not between:
+            for i in range(LANES):
+                w["next"][i] = w["next_slope"][i] = w["zero"]
         for begin in range(first[f] if f else 0, first[f + 1], BLOCK):
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)
@@ -383,25 +472,13 @@ def recur(
                         w["band_rise"][i] *= share / share_before
                         w["low_rise"][i] *= share / share_before
                     share_before = share
-                for i in range(LANES):
-                    w["v_in"][i] = block[n, i]
-                    w["half"][i] = w["whole"][i] * share
-                    w["band"][i] = min(max(-w["most"], w["band_before"][i] + w["band_rise"][i]), w["most"])
-                    w["low"][i] = min(max(-w["most"], w["low_before"][i] + w["low_rise"][i]), w["most"])
+                begin_step(w, block[n], share)
                 for _ in range(iterations if begin + n != first[f] else iterations + AFTER_WRITE):
-                    expand(w, reverse, damping, summer, current, is_8580)
+                    expand(w, reverse, damping, summer, current, is_8580, between)
                     newton(w)
-                for i in range(LANES):
-                    w["band_rise"][i] = w["band"][i] - w["band_before"][i]
-                    w["low_rise"][i] = w["low"][i] - w["low_before"][i]
-                    w["band_before"][i] += w["two"] * w["band_rise"][i]
-                    w["low_before"][i] += w["two"] * w["low_rise"][i]
-                    block[n, i] = (w["takes_low"][i] * w["out_low"][i] + w["takes_band"][i] * w["out_band"][i]) + w[
-                        "takes_high"
-                    ][i] * w["high"][i]
+                end_step(w, block[n])
                 if keep:
-                    for i in range(lanes):
-                        middles[begin + n, 0, i], middles[begin + n, 1, i] = w["band"][i], w["low"][i]
+                    keep_step(w, middles[begin + n])
             for lane in range(lanes):
                 for i in range(count):
                     out[lane, begin + i] = block[i, lane]
@@ -429,11 +506,7 @@ def slope_recur(
             load_inputs(values, begin, count, block)
             load_inputs(given, begin, count, slopes)
             for n in range(count - 1, -1, -1):
-                for i in range(LANES):
-                    lane = i if i < lanes else 0
-                    w["v_in"][i] = block[n, i]
-                    w["half"][i] = w["whole"][i] * shares[begin + n]
-                    w["band"][i], w["low"][i] = middles[begin + n, 0, lane], middles[begin + n, 1, lane]
+                load_step(w, block[n], middles[begin + n], shares[begin + n])
                 expand(w, reverse, damping, summer, current, is_8580)
                 slope_step(w, slopes[n], block[n], shares[begin + n], by_gate, by_bend, by_resonance)
             for lane in range(lanes):
@@ -448,22 +521,46 @@ def slope_recur(
 @kernel
 def slope_step(w, given, to_input, share, by_gate, by_bend, by_resonance):
     """One step backwards: slopes by the charges before it, by the input, and what adds up over a frame."""
+    one, two = w["one"], w["two"]
     for i in range(LANES):
-        g = given[i]
+        w["given"][i] = given[i]
+    for i in range(LANES):
+        g = w["given"][i]
         by_high = g * w["takes_high"][i]
-        m_band = w["two"] * w["to_band"][i] + by_high * w["high_by_band"][i]
-        m_band += g * w["takes_band"][i] * (w["x_band_slope"][i] - w["one"])
-        m_low = w["two"] * w["to_low"][i] + by_high * w["high_by_low"][i]
-        m_low += g * w["takes_low"][i] * (w["x_low_slope"][i] - w["one"])
-        per = w["one"] / (w["j00"][i] * w["j11"][i] - w["j01"][i] * w["j10"][i])
+        m_band = two * w["to_band"][i] + by_high * w["high_by_band"][i]
+        m_band += g * w["takes_band"][i] * (w["x_band_slope"][i] - one)
+        m_low = two * w["to_low"][i] + by_high * w["high_by_low"][i]
+        m_low += g * w["takes_low"][i] * (w["x_low_slope"][i] - one)
+        per = one / (w["j00"][i] * w["j11"][i] - w["j01"][i] * w["j10"][i])
         y_band = (w["j11"][i] * m_band - w["j10"][i] * m_low) * per
         y_low = (w["j00"][i] * m_low - w["j01"][i] * m_band) * per
         w["to_band"][i], w["to_low"][i] = y_band - w["to_band"][i], y_low - w["to_low"][i]
         to_sum = (w["half"][i] * y_band * w["by_high"][i] + by_high) * w["summer_slope"][i]
-        to_input[i] = to_sum
-        by_resonance[i] += to_sum * w["damping_step"][i]
-        by_gate[i] += w["half"][i] * (y_band * w["band_by_gate"][i] + y_low * w["low_by_gate"][i])
-        by_bend[i] += share * (y_band * w["flow_band"][i] + y_low * w["flow_low"][i])
+        w["given"][i] = to_sum
+        w["by_resonance"][i] = to_sum * w["damping_step"][i]
+        w["by_gate"][i] = w["half"][i] * (y_band * w["band_by_gate"][i] + y_low * w["low_by_gate"][i])
+        w["by_bend"][i] = share * (y_band * w["flow_band"][i] + y_low * w["flow_low"][i])
+    for i in range(LANES):
+        to_input[i] = w["given"][i]
+    for i in range(LANES):
+        by_resonance[i] += w["by_resonance"][i]
+    for i in range(LANES):
+        by_gate[i] += w["by_gate"][i]
+    for i in range(LANES):
+        by_bend[i] += w["by_bend"][i]
+
+
+@kernel
+def load_step(w, v_in, middle, share):
+    """Input, length and charges in the middle of a step that is known."""
+    for i in range(LANES):
+        w["v_in"][i] = v_in[i]
+    for i in range(LANES):
+        w["half"][i] = w["whole"][i] * share
+    for i in range(LANES):
+        w["band"][i] = middle[0, i]
+    for i in range(LANES):
+        w["low"][i] = middle[1, i]
 
 
 @kernel

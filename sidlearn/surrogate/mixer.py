@@ -192,15 +192,20 @@ def slope_line(by_level, to_envelope):
     """Slopes by an envelope's edges from those cell by cell."""
     for edge in range(to_envelope.size):
         to_envelope[edge] = 0
-    for edge in range(to_envelope.size - 1):
-        before, after = 0.0, 0.0
-        here = by_level[edge * PER_EDGE : (edge + 1) * PER_EDGE]
-        for k in range(here.size):
-            share = (k + 0.5) / PER_EDGE
-            before += here[k] * (1 - share)
-            after += here[k] * share
-        to_envelope[edge] += before
+    whole = by_level.size // PER_EDGE
+    weights = (np.arange(PER_EDGE) + 0.5) / PER_EDGE
+    a, b, c, d = weights[0], weights[1], weights[2], weights[3]
+    e, f, g, h = weights[4], weights[5], weights[6], weights[7]
+    for edge in range(whole):
+        x = by_level[edge * PER_EDGE : (edge + 1) * PER_EDGE]
+        total = ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]))
+        after = ((a * x[0] + b * x[1]) + (c * x[2] + d * x[3])) + ((e * x[4] + f * x[5]) + (g * x[6] + h * x[7]))
+        to_envelope[edge] += total - after
         to_envelope[edge + 1] += after
+    for i in range(whole * PER_EDGE, by_level.size):
+        share = weights[i - whole * PER_EDGE]
+        to_envelope[whole] += by_level[i] * (1 - share)
+        to_envelope[whole + 1] += by_level[i] * share
 
 
 @kernel

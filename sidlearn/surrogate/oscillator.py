@@ -711,12 +711,12 @@ def slope_averages(s, slopes, integral, low, edges, per_cell):
         for i in range(count):
             values[i] = heights[i] * (since[i] + shift) - level0 * shift - (values[i] - value0) / rate
             heights[i] -= level0
-        to_rate += sum_products(weights, values, count)
-        to_phase += sum_products(weights, heights, count)
+        to_rate += np.dot(weights[:count], values[:count])
+        to_phase += np.dot(weights[:count], heights[:count])
         if kind != TABLE:
             for i in range(count):
                 by_width[i] -= width0
-            to_width += sum_products(weights, by_width, count)
+            to_width += np.dot(weights[:count], by_width[:count])
     return to_rate / rate, to_phase / rate, to_width / rate
 
 
@@ -751,16 +751,3 @@ def pulse_slopes(since, begin, rate, width, low, high, period, values, heights, 
         values[i] = turns * total + (low * min(phase, edge) + high * max(phase - edge, 0.0))
         heights[i] = low if phase < width else high
         by_width[i] = step * (turns + (1.0 if phase > width else 0.0))
-
-
-@kernel
-def sum_products(a, b, count):
-    """Sum of products, in eight sums side by side."""
-    sums = np.zeros(8)
-    whole = count // 8 * 8
-    for i in range(0, whole, 8):
-        for k in range(8):
-            sums[k] += a[i + k] * b[i + k]
-    for i in range(whole, count):
-        sums[0] += a[i] * b[i]
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))

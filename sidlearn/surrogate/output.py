@@ -132,12 +132,19 @@ def put_cells(sound, step, shares, first, start, oversampling, taps, rows):
 @kernel
 def take_cells(rows, step, shares, first, oversampling, taps, to_sound):
     """Slopes by cells from those by steps in rows."""
-    lowest = oversampling - 1 - taps // 2
-    for i in range(to_sound.size):
-        at = step[i] - lowest
-        p, n = at % oversampling, at // oversampling
-        inside = i >= first and 0 <= n < rows.shape[1]
-        to_sound[i] = shares[i] * rows[p, n] if inside else 0.0
+    for i in range(first):
+        to_sound[i] = 0
+    at = step[first] - (oversampling - 1 - taps // 2)
+    p, n = at % oversampling, at // oversampling
+    before = step[first]
+    for i in range(first, to_sound.size):
+        if step[i] != before:
+            before = step[i]
+            p += 1
+            if p == oversampling:
+                p = 0
+                n += 1
+        to_sound[i] = shares[i] * rows[p, n] if 0 <= n < rows.shape[1] else 0.0
 
 
 @kernel
