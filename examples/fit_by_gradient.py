@@ -6,7 +6,7 @@ import torch
 
 from sidlearn.surrogate import DifferentiableSID, pack
 
-sid = DifferentiableSID("8580", sample_rate=16_000, envelope="relaxed")
+sid = DifferentiableSID("8580", sample_rate=16_000, envelope="relaxed", timing="all")
 voice, one = torch.tensor([1.0, 0.0, 0.0]).expand(1, 10, 3), torch.ones(1, 10)  # the first of three voices, ten frames
 UNITS = torch.tensor([2.0, 200.0, 200.0])  # what a step of the descent is counted in
 
@@ -19,7 +19,7 @@ def note(values):
     return sid(frames)
 
 
-def fit(target, start=(6.5, 900.0, 900.0), steps=80):
+def fit(target, start=(6.5, 900.0, 900.0), steps=160):
     """Return sustain 0..15, pulse width 0..4095 and cutoff 0..2047 whose note sounds like the target."""
     values = (torch.tensor(start) / UNITS).requires_grad_()
     descent = torch.optim.Adam([values], lr=0.3)

@@ -113,7 +113,7 @@ def pack(
     return torch.stack(torch.broadcast_tensors(*columns), -1)  # (B, F, 25)
 
 
-def unpack(frames: torch.Tensor, frame_cycles: int) -> Controls:
+def unpack(frames: torch.Tensor, frame_cycles: int, write_all: bool = False) -> Controls:
     """Return what register frames set.
 
     Parameters
@@ -121,6 +121,8 @@ def unpack(frames: torch.Tensor, frame_cycles: int) -> Controls:
     frames : tensor, floating point, shape (batch, frames, 25)
         Register values 0..255; those of choices are rounded.
     frame_cycles : int
+    write_all : bool
+        Whether every register is written in every frame, each in a cycle of its own.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def unpack(frames: torch.Tensor, frame_cycles: int) -> Controls:
     _check(frames)
     whole = array(frames.float()).clip(0, 255)
     whole = np.floor(whole + 0.5).clip(0, 255).astype(np.int64)  # (B, F, 25)
-    cycles = _write_cycles(whole, frame_cycles)
+    cycles = _write_cycles(whole, frame_cycles, write_all)
     before = torch.cat((torch.zeros_like(frames[:, :1]), frames[:, :-1]), 1)
     voices = torch.stack([frames[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1)
     voices_before = torch.stack([before[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1)
@@ -174,10 +176,10 @@ def _check(frames: torch.Tensor) -> None:
         raise LearnError("frames: expected register values 0 to 255, given one that is no number")
 
 
-def _write_cycles(whole: np.ndarray, frame_cycles: int) -> np.ndarray:
+def _write_cycles(whole: np.ndarray, frame_cycles: int, write_all: bool) -> np.ndarray:
     """Return the cycle in which each register of each frame is written, or that before which it would have been."""
     ordered = whole[:, :, FRAME_ORDER]
-    changed = np.diff(ordered, axis=1, prepend=0) != 0
+    changed = (np.diff(ordered, axis=1, prepend=0) != 0) | write_all
     gap = write_gap(frame_cycles)
     earlier = np.cumsum(changed, axis=2) - changed  # changes of the frame that come first
     cycles = np.empty_like(whole)

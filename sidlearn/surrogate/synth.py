@@ -28,6 +28,7 @@ from sidlearn.surrogate.output import Decimate
 
 ENVELOPES = ("exact", "relaxed")
 ROUNDINGS = ("soft", "straight-through")
+TIMINGS = ("changes", "all")
 EDGES_PER_POINT = 16
 """Edges over which the relaxed envelope is a straight line: 1 ms."""
 BUFFERS = (
@@ -56,6 +57,10 @@ class DifferentiableSID(nn.Module):
     rounding : str
         "soft": frequency, pulse width, cutoff, resonance and volume between whole register values; "straight-through":
         rounded, with gradients as if they were not.
+    timing : str
+        "changes": only registers that change are written, as by `RegisterFrames.writes`, so the sound is the chip's to
+        the cycle; but where a value becomes one that is there already, all later writes of the frame move, and the
+        sound with them. "all": every register has a cycle of its own, and the sound is smooth in all that is smooth.
     profile : str
         What makes this chip differ from its model, see `sidlearn.chip.models.profile`.
 
@@ -66,7 +71,7 @@ class DifferentiableSID(nn.Module):
     SampleRateError
         If the sample rate or the clock is out of range.
     LearnError
-        If there is no such envelope or rounding.
+        If there is no such envelope, rounding or timing.
 
     Notes
     -----
@@ -89,13 +94,19 @@ class DifferentiableSID(nn.Module):
         clock_hz: int = PAL.clock_hz,
         envelope: str = "exact",
         rounding: str = "soft",
+        timing: str = "changes",
         profile: str = "",
     ) -> None:
         super().__init__()
-        for name, value, known in (("envelope", envelope, ENVELOPES), ("rounding", rounding, ROUNDINGS)):
+        for name, value, known in (
+            ("envelope", envelope, ENVELOPES),
+            ("rounding", rounding, ROUNDINGS),
+            ("timing", timing, TIMINGS),
+        ):
             if value not in known:
                 raise LearnError(f"{name} {value!r}: expected {one_of(known)}{nearest(value, known)}")
-        self.model, self.envelope, self.rounding, self.frame_cycles = model, envelope, rounding, frame_cycles
+        self.model, self.envelope, self.rounding, self.timing = model, envelope, rounding, timing
+        self.frame_cycles = frame_cycles
         self.grid = Grid(sample_rate, clock_hz)
         _ = self.grid.delay  # checks the rates
         self._chip = models.load(model, clock_hz, **models.profile(profile))[0]
@@ -130,7 +141,9 @@ class DifferentiableSID(nn.Module):
         if isinstance(frames, torch.Tensor) and given not in (torch.float32, torch.float64):
             frames = frames.float()
         controls = unpack(
-            round_straight_through(frames) if self.rounding == "straight-through" else frames, self.frame_cycles
+            round_straight_through(frames) if self.rounding == "straight-through" else frames,
+            self.frame_cycles,
+            self.timing == "all",
         )
         grid = cells(self.grid, frames.shape[1], self.frame_cycles)
         by_cycle = frames.dtype != torch.float64

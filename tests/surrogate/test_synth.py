@@ -335,6 +335,13 @@ def test_gradients_of_a_whole_chip_are_those_of_its_sound():
         assert float(given.grad[..., register].sum()) == pytest.approx(float(slope), rel=0.02), register
 
 
+def test_with_all_registers_written_a_register_that_becomes_zero_moves_nothing():
+    values = [torch.tensor(frames(0x41, count=3, FC_LO=low), dtype=torch.float32)[None] for low in (0, 1)]
+    chip, smooth = DifferentiableSID("8580"), DifferentiableSID("8580", timing="all")
+    assert torch.equal(*(smooth(v) for v in values))  # nothing is routed, so FC is not heard
+    assert not torch.equal(*(chip(v) for v in values))  # one write more delays the others, as on the chip
+
+
 def test_straight_through_rounds_and_keeps_the_gradient():
     values = torch.tensor([[1.4, 200.6, 300.0]], requires_grad=True)
     rounded = round_straight_through(values)
@@ -379,5 +386,7 @@ def test_wrong_frames_are_told(given):
 def test_wrong_names_are_told():
     with pytest.raises(LearnError, match="did you mean exact"):
         DifferentiableSID(envelope="exakt")
+    with pytest.raises(LearnError, match="timing 'some': expected"):
+        DifferentiableSID(timing="some")
     with pytest.raises(ModelError):
         DifferentiableSID("6582")
