@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.midi.jack import WITH_US
+
 STALL_SECONDS = 0.006
 """A sleep of 1 ms that took longer is a stall of the computer."""
 
@@ -50,7 +52,7 @@ class Witness:
     """Sees when the computer itself stood still; `stalls` after `stop`, as (begin, end) of `time.monotonic`."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-c", WITNESS, str(STALL_SECONDS)]
+        command = [*WITH_US, sys.executable, "-c", WITNESS, str(STALL_SECONDS)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         prioritise(self._process, WITNESS_PRIORITY)
         self.stalls: list[tuple[float, float]] = []
@@ -78,7 +80,7 @@ def sound_server(rate: int = 44_100) -> Iterator[Path]:
     os.environ.update(XDG_RUNTIME_DIR=str(folder / "run"), PULSE_RUNTIME_PATH=str(folder / "run"))
     # without enable-memfd=no the server aborts within a minute, without norewinds a stream stalls at its start
     command = [
-        "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--realtime=no",
+        *WITH_US, "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--realtime=no",
         "--high-priority=no", "--disable-shm=yes", "--enable-memfd=no", "--log-target=stderr",
         f"--load=module-null-sink sink_name=sid rate={rate} format=float32le norewinds=1",
         "--load=module-native-protocol-unix auth-anonymous=1",
@@ -108,7 +110,7 @@ class Recorder:
     def __init__(self, path: Path, rate: int = 44_100) -> None:
         self.path = path
         command = [
-            "parec", "-d", "sid.monitor", "--format=float32le", f"--rate={rate}", "--channels=2",
+            *WITH_US, "parec", "-d", "sid.monitor", "--format=float32le", f"--rate={rate}", "--channels=2",
             "--latency-msec=50", "--raw",
         ]  # fmt: skip
         with path.open("wb") as out:
@@ -127,7 +129,7 @@ class Recorder:
 def display(width: int = 1280, height: int = 800) -> Iterator[None]:
     """Run an X server without a screen and let the environment point to it."""
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+    command = [*WITH_US, "Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=(write,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as lines:
