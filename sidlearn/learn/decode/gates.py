@@ -1,7 +1,7 @@
 """When gates went off that nobody can hear going off: as in the other notes of the voice.
 
 A release at the rate of the decay, a sustain that is not yet reached, or the ADSR delay bug hide a gate. Of all frames
-in which it may have gone off the one is taken that fits most notes of the voice, and of those the latest.
+in which it may have gone off the latest is taken that fits most notes of the voice.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from sidlearn.learn.decode.forward import field, with_voice
 from sidlearn.learn.decode.search import Searcher
 from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
+ENOUGH = 0.6
+"""Share of the votes of the likeliest length with which a longer one is taken; guess."""
 SAME_STEPS = 40
 """Envelope steps of eight cycles in which two gates may differ and still sound the same; guess."""
 
@@ -26,7 +28,8 @@ def tidy(searcher: Searcher) -> np.ndarray:
         notes = [(on, off, end, hidden(searcher, v, on, off, end)) for on, off, end in split(values, v)]
         votes = Counter(at - on for on, _, _, places in notes for at in places)
         for on, off, end, places in notes:
-            best = max(places, key=lambda at: (votes[at - on], at))
+            most = max(votes[at - on] for at in places)
+            best = max(at for at in places if votes[at - on] >= ENOUGH * most)
             if best != off:
                 for k in range(on, end):
                     control = field(values[k], v)[2]
