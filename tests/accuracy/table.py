@@ -139,7 +139,7 @@ def combined(options: Options) -> Iterator[Row]:
 def wrong_bits(name: str, number: int, folder: Path) -> int:
     """Wrong bits of OSC3 at all 4 096 values of the accumulator, pulse high."""
     dump = next(folder.rglob(f"*wf{number}.dat*")).read_bytes()[2:4098]
-    rows = [(0, 18, 0x08), (0, 14, 0x00), (0, 15, 0x10), (1, 18, number)]
+    rows = [(0, 18, 0x08), (0, 14, 0x00), (0, 15, 0x10), (1, 18, int(str(number), 16))]
     osc3, _ = chip.readback(RegisterWrites.from_rows(rows, length=4_200), name)
     first = 2 if name == "6581" else 3
     ours = np.roll(osc3[first : first + 4096], 1)
@@ -422,7 +422,9 @@ def main() -> None:
     rows: list[Row] = []
     for name in given.only:
         begun = time.process_time()
-        rows += PARTS[name](options)
+        for row in PARTS[name](options):
+            rows.append(row)
+            print(f"{row.what}: {row.result}", file=sys.stderr, flush=True)
         print(f"{name}: {time.process_time() - begun:.0f} s of processor time", file=sys.stderr, flush=True)
     table = text(rows)
     print(table)
