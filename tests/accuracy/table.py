@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidlearn import chip
 from sidlearn.bench.music import tune
+from sidlearn.chip import models
+from sidlearn.chip.kernel import PST_BY_PHASE, ST_BY_PHASE
 from sidlearn.chip.sid import MODES, SID, render, render_batch
 from sidlearn.clock import PAL
 from sidlearn.registers import FC_HI, FC_LO, MODE_VOL, RES_FILT
@@ -137,14 +138,16 @@ def combined(options: Options) -> Iterator[Row]:
 
 
 def wrong_bits(name: str, number: int, folder: Path) -> int:
-    """Wrong bits of OSC3 at all 4 096 values of the accumulator, pulse high."""
+    """Wrong bits of the model's table at all 4 096 values of the accumulator, pulse high."""
     dump = next(folder.rglob(f"*wf{number}.dat*")).read_bytes()[2:4098]
-    rows = [(0, 18, 0x08), (0, 14, 0x00), (0, 15, 0x10), (1, 18, int(str(number), 16))]
-    osc3, _ = chip.readback(RegisterWrites.from_rows(rows, length=4_200), name)
-    first = 2 if name == "6581" else 3
-    ours = np.roll(osc3[first : first + 4096], 1)
-    theirs = np.frombuffer(dump, np.uint8)
-    return min(int(np.unpackbits(np.roll(ours, k) ^ theirs).sum()) for k in (-2, -1, 0, 1, 2))
+    phase = np.arange(4096)
+    triangle = np.where(phase & 0x800, phase ^ 0xFFF, phase) << 1 & 0xFFF
+    model = models.load(name)[0]
+    both, all_three = (ST_BY_PHASE, PST_BY_PHASE) if model.by_phase else (0, 3)
+    given = phase if model.by_phase else phase & phase << 1
+    row, value = {30: (both, given), 50: (1, triangle), 60: (2, phase), 70: (all_three, given)}[number]
+    ours = (model.combined[row, value] >> 4).astype(np.uint8)
+    return int(np.unpackbits(ours ^ np.frombuffer(dump, np.uint8)).sum())
 
 
 # --- Analogue half, at one sample a cycle ---
