@@ -22,6 +22,7 @@ from pathlib import Path
 from sidlearn import sources
 from sidlearn.errors import SidlearnError
 from sidlearn.export import prg_file, sid_file
+from sidlearn.registers import OSC3
 from tests.basic.test_listing import d64
 from tests.c64.tunes import COUNTER, sid
 from tests.export.test_players import random_frames
@@ -93,6 +94,7 @@ def run(
 ) -> Iterator[tuple[str, str, str]]:
     """Break `count` files of every kind; give suffix, outcome and a complaint, empty where all is well."""
     chance = random.Random(seed)
+    sources.ReadbackPort(sources.Request()).peek(1, OSC3)  # compiles what a broken program might be the first to need
     for suffix, contents in files.items():
         for content in contents:  # whole ones first, for what is compiled then
             path = folder / f"whole{suffix}"
