@@ -148,13 +148,26 @@ def pursue(
             frames, score.level, target.f0_hz > 0, goal, model, effort.moves, store,
             lambda done: tell(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"),
         )  # fmt: skip
-    return Pursued(frames, (UNSURE * np.exp(-CONFIDENCE_SLOPE * loss)).astype(np.float32))
+    return Pursued(close(frames), (UNSURE * np.exp(-CONFIDENCE_SLOPE * loss)).astype(np.float32))
 
 
 CHOOSING_SHARE = 0.35  # of the time, measured
 UNSURE = 0.49
 """Nothing here is known to be what a SID played, so no frame counts as sure."""
 CONFIDENCE_SLOPE = 8.0  # guess: half of it where a frame is as far off as the worst tenth of speech
+
+
+SHORTEST_CLOSED = 10  # frames: shorter sounds need all of them
+
+
+def close(frames: RegisterFrames) -> RegisterFrames:
+    """Return frames of which the last one closes all gates, so that nothing sounds on for ever."""
+    values = frames.values.copy()
+    if len(values) >= SHORTEST_CLOSED:
+        for v in range(VOICES):
+            values[-1, voice_register(v, CONTROL)] &= ~np.uint8(GATE)
+            values[-1, voice_register(v, SUSTAIN_RELEASE)] &= 0xF0
+    return RegisterFrames(values, frames.frame_cycles)
 
 
 def _say_nothing(done: float, what: str) -> None:
