@@ -144,7 +144,7 @@ def origins(model: str, sample_rate: float) -> list[Origin]:
 def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher, Origin]:
     """Return a searcher that has decoded the first frame, for the origin that explains it best."""
     best = None
-    for origin in origins(model, sample_rate):
+    for tried, origin in enumerate(origins(model, sample_rate)):
         target = convert(audio, sample_rate, models.load(origin.model)[0], start_cycles=origin.start_cycles)
         searcher = Searcher(Forward(origin.model, target, PAL.frame_cycles))
         searcher.everything = origin.everything
@@ -152,7 +152,9 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher
             searcher.decode_next()
         if best is None or searcher.floor < best[0].floor:
             best = searcher, origin
-        if not searcher.floor or searcher.floor[0] < CLEAR_RMS or residual_db(searcher, 0) > HOPELESS_DB:
+        if not searcher.floor or searcher.floor[0] < CLEAR_RMS:
+            break
+        if tried and residual_db(best[0], 0) > HOPELESS_DB:
             break
     assert best is not None
     return best
