@@ -143,12 +143,11 @@ sid = sidlearn.SID(); sid.clock(1000)
 print(time.perf_counter() - begun)
 """
 _MEMORY = """
-import resource, sys
 import sidlearn
+from sidlearn.bench.measure import peak_megabytes
 from sidlearn.bench.music import tune
 sidlearn.render(tune(60))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+print(peak_megabytes())
 """
 
 

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Progress = Callable[[str], None]
 
 REPETITIONS = 5
+
+
+def peak_megabytes() -> float:
+    """Return the most memory that this process has had, in MB.
+
+    Linux tells it since the program began; elsewhere it may hold what the process that started this one had.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 @dataclass(frozen=True)

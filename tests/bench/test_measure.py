@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from sidlearn.bench import basic, music
-from sidlearn.bench.measure import Report, Row, take_turns
+from sidlearn.bench.measure import Report, Row, peak_megabytes, take_turns
 from sidlearn.registers import CONTROL, FC_HI, GATE
 
 
@@ -41,3 +41,10 @@ def test_every_measured_program_has_as_many_onsets_as_writes():
     for program in basic.programs():
         assert program["write_cycles_pal"] == sorted(program["write_cycles_pal"])
         assert program["cycles_cpu"] < program["cycles_pal"] < program["cycles_ntsc"]
+
+
+def test_peak_memory_is_that_of_this_process():
+    before = peak_megabytes()
+    block = np.ones(40_000_000, np.uint8)
+    assert peak_megabytes() >= max(before, block.nbytes / 1e6)
+    assert peak_megabytes() < before + 100
