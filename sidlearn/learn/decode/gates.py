@@ -42,7 +42,7 @@ def split(values: np.ndarray, v: int) -> list[tuple[int, int, int]]:
     gates = values[:, v * VOICE_STRIDE + 4] & GATE
     before = np.r_[0, gates[:-1]]
     starts = np.flatnonzero((gates == 1) & (before == 0))
-    ends = [*starts[1:].tolist(), len(values)]
+    ends = [*starts[1:].tolist(), len(values)][: len(starts)]
     notes = []
     for on, end in zip(starts.tolist(), ends, strict=True):
         quiet = np.flatnonzero(gates[on:end] == 0)
