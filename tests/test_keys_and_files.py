@@ -227,14 +227,14 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
-    def end(self):
-        """Type Ctrl-D until the process ends; between two lines the terminal itself swallows one."""
+    def wait(self, last_key=""):
+        """Wait until the process ends; `last_key` is typed again and again: a terminal may swallow Ctrl-D."""
         end = time.monotonic() + 60
         typed = 0.0
         while time.monotonic() < end:
-            if time.monotonic() - typed > 2:
+            if last_key and time.monotonic() - typed > 2:
                 typed = time.monotonic()
-                self.type("\x04")
+                self.type(last_key)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 return os.waitstatus_to_exitcode(status)
@@ -274,7 +274,7 @@ def test_prompt_in_a_terminal_with_colours_history_stop_and_end(tmp_path):
     terminal.type("print 7*6\r")
     terminal.expect(" 42")
     terminal.expect("READY.")
-    assert terminal.end() == 0
+    assert terminal.wait("\x04") == 0
 
 
 @posix
@@ -284,7 +284,7 @@ def test_prompt_without_colours(tmp_path):
     terminal.type('10 print "{red}x"\r')
     terminal.type("list\r")
     assert "\x1b[94m" not in terminal.expect("READY.")
-    assert terminal.end() == 0
+    assert terminal.wait("\x04") == 0
 
 
 @posix
@@ -302,7 +302,7 @@ def test_keys_typed_at_the_prompt_reach_get_and_input(tmp_path):
     terminal.type("abc\r")
     terminal.expect("ABC!")
     terminal.expect("READY.")
-    assert terminal.end() == 0
+    assert terminal.wait("\x04") == 0
 
 
 @posix
