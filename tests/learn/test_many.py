@@ -92,8 +92,8 @@ def test_names_are_checked_before_anything_runs(sounds, outputs, error, message)
 def test_targets_that_cannot_be(sounds, tmp_path):
     with pytest.raises(LearnError, match=r"none\.wav: no such file"):
         many.plan(order(tmp_path / "none.wav", outputs=["x.csv"]))
+    (tmp_path / "empty").mkdir()
     with pytest.raises(LearnError, match="no sound file in this folder"):
-        (tmp_path / "empty").mkdir()
         many.plan(order(tmp_path / "empty", outputs=["x.csv"]))
     with pytest.raises(LearnError, match="would take the place of its target"):
         many.plan(order(sounds / "a.wav", outputs=[sounds / "a.wav"]))
