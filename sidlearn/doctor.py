@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sidlearn import __version__
 from sidlearn.errors import SidlearnError
-from sidlearn.terminal import colour
+from sidlearn.terminal import colour, quiet_libraries
 
 GOOD, POOR, FAULT = "ok", "note", "fault"
 """All well; something is not there that only some tasks need; nothing will work before this is mended."""
@@ -121,7 +121,7 @@ def _sound() -> Iterator[Finding]:
         yield Finding("PortAudio", POOR, "not installed", remedy)
         return
     try:
-        with speaker.quiet_libraries():
+        with quiet_libraries():
             import sounddevice
 
             devices = [d["name"] for d in sounddevice.query_devices() if d["max_output_channels"]]
@@ -139,7 +139,7 @@ def _midi() -> Iterator[Finding]:
 
     try:
         system = ports.find_system()
-        with ports.quiet():
+        with quiet_libraries():
             inputs, outputs = system.inputs(), system.outputs()
     except Exception as error:  # every system has errors of its own, python-rtmidi's without a common base
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

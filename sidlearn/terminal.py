@@ -196,3 +196,21 @@ def patience(text: str, after_seconds: float = 2.0) -> Iterator[threading.Timer]
         yield timer
     finally:
         timer.cancel()
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep what sound and MIDI libraries print, a dozen lines about cards that are missing, off standard error."""
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # there is no standard error
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

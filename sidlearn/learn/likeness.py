@@ -19,6 +19,7 @@ import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.learn.analyse import BANDS
+from sidlearn.learn.search import squared_distance
 
 SEGMENT_SECONDS = 0.384  # as in ESTOI
 THIRDS = 15  # of an octave, from 150 Hz, as in ESTOI
@@ -475,17 +476,7 @@ def _distance(power, floor, compressed, weight, room):
     """Weighted squared distance between compressed band powers."""
     for b in range(power.size):
         room[b] = math.sqrt(math.sqrt(math.sqrt(power[b] + floor[b])))
-    s0 = s1 = s2 = s3 = np.float32(0)
-    for b in range(0, power.size, 4):
-        d0 = room[b] - compressed[b]
-        d1 = room[b + 1] - compressed[b + 1]
-        d2 = room[b + 2] - compressed[b + 2]
-        d3 = room[b + 3] - compressed[b + 3]
-        s0 += weight[b] * d0 * d0
-        s1 += weight[b + 1] * d1 * d1
-        s2 += weight[b + 2] * d2 * d2
-        s3 += weight[b + 3] * d3 * d3
-    return (s0 + s1) + (s2 + s3)
+    return squared_distance(room, compressed, weight)
 
 
 @kernel

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sidlearn.chip import generator
 from sidlearn.chip.sid import SID, render_batch
 from sidlearn.clock import PAL
 from sidlearn.learn import envelopes, likeness
@@ -245,7 +246,7 @@ class FrameSearch:
     def __init__(self, bench: Bench, t: int, rows: np.ndarray, goals: np.ndarray, now, level_of: np.ndarray) -> None:
         self.bench, self.now, self.level_of = bench, now, level_of
         self.state = bench.sid.snapshot()
-        self.generators = [envelopes.state_of(bench.sid._voices[v]) for v in range(VOICES)]
+        self.generators = [generator.state_of(bench.sid._voices[v]) for v in range(VOICES)]
         self.columns = bench.columns(t)
         self.goals = goals.copy()
         self.rows = rows.copy()

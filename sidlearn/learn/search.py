@@ -27,21 +27,27 @@ def compress(power, out):
 
 
 @kernel
-def distance(base, atom, gain, level, target, weight, room):
-    """Weighted squared distance between a target and `base` plus an atom, all but `base` compressed already."""
-    for b in range(base.size):
-        room[b] = math.sqrt(math.sqrt(math.sqrt(base[b] + level * atom[b] * gain[b])))
+def squared_distance(one, other, weight):
+    """Weighted squared distance of two compressed spectra; four sums at a time."""
     s0 = s1 = s2 = s3 = np.float32(0)
-    for b in range(0, base.size, 4):
-        d0 = room[b] - target[b]
-        d1 = room[b + 1] - target[b + 1]
-        d2 = room[b + 2] - target[b + 2]
-        d3 = room[b + 3] - target[b + 3]
+    for b in range(0, weight.size, 4):
+        d0 = one[b] - other[b]
+        d1 = one[b + 1] - other[b + 1]
+        d2 = one[b + 2] - other[b + 2]
+        d3 = one[b + 3] - other[b + 3]
         s0 += weight[b] * d0 * d0
         s1 += weight[b + 1] * d1 * d1
         s2 += weight[b + 2] * d2 * d2
         s3 += weight[b + 3] * d3 * d3
     return (s0 + s1) + (s2 + s3)
+
+
+@kernel
+def distance(base, atom, gain, level, target, weight, room):
+    """Weighted squared distance between a target and `base` plus an atom, all but `base` compressed already."""
+    for b in range(base.size):
+        room[b] = math.sqrt(math.sqrt(math.sqrt(base[b] + level * atom[b] * gain[b])))
+    return squared_distance(room, target, weight)
 
 
 @kernel

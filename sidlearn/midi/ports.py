@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Protocol
 
 from sidlearn.errors import DeviceError, nearest
+from sidlearn.terminal import quiet_libraries
 
 Receive = Callable[[bytes, float], None]
 
@@ -222,7 +222,7 @@ class Pygame:
         return [(i, d[1].decode(errors="replace")) for i, d in devices if d and d[column] and not d[4]]
 
     def inputs(self) -> list[str]:
-        with quiet():
+        with quiet_libraries():
             self._midi.quit()  # portmidi lists its devices once
             self._midi.init()
         return [name for _, name in self._names(2)]
@@ -309,30 +309,12 @@ def find_system() -> System:
     reasons = []
     for make in systems():
         try:
-            with quiet():
+            with quiet_libraries():
                 return make()
         except (DeviceError, ImportError) as error:
             reasons.append(str(error))
     remedy = "pip install 'sidlearn[midi]'"
     raise DeviceError(f"no MIDI system here ({'; '.join(reasons) or remedy})")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what MIDI libraries print off standard error."""
-    try:
-        sys.stderr.flush()
-        kept = os.dup(2)
-    except (OSError, ValueError, AttributeError):
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def match(wanted: str, names: list[str]) -> str | None:

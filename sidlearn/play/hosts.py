@@ -19,6 +19,7 @@ import numpy as np
 
 from sidlearn.errors import DeviceError
 from sidlearn.play import speaker
+from sidlearn.terminal import quiet_libraries
 
 REAL_TIME_PRIORITY = 10
 """Of SCHED_FIFO, asked for where the system grants it."""
@@ -54,7 +55,7 @@ class SdlHost:
         want = speaker.Spec(rate, speaker.AUDIO_F32, 1, 0, block, 0, 0, callback, record.ctypes.data)
         have = speaker.Spec()
         with real_time() as granted:  # SDL's threads start as soon as the subsystem does
-            with speaker.quiet_libraries():
+            with quiet_libraries():
                 if self._sdl.SDL_InitSubSystem(speaker.INIT_AUDIO):
                     raise DeviceError(f"no sound device: {self._error()}; write a file instead with -o out.wav")
                 wanted = device.encode() if device else None
@@ -89,7 +90,7 @@ class PortAudioHost:
         from sidlearn.play import stream
 
         try:
-            with speaker.quiet_libraries():
+            with quiet_libraries():
                 import sounddevice
         except ImportError:
             raise DeviceError(
@@ -100,7 +101,7 @@ class PortAudioHost:
         rate = int(record["sample_rate"][0])
         ffi = sounddevice._ffi
         try:
-            with real_time() as granted, speaker.quiet_libraries():
+            with real_time() as granted, quiet_libraries():
                 usual = float(sounddevice.query_devices(device, "output")["default_low_output_latency"])
                 self._stream: Any = sounddevice._StreamBase(
                     "output",

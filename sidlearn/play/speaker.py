@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_uint8, c_uint16, c_uint32, c_void_p
 from functools import lru_cache
 from importlib.util import find_spec
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from sidlearn.errors import DeviceError
+from sidlearn.terminal import quiet_libraries
 
 # Source: SDL 2 headers, SDL.h and SDL_audio.h.
 INIT_AUDIO, INIT_VIDEO = 0x10, 0x20
@@ -206,24 +205,6 @@ def library_path() -> Path | None:
         (package, "SDL2.dll"),
     )
     return next((path for folder, pattern in patterns for path in sorted(folder.glob(pattern))), None)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep what the sound libraries print about missing cards, a dozen lines of it, off the user's standard error."""
-    try:
-        sys.stderr.flush()
-        kept = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # there is no standard error
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 @lru_cache(maxsize=1)

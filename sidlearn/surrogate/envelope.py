@@ -11,6 +11,17 @@ import numpy as np
 import torch
 
 from sidlearn._kernel import kernel
+from sidlearn.chip import generator
+from sidlearn.chip.generator import (
+    COUNTER,
+    IN_ATTACK,
+    IN_DECAY,
+    IN_RELEASE,
+    hold,
+    write_attack_decay,
+    write_gate,
+    write_sustain_release,
+)
 from sidlearn.chip.state import POWER_ON_ENVELOPE
 from sidlearn.registers import GATE, VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
@@ -20,16 +31,6 @@ PERIODS = np.array([9, 32, 63, 95, 149, 220, 267, 313, 392, 977, 1954, 3126, 390
 """Cycles of a rate event for each nibble. Source: SID netlist."""
 # Level from which on, going down, a step takes so many rate events. Source: Bob Yannes' interview; SID netlist.
 SLOWER = ((0xFF, 1), (0x5D, 2), (0x36, 4), (0x1A, 8), (0x0E, 16), (0x06, 30))
-RATE_STATES = 0x7FFF
-"""The rate counter runs through this many states before it repeats. Source: SID netlist."""
-ATTACK_STATE, DECAY_STATE, RELEASE_STATE = range(3)
-
-# Columns of a generator's state.
-(
-    LEVEL, STATE, TARGET, ENABLED, PIPE_STATE, PIPE_STEP, PIPE_EXP, EXP_COUNT, EXP_PERIOD, EXP_NEXT, RATE_COUNT, MATCH,
-    LAST, GATED, ATTACK, DECAY, SUSTAIN, RELEASE, SIZE,
-) = range(19)  # fmt: skip
-
 # Columns of a relaxed step: slopes of the level after it, the frame whose nibbles were at work, the edge it leads to.
 BY_LEVEL, BY_NIBBLES, BY_CYCLES, TO_FRAME, TO_EDGE, STEP = 0, 1, 5, 6, 7, 8
 
@@ -43,8 +44,8 @@ def exact(controls: Controls, edges: np.ndarray) -> np.ndarray:
         for b in range(first, end):
             for v in range(VOICES):
                 follow_envelope(
-                    whole[b, v], controls.control[b, v], controls.envelope_cycles[b, v],
-                    controls.voice_cycles[b, v, :, EVENTS - 1], PERIODS, edges, levels[b, v],
+                    generator.power_on(), whole[b, v], controls.control[b, v], controls.envelope_cycles[b, v],
+                    controls.voice_cycles[b, v, :, EVENTS - 1], edges, levels[b, v],
                 )  # fmt: skip
 
     over_rows(work, len(whole))
@@ -102,16 +103,11 @@ EVENTS_DOWN = _events_down()
 
 
 @kernel
-def follow_envelope(nibbles, control, set_cycles, gate_cycles, periods, edges, levels):
+def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, levels):
     """The counter of one generator at each of `edges`, from power-on through all frames."""
-    e = np.zeros(SIZE, np.int64)
-    e[LEVEL] = POWER_ON_ENVELOPE
-    e[STATE] = e[TARGET] = RELEASE_STATE
-    e[ENABLED] = e[MATCH] = e[EXP_PERIOD] = 1
-    e[LAST] = periods[0] - 1
     now = at = 0
     while at < edges.size and edges[at] <= 0:
-        levels[at] = e[LEVEL]
+        levels[at] = e[COUNTER]
         at += 1
     for f in range(control.size):
         for event in range(3):
@@ -122,171 +118,26 @@ def follow_envelope(nibbles, control, set_cycles, gate_cycles, periods, edges, l
             ):
                 continue
             cycle = gate_cycles[f] if event == 2 else set_cycles[f, event]
-            now, at = run_envelope(e, now, cycle, periods, edges, at, levels)
+            now, at = run_envelope(e, now, cycle, edges, at, levels)
             if event == 0:
-                e[ATTACK], e[DECAY] = nibbles[f, 0], nibbles[f, 1]
-                if e[STATE] != RELEASE_STATE:
-                    choose_rate(e, periods)
+                write_attack_decay(e, nibbles[f, 0] << 4 | nibbles[f, 1])
             elif event == 1:
-                e[SUSTAIN], e[RELEASE] = nibbles[f, 2] * 17, nibbles[f, 3]
-                if e[STATE] == RELEASE_STATE:
-                    choose_rate(e, periods)
+                write_sustain_release(e, nibbles[f, 2] << 4 | nibbles[f, 3])
             else:
-                set_gate(e, control[f] & GATE)
+                write_gate(e, control[f] & GATE)
     if at < edges.size:
-        run_envelope(e, now, int(edges[edges.size - 1]) + 2, periods, edges, at, levels)
+        run_envelope(e, now, int(edges[edges.size - 1]) + 2, edges, at, levels)
 
 
 @kernel
-def run_envelope(e, now, until, periods, edges, at, levels):
+def run_envelope(e, now, until, edges, at, levels):
     """Clock a generator up to a cycle, and note its counter at each edge on the way."""
     while now < until:
-        level = e[LEVEL]
-        quiet = still_cycles(e, until - now)
-        if quiet:
-            now += quiet
-        else:
-            clock_generator(e, periods)
-            now += 1
+        now += hold(e, until - now)
         while at < edges.size and edges[at] < now:
-            levels[at] = level if edges[at] < now - 1 or quiet else e[LEVEL]
+            levels[at] = e[COUNTER]
             at += 1
     return now, at
-
-
-@kernel
-def choose_rate(e, periods):
-    """The rate of the state that runs."""
-    e[LAST] = (
-        periods[e[RELEASE] if e[STATE] == RELEASE_STATE else e[DECAY] if e[STATE] == DECAY_STATE else e[ATTACK]] - 1
-    )
-
-
-@kernel
-def set_gate(e, gate):
-    """Gate on leads to attack, gate off to release, some cycles later."""
-    if gate == e[GATED]:
-        return
-    e[GATED] = gate
-    if not gate:
-        e[TARGET] = RELEASE_STATE
-        e[PIPE_STATE] = 3 if e[PIPE_STEP] else 2
-        return
-    e[TARGET] = ATTACK_STATE
-    e[PIPE_STATE] = 2
-    if e[MATCH] or e[PIPE_EXP] == 2:
-        e[PIPE_STEP] = 2 if e[EXP_PERIOD] == 1 or e[PIPE_EXP] == 2 else 4
-    elif e[PIPE_EXP] == 1:
-        e[PIPE_STATE] = 3
-
-
-@kernel
-def still_cycles(e, limit):
-    """Cycles, up to `limit`, in which nothing but the rate counter moves; clocks them. 0 if something is under way."""
-    if e[PIPE_STATE] or e[PIPE_STEP] or e[PIPE_EXP] or e[MATCH] or e[EXP_NEXT]:
-        return 0
-    way = e[LAST] - e[RATE_COUNT]
-    if way < 0:  # the ADSR delay bug: the counter is past the period and has to go all the way round
-        way += RATE_STATES
-    if not e[ENABLED] and e[STATE] != ATTACK_STATE:  # at zero, rate events do nothing at all
-        period = e[LAST] + 1
-        if limit <= way:
-            e[RATE_COUNT] = (e[RATE_COUNT] + limit) % RATE_STATES
-            return limit
-        if way == 0 and limit > 2 * period:
-            return limit // period * period - period
-    cycles = min(way, limit)
-    e[RATE_COUNT] = (e[RATE_COUNT] + cycles) % RATE_STATES
-    return cycles
-
-
-@kernel
-def clock_generator(e, periods):
-    """Clock a generator by one cycle. Source: SID netlist."""
-    if e[EXP_NEXT]:
-        e[EXP_PERIOD] = e[EXP_NEXT]
-        e[EXP_NEXT] = 0
-    if e[PIPE_STATE]:
-        e[PIPE_STATE] -= 1
-        turn_state(e, periods)
-    move(e)
-    if e[RATE_COUNT] == e[LAST]:
-        e[MATCH] = 1
-    else:
-        e[RATE_COUNT] = (e[RATE_COUNT] + 1) % RATE_STATES
-
-
-@kernel
-def turn_state(e, periods):
-    """The way to the target state, one cycle further."""
-    left = e[PIPE_STATE]
-    if e[TARGET] == ATTACK_STATE:
-        if left == 1:
-            e[LAST] = periods[e[DECAY]] - 1
-        elif left == 0:
-            e[ENABLED] = 1
-            e[STATE] = ATTACK_STATE
-            choose_rate(e, periods)
-    elif e[TARGET] == DECAY_STATE:
-        if left == 0:
-            e[STATE] = DECAY_STATE
-            choose_rate(e, periods)
-    elif e[STATE] != RELEASE_STATE and left == (1 if e[STATE] == DECAY_STATE else 0):
-        e[STATE] = RELEASE_STATE
-        choose_rate(e, periods)
-
-
-@kernel
-def move(e):
-    """What falls due: a step of the counter, the end of an exponential period, or a rate event."""
-    if e[PIPE_STEP]:
-        e[PIPE_STEP] -= 1
-        if e[PIPE_STEP] == 0:
-            step_level(e)
-            return
-    if e[PIPE_EXP]:
-        e[PIPE_EXP] -= 1
-        if e[PIPE_EXP] == 0:
-            e[EXP_COUNT] = 0
-            if e[STATE] == RELEASE_STATE or (e[STATE] == DECAY_STATE and e[LEVEL] != e[SUSTAIN]):
-                e[PIPE_STEP] = 1
-            return
-    if e[MATCH]:
-        e[MATCH] = e[RATE_COUNT] = 0
-        if e[STATE] == ATTACK_STATE:
-            e[EXP_COUNT] = 0
-            e[PIPE_STEP] = 2
-        elif e[ENABLED]:
-            e[EXP_COUNT] += 1
-            if e[EXP_COUNT] == e[EXP_PERIOD]:
-                e[PIPE_EXP] = 1 if e[EXP_PERIOD] == 1 else 2
-
-
-@kernel
-def step_level(e):
-    """Count up or down; 255 turns to decay, 0 freezes."""
-    if not e[ENABLED]:
-        return
-    rising = e[STATE] == ATTACK_STATE
-    e[LEVEL] = (e[LEVEL] + (1 if rising else -1)) & 0xFF
-    level = e[LEVEL]
-    if rising and level == 0xFF:
-        e[TARGET] = DECAY_STATE
-        e[PIPE_STATE] = 3
-    elif not rising and level == 0:
-        e[ENABLED] = 0
-    if level in (0xFF, 0):
-        e[EXP_NEXT] = 1
-    elif level == 0x5D:
-        e[EXP_NEXT] = 2
-    elif level == 0x36:
-        e[EXP_NEXT] = 4
-    elif level == 0x1A:
-        e[EXP_NEXT] = 8
-    elif level == 0x0E:
-        e[EXP_NEXT] = 16
-    elif level == 0x06:
-        e[EXP_NEXT] = 30
 
 
 # --- Relaxed -----------------------------------------------------------------------------------------------------
@@ -331,7 +182,7 @@ def follow_relaxed(nibbles, control, gate_cycles, log_periods, events_down, edge
     Rates and sustain change with the gate's write of their frame.
     """
     level, power_on = float(POWER_ON_ENVELOPE), np.zeros(4)
-    now, gate, state = 0.0, 0, RELEASE_STATE
+    now, gate, state = 0.0, 0, IN_RELEASE
     at = count = 0
     while at < edges.size and edges[at] <= 0:
         levels[at] = level
@@ -355,7 +206,7 @@ def follow_relaxed(nibbles, control, gate_cycles, log_periods, events_down, edge
             count += 1
         if f < control.size and (control[f] & GATE) != gate:
             gate = control[f] & GATE
-            state = ATTACK_STATE if gate else RELEASE_STATE
+            state = IN_ATTACK if gate else IN_RELEASE
     return count
 
 
@@ -377,7 +228,7 @@ def advance(level, state, cycles, nibbles, log_periods, events_down, step):
     """Let `cycles` go by: the level and state after them; slopes by the level before and the nibbles to `step`."""
     for k in range(STEP):
         step[k] = 0.0
-    if state != ATTACK_STATE:
+    if state != IN_ATTACK:
         return advance_down(level, state, cycles, nibbles, log_periods, events_down, step)
     period, per_nibble = period_at(nibbles[0], log_periods)
     left = (255 - level) * period
@@ -385,7 +236,7 @@ def advance(level, state, cycles, nibbles, log_periods, events_down, step):
         step[BY_LEVEL] = 1.0
         step[BY_NIBBLES] = -cycles / period * per_nibble
         return level + cycles / period, state
-    level, state = advance_down(255.0, DECAY_STATE, cycles - left, nibbles, log_periods, events_down, step)
+    level, state = advance_down(255.0, IN_DECAY, cycles - left, nibbles, log_periods, events_down, step)
     # What is left of the time depends on the attack: the later at the top, the less decay.
     decay_period, _ = period_at(nibbles[1], log_periods)
     by_cycles = step[BY_CYCLES] / decay_period
@@ -397,12 +248,12 @@ def advance(level, state, cycles, nibbles, log_periods, events_down, step):
 @kernel
 def advance_down(level, state, cycles, nibbles, log_periods, events_down, step):
     """The same in decay or release."""
-    which = 1 if state == DECAY_STATE else 3
-    floor = nibbles[2] * 17.0 if state == DECAY_STATE else 0.0
+    which = 1 if state == IN_DECAY else 3
+    floor = nibbles[2] * 17.0 if state == IN_DECAY else 0.0
     step[BY_LEVEL] = 1.0
     if level < floor:
         floor = 0.0  # sustain raised above the level: it decays on to 0
-    if level <= 0 or (level == floor and state == DECAY_STATE):
+    if level <= 0 or (level == floor and state == IN_DECAY):
         if level > 0:
             step[BY_LEVEL], step[BY_NIBBLES + 2] = 0.0, 17.0
         return level, state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ import pytest
 from sidlearn import registers
 from sidlearn.play.desk import Knob, command
 from sidlearn.play.record import new_record
+from tests.conftest import need_real_part
 
 pygame = pytest.importorskip("pygame")
 
@@ -264,10 +264,7 @@ window.close()
 
 
 def test_a_real_window_opens_under_xvfb(tmp_path):
-    if shutil.which("xvfb-run") is None:
-        if os.environ.get("SIDLEARN_REQUIRE_REAL_PARTS"):
-            pytest.fail("xvfb-run is missing")
-        pytest.skip("needs xvfb-run")
+    need_real_part("xvfb-run")
     environment = {k: v for k, v in os.environ.items() if k not in ("SDL_VIDEODRIVER", "DISPLAY")}
     environment["PYTHONPATH"] = os.getcwd()
     line = ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24", sys.executable, "-c", REAL, str(tmp_path / "w.png")]

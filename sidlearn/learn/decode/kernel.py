@@ -12,6 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
+from sidlearn.chip import generator
+from sidlearn.chip.generator import COUNTER, FOREVER, hold, write_attack_decay, write_gate, write_sustain_release
+from sidlearn.chip.kernel import noise_output
 
 STEP = 8
 """Cycles of a step."""
@@ -23,226 +26,34 @@ ACC, FREQ, PW, CTRL, NOISE_REG, NOISE_PIPE, COMPARED, OUT, CARRY = range(9)
 OSCILLATOR_FIELDS = 9
 CARRY_UNIT = 1 << 32
 """CARRY is what the last cycles of a frame give to the first step of the next, in this unit."""
-# Envelope fields.
-(
-    LEVEL,
-    STATE,
-    TARGET,
-    ENABLED,
-    STATE_PIPE,
-    STEP_PIPE,
-    EXP_PIPE,
-    EXP_COUNT,
-    EXP_PERIOD,
-    EXP_NEXT,
-    RATE,
-    MATCH,
-    LAST,
-    ATTACK_RATE,
-    DECAY_RATE,
-    SUSTAIN,
-    RELEASE_RATE,
-    GATED,
-) = range(18)
-ENVELOPE_FIELDS = 18
-ATTACKING, DECAYING, RELEASING = 0, 1, 2
-RATE_STATES = 0x7FFF
-FOREVER = 1 << 62
 MASK = 0xFFFFFF
 ALL_ONES = 0x7FFFFF
 POWER_ON_ACC = 0x555555
 POWER_ON_NOISE = 0x7FFFFE
-POWER_ON_LEVEL = 0xAA
 
 
 def power_on() -> tuple[np.ndarray, np.ndarray]:
-    """Return oscillators, int64 (3, 8), and envelopes, int64 (3, 18), of a chip that has just got its power."""
+    """Return what a chip that just got its power has: oscillators, int64 (3, 8), and generators, int64 (3, FIELDS)."""
     osc = np.zeros((3, OSCILLATOR_FIELDS), np.int64)
     osc[:, ACC] = POWER_ON_ACC
     osc[:, COMPARED] = POWER_ON_ACC >> 12
     osc[:, NOISE_REG] = POWER_ON_NOISE
-    env = np.zeros((3, ENVELOPE_FIELDS), np.int64)
-    env[:, LEVEL] = POWER_ON_LEVEL
-    env[:, STATE] = env[:, TARGET] = RELEASING
-    env[:, ENABLED] = env[:, MATCH] = env[:, EXP_PERIOD] = 1
-    env[:, LAST] = 8
+    env = np.stack([generator.power_on()] * 3)
     return osc, env
 
 
 # --- Envelope ----------------------------------------------------------------------------------------------------
 
 
-@inline_kernel
-def rate_period(rate):
-    """Cycles of one rate event. Source: SID netlist."""
-    if rate < 8:
-        if rate < 4:
-            return (9 if rate == 0 else 32) if rate < 2 else (63 if rate == 2 else 95)
-        return (149 if rate == 4 else 220) if rate < 6 else (267 if rate == 6 else 313)
-    if rate < 12:
-        return (392 if rate == 8 else 977) if rate < 10 else (1954 if rate == 10 else 3126)
-    return (3907 if rate == 12 else 11720) if rate < 14 else (19532 if rate == 14 else 31251)
-
-
-@kernel
-def select_rate(e):
-    """Compare the rate counter with the period of the state that runs."""
-    if e[STATE] == ATTACKING:
-        e[LAST] = rate_period(e[ATTACK_RATE]) - 1
-    elif e[STATE] == DECAYING:
-        e[LAST] = rate_period(e[DECAY_RATE]) - 1
-    else:
-        e[LAST] = rate_period(e[RELEASE_RATE]) - 1
-
-
 @kernel
 def write_envelope(e, offset, value):
     """Write CONTROL (4), ATTACK_DECAY (5) or SUSTAIN_RELEASE (6) as far as the envelope minds."""
     if offset == 5:
-        e[ATTACK_RATE], e[DECAY_RATE] = value >> 4, value & 15
-        if e[STATE] != RELEASING:
-            select_rate(e)
+        write_attack_decay(e, value)
     elif offset == 6:
-        e[SUSTAIN], e[RELEASE_RATE] = (value >> 4) * 17, value & 15
-        if e[STATE] == RELEASING:
-            select_rate(e)
-    elif offset == 4 and (value & 1) != e[GATED]:
-        e[GATED] = value & 1
-        if value & 1:
-            e[TARGET] = ATTACKING
-            e[STATE_PIPE] = 2
-            if e[MATCH] or e[EXP_PIPE] == 2:
-                e[STEP_PIPE] = 2 if e[EXP_PERIOD] == 1 or e[EXP_PIPE] == 2 else 4
-            elif e[EXP_PIPE] == 1:
-                e[STATE_PIPE] = 3
-        else:
-            e[TARGET] = RELEASING
-            e[STATE_PIPE] = 3 if e[STEP_PIPE] else 2
-
-
-@kernel
-def step_level(e):
-    """Count the level up or down by one."""
-    if not e[ENABLED]:
-        return
-    if e[STATE] == ATTACKING:
-        e[LEVEL] = (e[LEVEL] + 1) & 0xFF
-        if e[LEVEL] == 0xFF:
-            e[TARGET] = DECAYING
-            e[STATE_PIPE] = 3
-    else:
-        e[LEVEL] = (e[LEVEL] - 1) & 0xFF
-        if e[LEVEL] == 0:
-            e[ENABLED] = 0
-    level = e[LEVEL]
-    if level in (0xFF, 0):
-        e[EXP_NEXT] = 1
-    elif level == 0x5D:
-        e[EXP_NEXT] = 2
-    elif level == 0x36:
-        e[EXP_NEXT] = 4
-    elif level == 0x1A:
-        e[EXP_NEXT] = 8
-    elif level == 0x0E:
-        e[EXP_NEXT] = 16
-    elif level == 0x06:
-        e[EXP_NEXT] = 30
-
-
-@kernel
-def clock_envelope(e):
-    """Clock one envelope generator by a cycle, as `sidlearn.chip.kernel` does."""
-    if e[EXP_NEXT]:
-        e[EXP_PERIOD] = e[EXP_NEXT]
-        e[EXP_NEXT] = 0
-    if e[STATE_PIPE]:
-        e[STATE_PIPE] -= 1
-        if e[TARGET] == ATTACKING:
-            if e[STATE_PIPE] == 1:
-                e[LAST] = rate_period(e[DECAY_RATE]) - 1
-            elif e[STATE_PIPE] == 0:
-                e[ENABLED] = 1
-                e[STATE] = ATTACKING
-                select_rate(e)
-        elif e[TARGET] == DECAYING:
-            if e[STATE_PIPE] == 0:
-                e[STATE] = DECAYING
-                select_rate(e)
-        elif e[STATE_PIPE] == (1 if e[STATE] == DECAYING else 0) and e[STATE] != RELEASING:
-            e[STATE] = RELEASING
-            select_rate(e)
-    advance_envelope(e)
-    if e[RATE] == e[LAST]:
-        e[MATCH] = 1
-    else:
-        e[RATE] += 1
-        if e[RATE] == RATE_STATES:
-            e[RATE] = 0
-
-
-@kernel
-def advance_envelope(e):
-    """Move what is due: a step of the level, a turn of the exponential counter, or a rate event."""
-    if e[STEP_PIPE]:
-        e[STEP_PIPE] -= 1
-        if e[STEP_PIPE] == 0:
-            step_level(e)
-            return
-    if e[EXP_PIPE]:
-        e[EXP_PIPE] -= 1
-        if e[EXP_PIPE] == 0:
-            e[EXP_COUNT] = 0
-            if e[STATE] == RELEASING or (e[STATE] == DECAYING and e[LEVEL] != e[SUSTAIN]):
-                e[STEP_PIPE] = 1
-            return
-    if e[MATCH]:
-        e[MATCH] = 0
-        e[RATE] = 0
-        if e[STATE] == ATTACKING:
-            e[EXP_COUNT] = 0
-            e[STEP_PIPE] = 2
-        elif e[ENABLED]:
-            e[EXP_COUNT] += 1
-            if e[EXP_COUNT] == e[EXP_PERIOD]:
-                e[EXP_PIPE] = 1 if e[EXP_PERIOD] == 1 else 2
-
-
-@kernel
-def skip_envelope(e, limit):
-    """Leap over up to `limit` cycles in which the level holds; return how many, 0 if something is under way."""
-    if e[STATE_PIPE] or e[STEP_PIPE] or e[EXP_PIPE] or e[MATCH]:
-        return 0
-    if e[EXP_NEXT]:
-        e[EXP_PERIOD] = e[EXP_NEXT]
-        e[EXP_NEXT] = 0
-    period = e[LAST] + 1
-    to_match = e[LAST] - e[RATE]
-    if to_match < 0:
-        to_match += RATE_STATES
-    if e[STATE] == ATTACKING:
-        to_action = to_match + 1
-    else:
-        counted = e[EXP_PERIOD] - 1 - e[EXP_COUNT]
-        to_action = FOREVER if counted < 0 or not e[ENABLED] else to_match + 1 + counted * period
-    tail = 2 if e[STATE] == ATTACKING or e[EXP_PERIOD] == 1 else 3
-    sustained = e[STATE] == DECAYING and e[LEVEL] == e[SUSTAIN]
-    if to_action + tail <= limit:
-        e[RATE] = tail
-        e[EXP_COUNT] = 0
-        e[STEP_PIPE] = 0 if sustained else 1
-        return to_action + tail
-    cycles = min(limit, to_action)
-    beyond = cycles - to_match - 1
-    if beyond < 0:
-        e[RATE] = (e[RATE] + cycles) % RATE_STATES
-        return cycles
-    if e[ENABLED]:
-        e[EXP_COUNT] += (beyond + e[LAST]) // period
-    e[RATE] = beyond % period
-    if e[RATE] == 0:
-        e[RATE] = e[LAST]
-        e[MATCH] = 1
-    return cycles
+        write_sustain_release(e, value)
+    elif offset == 4:
+        write_gate(e, value & 1)
 
 
 @kernel
@@ -250,19 +61,10 @@ def run_envelope(e, first, end, levels):
     """Clock an envelope from cycle `first` to `end`; the level in the first cycle of each step goes to `levels`."""
     done = first
     while done < end:
-        clock_envelope(e)
-        level = e[LEVEL]
-        held = 1
-        limit = end - done
-        while held < limit and e[STEP_PIPE] != 1:
-            cycles = skip_envelope(e, limit - held)
-            if cycles == 0:
-                clock_envelope(e)
-                cycles = 1
-            held += cycles
+        held = hold(e, end - done)
         # steps whose first cycle lies in [done, done + held)
         for i in range((done + STEP - 1) // STEP, (done + held + STEP - 1) // STEP):
-            levels[i] = level
+            levels[i] = e[COUNTER]
         done += held
 
 
@@ -281,21 +83,6 @@ def frame_envelope(e, voice, events, cycles, levels):
 
 
 # --- Oscillator --------------------------------------------------------------------------------------------------
-
-
-@inline_kernel
-def noise_output(register):
-    """The taps of the noise register as waveform bits 11 to 4."""
-    return (
-        (register & 1 << 20) >> 9
-        | (register & 1 << 18) >> 8
-        | (register & 1 << 14) >> 5
-        | (register & 1 << 11) >> 3
-        | (register & 1 << 9) >> 2
-        | (register & 1 << 5) << 1
-        | (register & 1 << 2) << 3
-        | (register & 1) << 4
-    )
 
 
 @kernel
