@@ -1,7 +1,7 @@
-"""Compiled kernels without numba: what numba has compiled is kept as an object file and called through LLVM's linker.
+"""Compiled kernels without numba: what numba has compiled is kept as an object file, linked and called.
 
-Importing numba and making it ready to load its own cache takes about a second of processor time; llvmlite alone takes a
-twentieth. The first call of a kernel goes through numba, which compiles it, and leaves its object code here; in later
+Importing numba and making it ready to load its own cache takes about a second of processor time, importing LLVM a
+thirtieth. The first call of a kernel goes through numba, which compiles it, and leaves its object code here; in later
 processes it is called directly. Where anything is different from what is known (another platform, a type that is not a
 number, array, record or tuple of these, a changed source file, another processor), numba does it all.
 
@@ -26,10 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from sidlearn import _linker
+from sidlearn._kept import source_stamps
+
 FOLDER = "native"
 SUFFIX = ".object"
-ELF = b"\x7fELF\x02\x01"
-"""A 64-bit little-endian ELF file: Linux and the BSDs."""
 DONE, DONE_WITH_NONE = 0, -2
 """Statuses of numba's calling convention; all others are errors."""
 RESULTS = {"int64": ctypes.c_int64, "float64": ctypes.c_double, "none": None}
@@ -38,7 +39,10 @@ HELPERS = (("numba", "_helperlib", "numba_"), ("numba.core.runtime", "_nrt_pytho
 OFF = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO", "SIDLEARN_NO_NATIVE")
 """Any of these in the environment leaves everything to numba."""
 
-_SYMBOL_TABLE, _SECTION_BYTES, _SYMBOL_BYTES = 2, 64, 24
+PROCESSOR = Path("/proc/cpuinfo")
+"""Where Linux tells of the processor."""
+CHANGING = ("cpu MHz", "processor", "core id", "apicid", "initial apicid", "physical id", "BogoMIPS", "bogomips")
+"""Lines there that are not of the processor's kind."""
 
 
 class Native:
@@ -70,7 +74,7 @@ class Native:
 
 def usable() -> bool:
     """Whether this process may do without numba."""
-    return sys.platform.startswith("linux") and not any(os.environ.get(name) for name in OFF)
+    return sys.platform.startswith("linux") and PROCESSOR.exists() and not any(os.environ.get(name) for name in OFF)
 
 
 def signature(arguments: tuple) -> tuple[str, ...] | None:
@@ -130,22 +134,14 @@ def _path(function: Callable, kinds: tuple[str, ...]) -> Path:
 @cache
 def _surroundings() -> tuple[str, ...]:
     """Return what compiled code depends on beside its arguments: our sources, numba, Python and the processor."""
-    import llvmlite
-    from llvmlite import binding
-
-    package = Path(__file__).parent
-    files = [path for folder in _source_folders(package) for path in sorted(folder.glob("*.py"))]
-    found = importlib.util.find_spec("numba")
-    files += [Path(found.origin).with_name("_version.py")] if found and found.origin else []
-    stamps = [f"{path} {(s := path.stat()).st_mtime_ns} {s.st_size}" for path in files]
     settings = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith("NUMBA_") and k != "NUMBA_CACHE_DIR")
-    features = binding.get_host_cpu_features().flatten()
-    return (*stamps, *settings, llvmlite.__version__, sys.version, binding.get_host_cpu_name(), features)
+    return (*source_stamps(), *settings, sys.version, *_processor())
 
 
-def _source_folders(package: Path) -> list[Path]:
-    """Return the folders whose sources kernels are made from."""
-    return [package, *(package / part for part in ("chip", "cpu", "c64", "learn", "surrogate"))]
+def _processor() -> list[str]:
+    """Return what Linux tells of the first processor, but for what changes as it runs."""
+    lines = PROCESSOR.read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    return [line for line in lines if line.partition(":")[0].strip() not in CHANGING]
 
 
 @cache
@@ -214,38 +210,29 @@ _engines: list[Any] = []
 
 def missing(code: bytes) -> list[str]:
     """Return the names that object code asks for and this process has not; an error text where it is no ELF file."""
-    if not code.startswith(ELF):
-        return ["no ELF file"]
-    from llvmlite import binding
-
-    _make_ready()
-    names = [name for name in undefined(code) if not binding.address_of_symbol(name)]
-    helpers = _helpers() if names else {}
-    for name in names:
-        if name in helpers:
-            binding.add_symbol(name, helpers[name])
-    return [name for name in names if name not in helpers]
+    try:
+        names = _linker.ObjectFile(code).undefined()
+    except _linker.CannotLinkError as error:
+        return [str(error)]
+    return [name for name in names if _find(name) is None]
 
 
-def undefined(code: bytes) -> list[str]:
-    """Return the names that an ELF object file leaves to the linker. Source: System V ABI, chapter 4."""
-    header = np.frombuffer(code, "<u8", 1, 40)[0]
-    count = np.frombuffer(code, "<u2", 1, 60)[0]
-    layout = np.dtype({
-        "names": ["type", "offset", "size", "link"], "formats": ["<u4", "<u8", "<u8", "<u4"],
-        "offsets": [4, 24, 32, 40], "itemsize": _SECTION_BYTES,
-    })  # fmt: skip
-    symbol = np.dtype({
-        "names": ["name", "section"], "formats": ["<u4", "<u2"], "offsets": [0, 6], "itemsize": _SYMBOL_BYTES,
-    })  # fmt: skip
-    sections = np.frombuffer(code, layout, int(count), int(header))
-    names = []
-    for table in sections[sections["type"] == _SYMBOL_TABLE]:
-        texts = int(sections[table["link"]]["offset"])
-        rows = np.frombuffer(code, symbol, int(table["size"]) // _SYMBOL_BYTES, int(table["offset"]))
-        for start in rows["name"][(rows["section"] == 0) & (rows["name"] > 0)].tolist():
-            names.append(code[texts + start : code.index(b"\0", texts + start)].decode())
-    return names
+@cache
+def _find(name: str) -> int | None:
+    """Return where something lies that object code asks for: an exception, a function of C or Python, one of numba."""
+    kind = getattr(builtins, name.removeprefix("PyExc_"), None) if name.startswith("PyExc_") else None
+    if kind is not None:
+        return id(kind)
+    try:
+        return ctypes.addressof(ctypes.c_char.in_dll(_process(), name))
+    except ValueError:
+        return _helpers().get(name)
+
+
+@cache
+def _process() -> ctypes.CDLL:
+    """Return the names of all libraries that Python has loaded."""
+    return ctypes.CDLL(None)
 
 
 @cache
@@ -277,11 +264,26 @@ def _extension(name: str, path: Path) -> Any:
 
 def _address(code: bytes, symbol: str) -> int:
     """Link object code and return where a function of it lies."""
+    if _linker.usable():
+        try:
+            return _linker.link(code, symbol, _find)
+        except _linker.CannotLinkError:
+            pass
+    return _address_by_llvm(code, symbol)
+
+
+def _address_by_llvm(code: bytes, symbol: str) -> int:
+    """Link object code of any kind and processor."""
     from llvmlite import binding
 
     if missing(code):
         raise RuntimeError("object code asks for names that are not there")
-    engine = _new_engine()
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    for name in _linker.ObjectFile(code).undefined():
+        binding.add_symbol(name, _find(name))
+    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
@@ -289,24 +291,3 @@ def _address(code: bytes, symbol: str) -> int:
     if not address:
         raise RuntimeError(f"object code has no {symbol}")
     return address
-
-
-def _new_engine() -> Any:
-    """Return LLVM's linker for code in memory; the first one makes the names of the process known."""
-    from llvmlite import binding
-
-    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
-    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-
-
-@cache
-def _make_ready() -> None:
-    """Let LLVM know the processor, and the names that Python has."""
-    from llvmlite import binding
-
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    _engines.append(_new_engine())
-    for name, value in vars(builtins).items():
-        if isinstance(value, type) and issubclass(value, BaseException):
-            binding.add_symbol(f"PyExc_{name}", id(value))

@@ -1,8 +1,10 @@
-"""Sound files in and out: WAV and FLAC by libsndfile, mono float32 inside."""
+"""Sound files in and out: float32 inside, WAV written by ourselves, all else by libsndfile."""
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -12,7 +14,11 @@ from sidlearn.files import whole_file
 FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 """Suffix -> libsndfile's name of the format, for writing; reading takes whatever libsndfile knows."""
 
-SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+FLAC_SUBTYPE, FLAC_BITS = "PCM_24", 24
+WAV_PCM, WAV_FLOAT = 1, 3
+"""Codes of what a WAV holds. Source: Microsoft's Multimedia Data Standards Update (1994)."""
+WAV_MOST_BYTES = (1 << 32) - 64
+"""Its lengths are 32-bit numbers, which count the header too."""
 
 
 def read(path: str | Path) -> tuple[np.ndarray, int]:
@@ -47,16 +53,43 @@ def write(path: str | Path, audio: np.ndarray, sample_rate: int, wav_bits: int =
     AudioError
         If the sound or the suffix cannot be used.
     """
-    import soundfile
-
     path = Path(path)
     name = FORMATS.get(path.suffix.lower())
     if name is None:
         raise AudioError(f"{path}: expected a sound file ending in {one_of(FORMATS)}")
     audio = check(audio)
-    bits = wav_bits if name == "WAV" else 24
+    if name == "WAV":
+        if audio.size * (wav_bits // 8) > WAV_MOST_BYTES:
+            raise AudioError(f"{path}: expected less than 4 GB of sound, which is what a WAV holds; take .flac")
+        with whole_file(path) as file:
+            _write_wav(file, audio, sample_rate, wav_bits)
+        return
+    import soundfile  # loads libsndfile
+
     with whole_file(path) as file:
-        soundfile.write(file, _quantise(audio, bits), sample_rate, format=name, subtype=SUBTYPES[bits])
+        soundfile.write(file, _quantise(audio, FLAC_BITS), sample_rate, format=name, subtype=FLAC_SUBTYPE)
+
+
+def _write_wav(file: BinaryIO, audio: np.ndarray, sample_rate: int, bits: int) -> None:
+    """Write a WAV with `bits` of 16 or 24 in whole numbers, or 32 in floats."""
+    content = _quantise(audio, bits)
+    if bits == 24:  # the upper three bytes of four
+        content = np.ascontiguousarray(content.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 1:])
+    else:
+        content = np.ascontiguousarray(content, "<i2" if bits == 16 else "<f4")
+    channels = audio.shape[1] if audio.ndim == 2 else 1
+    frame_bytes = channels * bits // 8
+    kind = WAV_FLOAT if bits == 32 else WAV_PCM
+    layout = struct.pack("<HHIIHH", kind, channels, sample_rate, sample_rate * frame_bytes, frame_bytes, bits)
+    chunks = [(b"fmt ", layout + bytes(2) if bits == 32 else layout)]
+    if bits == 32:
+        chunks.append((b"fact", struct.pack("<I", len(audio))))
+    head = b"".join(name + struct.pack("<I", len(part)) + part for name, part in chunks)
+    padding = bytes(content.nbytes % 2)
+    size = 4 + len(head) + 8 + content.nbytes + len(padding)
+    file.write(b"RIFF" + struct.pack("<I", size) + b"WAVE" + head + b"data" + struct.pack("<I", content.nbytes))
+    file.write(content.data)
+    file.write(padding)
 
 
 def check(audio: object) -> np.ndarray:

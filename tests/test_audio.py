@@ -59,3 +59,24 @@ def test_a_folder_is_no_output(tmp_path):
     (tmp_path / "d.wav").mkdir()
     with pytest.raises(OutputError, match="folder"):
         audio.write(tmp_path / "d.wav", SINE, 44_100)
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_is_what_libsndfile_writes(tmp_path, bits, channels):
+    import soundfile
+
+    sound = SINE[:1_001] if channels == 1 else np.column_stack([SINE, -SINE])[:1_001]
+    audio.write(tmp_path / "a.wav", sound, 48_000, bits)
+    facts = soundfile.info(tmp_path / "a.wav")
+    assert (facts.format, facts.subtype) == ("WAV", {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}[bits])
+    assert (facts.frames, facts.channels, facts.samplerate) == (1_001, channels, 48_000)
+    content = (tmp_path / "a.wav").read_bytes()
+    assert int.from_bytes(content[4:8], "little") == len(content) - 8
+    assert len(content) % 2 == 0
+    kind = "float32" if bits == 32 else "int32"
+    back, _ = soundfile.read(tmp_path / "a.wav", dtype=kind)
+    wanted = audio._quantise(sound, bits).astype(np.float32 if bits == 32 else np.int64)
+    if bits == 16:
+        wanted = wanted << 16
+    assert np.array_equal(back, wanted)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sidlearn.c64 import characters
-from sidlearn.cpu.assemble import assemble
+from sidlearn._kept import kept
 from sidlearn.cpu.state import TRAP_ROM
 
 SOURCES = Path(__file__).parent / "roms"
@@ -40,8 +39,12 @@ def code(name: str) -> str:
 
 
 @cache
+@kept
 def stand_in() -> tuple[np.ndarray, np.ndarray]:
     """Return our own ROM images at their places, uint8 (65536,), and traps: `TRAP_ROM` wherever they hold no code."""
+    from sidlearn.c64 import characters
+    from sidlearn.cpu.assemble import assemble
+
     rom = np.zeros(0x10000, np.uint8)
     for name in OWN:
         address, image, _ = assemble(code(name))

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from sidlearn._kept import kept
 from sidlearn.cpu import opcodes as o
 
 # What stands on the bus.
@@ -99,6 +100,7 @@ def steps_of(opcode: o.Opcode) -> tuple[list[Step], int]:
 STEP_DTYPE = np.dtype([("bus", "i2"), ("action", "i2"), ("operate", "i2")])
 
 
+@kept
 def step_records() -> np.recarray:
     """Return the steps of all opcodes: recarray of `STEP_DTYPE`; those of opcode n begin at n * `STEPS`."""
     rows: list[tuple[int, int, int]] = []

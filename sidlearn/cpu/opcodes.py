@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sidlearn._kept import kept
+
 # --- Operations --------------------------------------------------------------------------------------------------
 # fmt: off
 (
@@ -212,6 +214,7 @@ OPCODE_DTYPE = np.dtype(
 )
 
 
+@kept
 def opcode_records() -> np.recarray:
     """Return the table as the kernels read it: recarray of `OPCODE_DTYPE`, shape (256,)."""
     records = np.zeros(len(OPCODES), OPCODE_DTYPE).view(np.recarray)
