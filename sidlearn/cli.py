@@ -127,7 +127,11 @@ def build_parser() -> Parser:
         metavar="OUT",
         action="append",
         default=[],
-        help="a file to write, as for run; with several targets {name} stands for each one's; may be given again",
+        help="a file to write, as for run, or .toml .ins: the loudest note as an instrument; with several targets "
+        "{name} stands for each one's; may be given again",
+    )
+    learn.add_argument(
+        "--voices", type=number(int, 1, 3), metavar="N", help="voices that may sound; 1 where an instrument is wanted"
     )
     learn.add_argument(
         "--frame-rate", type=int, default=50, metavar="HZ", help="50, 100 or 200 register frames a second"
@@ -532,15 +536,17 @@ def _printer() -> Callable[[bytes], None]:
 def _learn(options: argparse.Namespace) -> int:
     from sidlearn import config
     from sidlearn.learn import many, report
+    from sidlearn.learn.instrument import is_instrument
     from sidlearn.learn.learner import Settings
     from sidlearn.terminal import Bar, note
 
     model = options.model or config.load().chip.model
+    voices = options.voices or (1 if options.output and all(map(is_instrument, options.output)) else 3)
     order = many.Order(
         tuple(map(Path, options.targets)),
         tuple(options.output),
         options.report,
-        Settings(model, options.frame_rate, options.quality, options.seed),
+        Settings(model, options.frame_rate, options.quality, options.seed, voices),
         options.method,
         options.seconds,
         options.resume,

@@ -38,7 +38,7 @@ MAY_USE: dict[str, tuple[set[str], set[str]]] = {
     "export": (set(), {"cpu", "basic"}),
     "c64": ({"cpu"}, {"basic"}),
     "surrogate": ({"chip"}, set()),
-    "learn": ({"chip", "surrogate"}, {"outputs"}),
+    "learn": ({"chip", "surrogate"}, {"outputs", "midi"}),
     "neural": ({"chip", "surrogate", "learn"}, set()),
     "play": ({"chip", "midi"}, set()),
 }

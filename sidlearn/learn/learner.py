@@ -15,6 +15,7 @@ from sidlearn import __version__, audio, clock
 from sidlearn.chip import models
 from sidlearn.errors import LearnError, nearest, one_of
 from sidlearn.learn.checkpoint import Forgetful, Progress, Store, digest
+from sidlearn.registers import VOICES
 from sidlearn.writes import RegisterFrames, RegisterWrites
 
 FRAME_RATES = {50: 1, 100: 2, 200: 4}
@@ -60,9 +61,18 @@ class Learned:
         return render(self.writes, self.model, sample_rate, mode)
 
     def save(self, path: str | Path) -> None:
-        """Write the registers as any output that `sidlearn.save` knows: ``.bas .prg .sid .csv .wav`` and others."""
-        from sidlearn import outputs
+        """Write the registers as any output that `sidlearn.save` knows: ``.bas .prg .sid .csv .wav`` and others.
 
+        As ``.toml`` or ``.ins`` their loudest note becomes an instrument, named after the file.
+        """
+        from sidlearn import outputs
+        from sidlearn.learn import instrument
+
+        if instrument.is_instrument(path):
+            whole = self.report.get("method") != "decode"
+            note = instrument.note_of(self.frames, Path(path).stem, self.model, whole)
+            instrument.save(note, instrument.check(path))
+            return
         outputs.save(self.writes, path, self.model)
 
     def plot(self, ax: Any = None) -> Any:
@@ -100,6 +110,7 @@ class Settings:
     frame_rate: int = 50
     quality: str = "best"
     seed: int = 0
+    voices: int = VOICES
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,7 @@ def _pursue(target: Target, settings: Settings, store: Store, progress: Progress
         frame_rate=settings.frame_rate,
         quality=settings.quality,
         seed=settings.seed,
+        voices=settings.voices,
         progress=progress,
         checkpoint=store,
     )
@@ -167,6 +179,7 @@ def learn(
     model: str = "6581",
     quality: str = "best",
     seed: int = 0,
+    voices: int = VOICES,
     checkpoint: Store | None = None,
     progress: Progress | None = None,
 ) -> Learned:
@@ -188,6 +201,8 @@ def learn(
         ``best``, or ``fast`` for less search.
     seed : int
         Equal seeds give equal bytes.
+    voices : int
+        How many voices any sound may use, 1 to 3; sound that a SID made has those that it has.
     checkpoint : Store, optional
         Where finished stages are kept, see `learn.checkpoint.Checkpoint`.
     progress : callable, optional
@@ -206,7 +221,7 @@ def learn(
         ...
     sidlearn.errors.LearnError: the sound is silent: nothing to learn
     """
-    settings = check_settings(Settings(model, frame_rate, quality, seed), method)
+    settings = check_settings(Settings(model, frame_rate, quality, seed, voices), method)
     target = prepare(audio, sample_rate)
     store, tell = checkpoint or Forgetful(), progress or _silent
     name, outcome = _find(target, settings, method, store, tell)
@@ -214,7 +229,14 @@ def learn(
     report = {
         "sidlearn": __version__,
         "target": {"seconds": round(len(target.audio) / target.sample_rate, 4), "sample_rate": target.sample_rate},
-        "settings": {"model": model, "frame_rate": frame_rate, "method": method, "quality": quality, "seed": seed},
+        "settings": {
+            "model": model,
+            "frame_rate": frame_rate,
+            "method": method,
+            "quality": quality,
+            "seed": seed,
+            "voices": voices,
+        },
         "method": name,
         "frames": len(outcome.frames),
         "writes": len(writes),
@@ -253,6 +275,7 @@ def key(audio: np.ndarray, settings: Settings, method: str) -> dict[str, Any]:
         "method": method,
         "quality": settings.quality,
         "seed": settings.seed,
+        "voices": settings.voices,
         "version": __version__,
     }
 
@@ -275,6 +298,8 @@ def check_settings(settings: Settings, method: str = AUTO) -> Settings:
         raise LearnError(f"quality {settings.quality!r}: expected {one_of(QUALITIES)}")
     if isinstance(settings.seed, bool) or not isinstance(settings.seed, int) or not 0 <= settings.seed < 1 << 32:
         raise LearnError(f"seed {settings.seed!r}: expected a whole number from 0 to 4294967295")
+    if isinstance(settings.voices, bool) or settings.voices not in range(1, VOICES + 1):
+        raise LearnError(f"voices {settings.voices!r}: expected 1 to {VOICES}")
     return settings
 
 

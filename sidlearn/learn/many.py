@@ -126,8 +126,6 @@ def plan(order: Order) -> list[Job]:
     LearnError, OutputError
         If a target is missing, an output cannot be written, or two targets would become one file.
     """
-    from sidlearn import outputs
-
     check_settings(order.settings, order.method)
     if not order.outputs and order.report is None:
         raise LearnError("expected -o OUT or --report FILE: where the result goes")
@@ -147,9 +145,16 @@ def plan(order: Order) -> list[Job]:
             if path.resolve() == target.resolve():
                 raise LearnError(f"{path}: the result would take the place of its target")
             taken[path] = target
-        wanted = tuple(outputs.check(path) for path in files[: len(order.outputs)])
+        wanted = tuple(_check_output(path) for path in files[: len(order.outputs)])
         jobs.append(Job(target, wanted, report.check(files[-1]) if order.report else None))
     return jobs
+
+
+def _check_output(path: Path) -> Path:
+    from sidlearn import outputs
+    from sidlearn.learn import instrument
+
+    return instrument.check(path) if instrument.is_instrument(path) else outputs.check(path)
 
 
 def _targets(paths: Sequence[Path]) -> Iterator[Path]:
@@ -228,6 +233,7 @@ def _learn(
         model=settings.model,
         quality=settings.quality,
         seed=settings.seed,
+        voices=settings.voices,
         checkpoint=store,
         progress=progress,
     )

@@ -108,6 +108,7 @@ def pursue(
     frame_rate: int = 50,
     quality: str = "best",
     seed: int = 0,
+    voices: int = VOICES,
     progress: Any = None,
     checkpoint: Any = None,
     effort: Effort | None = None,
@@ -126,6 +127,8 @@ def pursue(
         ``best`` or ``fast``: which of `EFFORTS` is made.
     seed : int
         Without effect: nothing here is left to chance.
+    voices : int
+        How many voices may sound.
     progress : callable, optional
         Is told the share done and what is being done.
     checkpoint : Store, optional
@@ -140,7 +143,7 @@ def pursue(
     target = analyse(audio, sample_rate, count, seconds)
     atoms = dictionary(model, seconds)
     store, tell = checkpoint or Forgetful(), progress or _say_nothing
-    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds, store, tell)
+    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds, store, tell, voices)
     frames = to_frames(score, cycles, model)
     if effort.moves is not None:
         goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms)
@@ -236,10 +239,17 @@ PIECE_FRAMES = 1_000
 
 
 def choose_frames(
-    target: Target, atoms: Dictionary, quality: str, effort: Effort, frame_seconds: float, store: Store, tell: Any
+    target: Target,
+    atoms: Dictionary,
+    quality: str,
+    effort: Effort,
+    frame_seconds: float,
+    store: Store,
+    tell: Any,
+    voices: int = VOICES,
 ) -> tuple[Score, np.ndarray, Wanted]:
     """Return what the voices do in each frame, and its loss."""
-    wanted, routing = choose_routing(target, atoms, quality)
+    wanted, routing = choose_routing(target, atoms, quality, voices)
     frames = len(target.power)
     score, losses = Score.empty(frames), np.zeros(frames)
     score.mode[:], score.routed[:] = routing.mode, routing.voices
@@ -248,7 +258,7 @@ def choose_frames(
         part = slice(first, min(first + PIECE_FRAMES, frames))
         kept = store.get(f"pursue/{first}")
         if kept is None:
-            piece, losses[part] = _choose_piece(part, target, wanted, routing, atoms, effort, frame_seconds)
+            piece, losses[part] = _choose_piece(part, target, wanted, routing, atoms, effort, frame_seconds, voices)
             store.put(f"pursue/{first}", losses=losses[part], **{name: getattr(piece, name) for name in chosen})
         else:
             piece, losses[part] = Score.empty(part.stop - first), kept["losses"]
@@ -261,12 +271,19 @@ def choose_frames(
 
 
 def _choose_piece(
-    part: slice, whole: Target, wanted: Wanted, routing: Routing, atoms: Dictionary, effort: Effort, seconds: float
+    part: slice,
+    whole: Target,
+    wanted: Wanted,
+    routing: Routing,
+    atoms: Dictionary,
+    effort: Effort,
+    seconds: float,
+    voices: int,
 ) -> tuple[Score, np.ndarray]:
     """Return what the voices do in some frames, and what each of them loses by its levels."""
     target = Target(*(column[part] for column in whole))
     wanted = wanted._replace(power=wanted.power[part], compressed=wanted.compressed[part])
-    palettes = [palette(t, target, atoms) for t in range(len(target.power))]
+    palettes = [palette(t, target, atoms, voices) for t in range(len(target.power))]
     rows = settings_of(routing, atoms)
     tried = rows[:: effort.row_step] if len(rows) > 1 else rows
     found = search_all(range(len(palettes)), palettes, wanted, atoms, tried, [routing] * len(tried), 2)
@@ -376,7 +393,7 @@ def band_weight(hz: np.ndarray) -> np.ndarray:
     return weight.astype(np.float32)
 
 
-def palette(t: int, target: Target, atoms: Dictionary) -> Palette:
+def palette(t: int, target: Target, atoms: Dictionary, voices: int = VOICES) -> Palette:
     """Return what may sound in a frame: harmonics of its pitch, or its strongest partials, and noise."""
     shapes, noises = atoms.shapes, atoms.noises
     linked = (shapes.control & (SYNC | RING)) != 0
@@ -397,6 +414,7 @@ def palette(t: int, target: Target, atoms: Dictionary) -> Palette:
     count = len(noises.freq)
     noisy = np.ones((3, count), bool)
     noisy[0] = f0 <= 0
+    noisy[voices:] = allowed[voices:] = False
     mean = np.concatenate((shapes.mean[index], np.full(count, NOISE_MEAN)))
     return Palette(
         np.ascontiguousarray(np.concatenate([*powers, noises.power]), np.float32),
@@ -415,15 +433,15 @@ def settings_of(routing: Routing, atoms: Dictionary) -> np.ndarray:
     return np.flatnonzero(atoms.filters.mode == routing.mode)
 
 
-def choose_routing(target: Target, atoms: Dictionary, quality: str) -> tuple[Wanted, Routing]:
+def choose_routing(target: Target, atoms: Dictionary, quality: str, voices: int) -> tuple[Wanted, Routing]:
     """Return the loudness, filter mode and the voices through it that suit the sound best, by some loud frames."""
     strength = target.power[:, -1]
     loud = np.flatnonzero(strength > np.quantile(strength, 0.3))
     count = 60 if quality == "best" else 24
     loud = loud if len(loud) else np.arange(len(strength))
     frames = loud[np.unique(np.linspace(0, len(loud) - 1, count).astype(int))]
-    palettes = {int(t): palette(int(t), target, atoms) for t in frames}
-    routings = [Routing(0, 0)] + [Routing(m, k) for m in (0x10, 0x20, 0x40) for k in range(1, 8)]
+    palettes = {int(t): palette(int(t), target, atoms, voices) for t in frames}
+    routings = [Routing(0, 0)] + [Routing(m, k) for m in (0x10, 0x20, 0x40) for k in range(1, 1 << voices)]
     seconds = len(strength) * FRAME_SECONDS
     lowest, best = np.inf, (want(target, atoms, LOUDNESS[0]), routings[0])
     for loudness in LOUDNESS:

@@ -2,7 +2,7 @@
 
 A file is a header and four tables of two columns: wave, pulse, filter, speed. What a table does is played through frame
 by frame on the way in, until it repeats, so every jump and delay becomes steps of ours. On the way out what the tables
-cannot say is left out: vibrato finer than theirs, cutoff finer than 8 bits, 2x and 4x speed.
+cannot say is left out: vibrato finer than theirs, detuning, cutoff finer than 8 bits, 2x and 4x speed.
 
 Source: GoatTracker 2.76, readme.txt, sections 3.3, 3.4 and 6.2.
 """

@@ -17,6 +17,8 @@ A file holds one instrument. All keys but `name` may be left out::
     waveform_loop = 1          # step to go on with after the last; without it the last one stays
     arpeggio = [0, 4, 7]       # semitones above the key; "=C-5" is a note whatever the key
     arpeggio_loop = 0
+    detune = [0, 12.5, -12.5]  # cents above that, down to a hundredth
+    detune_loop = 1
     pulse_width = 2048         # 0 to 4095
     pulse_sweep = [[40, 25], [-40, 25]]    # change a frame
     pulse_loop = 0
@@ -58,6 +60,8 @@ SPEEDS = (1, 2, 4)
 MOST_FRAMES = 100_000
 ABSOLUTE = 1000
 """Added to a note number in an arpeggio that does not follow the key."""
+DETUNE_STEPS = 100
+"""Steps of a cent in which an instrument is detuned: finer than any step of FREQ."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ class Instrument:
     speed: int = 1
     waveform: Program = HELD_PULSE
     arpeggio: Program = Program(((0, 1),))
+    detune: Program = field(default_factory=Program)
+    """In cents / `DETUNE_STEPS`."""
     pulse_width: int = 2048
     pulse_sweep: Program = field(default_factory=Program)
     filter: int = 0
@@ -154,6 +160,10 @@ class Instrument:
     def control_at(self, frame: int) -> int:
         """Return CONTROL in a frame: waveform, and GATE unless the program takes it away."""
         return self.waveform.at(frame) ^ GATE
+
+    def detune_at(self, frame: int) -> float:
+        """Return by how many semitones a frame is out of tune."""
+        return self.detune.at(frame) / (100 * DETUNE_STEPS) if self.detune.steps else 0.0
 
     def width_at(self, frame: int) -> int:
         """Return the pulse width in a frame, 0 to 4095."""
@@ -285,6 +295,8 @@ def _shown_step(key: str, value: int) -> str:
         return f'"{waveform_name(value)}"'
     if key == "arpeggio" and value >= ABSOLUTE - 64:
         return f'"={note_name(value - ABSOLUTE)}"'
+    if key == "detune":
+        return f"{value / DETUNE_STEPS:g}"
     return str(value)
 
 
@@ -387,6 +399,10 @@ def _interval(given: Any) -> int:
     raise ValueError(f'expected semitones from -96 to 96 or a note as "=C-4", given {given!r}')
 
 
+def _cents(given: Any) -> int:
+    return round(DETUNE_STEPS * _number(-2_400, 2_400)(given))
+
+
 def _note(given: Any) -> int:
     number = note_number(given) if isinstance(given, str) else None
     if number is None:
@@ -427,6 +443,8 @@ _KEYS: dict[str, Any] = {
     "waveform_loop": _whole(0, MOST_FRAMES),
     "arpeggio": _program(_interval),
     "arpeggio_loop": _whole(0, MOST_FRAMES),
+    "detune": _program(_cents),
+    "detune_loop": _whole(0, MOST_FRAMES),
     "pulse_width": _whole(0, 4095),
     "pulse_sweep": _program(_whole(-4095, 4095)),
     "pulse_loop": _whole(0, MOST_FRAMES),
@@ -442,6 +460,7 @@ _KEYS: dict[str, Any] = {
 _LOOPS = {
     "waveform_loop": "waveform",
     "arpeggio_loop": "arpeggio",
+    "detune_loop": "detune",
     "pulse_loop": "pulse_sweep",
     "cutoff_loop": "cutoff_sweep",
 }

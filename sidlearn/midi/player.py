@@ -808,6 +808,7 @@ class Player:
         if self._zone is not None and self._is_member(voice.channel):
             bend += self._bend(self.channels[self._zone[0]])
         note += instrument.transpose + interval + bend + state.fine + state.coarse + voice.detune
+        note += instrument.detune_at(voice.frame)
         return note_to_freq(round(note + self._vibrato(voice, cycle), 4), self.clock_hz)
 
     def _arp_frame(self, voice: Voice) -> int:

@@ -37,6 +37,7 @@ INSTRUMENTS = st.builds(
     attack=NIBBLE, decay=NIBBLE, sustain=NIBBLE, release=NIBBLE,
     hard_restart=st.integers(0, 4),
     waveform=programs(WAVEFORMS), arpeggio=programs(NOTES),
+    detune=programs(st.integers(-240_000, 240_000), 0),
     pulse_width=st.integers(0, 4095), pulse_sweep=programs(st.integers(-128, 127), 0),
     filter=st.integers(0, 7), resonance=NIBBLE, cutoff=st.integers(0, 255).map(lambda c: c * 8),
     cutoff_sweep=programs(st.integers(-100, 100).map(lambda c: c * 8), 0),
