@@ -98,6 +98,7 @@ MOST_CHARGE = 0.999
 EXACT_WORK = work_dtype(EXACT_STEPS, 1)
 FAST_WORK = work_dtype(FAST_STEPS, 1)
 LANES_WORK = work_dtype(EXACT_STEPS, LANES)
+BATCH_WORK = work_dtype(FAST_STEPS, LANES)
 
 
 SHORT_LEAP = 8
@@ -1500,9 +1501,16 @@ def follow_frames_maps(work):
         half_a, half_b, half_c, half_d = work["a"][t], work["b"][t], work["c"][t], work["d"][t]
         state[9, lane] = u[t] + (half_a * u[t] + half_b * v[t])
         state[10, lane] = v[t] + (half_c * u[t] + half_d * v[t])
+    go_half_a_step(work)
+
+
+@inline_kernel
+def go_half_a_step(work):
+    """From the start of each step to its middle."""
+    band_off, low_off = work["band_off"], work["low_off"]
     half_a, half_b, half_c, half_d = work["a"], work["b"], work["c"], work["d"]
     band_half, low_half = work["band_half"], work["low_half"]
-    for t in range(size):
+    for t in range(band_off.size):
         x, y = band_off[t], low_off[t]
         band_off[t] = half_a[t] * x + (half_b[t] * y + band_half[t])
         low_off[t] = half_d[t] * y + (half_c[t] * x + low_half[t])
@@ -1786,55 +1794,55 @@ def clip_all(model, audio, first, end):
 @inline_kernel
 def solve_lanes(work, model):
     """As `solve`."""
-    forecast_lanes(work)
+    forecast_lanes(work, np.float32(0))
     expand_stages(work, model)
     if model.is_8580:
         expand_integrators_8580(work, model)
     else:
         expand_integrators_6581(work, model)
     make_maps(work)
-    follow_lane_maps(work)
+    follow_lane_maps(work, work["a"], work["b"], work["c"], work["d"], work["p"], work["q"])
+    last = work["u"].size - LANES
+    for lane in range(LANES):
+        work["state"][9, lane], work["state"][10, lane] = work["u"][last + lane], work["v"][last + lane]
     add_outputs(work)
 
 
 @inline_kernel
-def forecast_lanes(work):
-    """As `forecast`."""
-    state, charge, inputs = work["state"], work["charge"], work["input"]
+def forecast_lanes(work, share):
+    """As `forecast`, or, with a share of one half, as `forecast_frames`: so far into each step."""
+    state, start, charge, inputs = work["state"], work["start"], work["charge"], work["input"]
     one, lanes = inputs.size, state.shape[1]
     for j in range(one // lanes):
         for lane in range(lanes):
             t = j * lanes + lane
-            band, low, band_step, low_step = state[0, lane], state[1, lane], state[2, lane], state[3, lane]
-            charge[t] = band
-            charge[one + t] = low
+            band, low, band_step, low_step = start[0, lane], start[1, lane], state[2, lane], state[3, lane]
             rise = inputs[t] - state[4, lane]
             state[4, lane] = inputs[t]
             next_band = (state[5, lane] * band_step + state[9, lane] * rise) + state[6, lane] * low_step
             next_low = (state[8, lane] * low_step + state[10, lane] * rise) + state[7, lane] * band_step
+            charge[t] = band + share * next_band
+            charge[one + t] = low + share * next_low
             state[2, lane], state[3, lane] = next_band, next_low
-            state[0, lane], state[1, lane] = band + next_band, low + next_low
+            start[0, lane], start[1, lane] = band + next_band, low + next_low
     most = np.float32(MOST_CHARGE)
     for t in range(charge.size):
         charge[t] = min(max(-most, charge[t]), most)
 
 
 @inline_kernel
-def follow_lane_maps(work):
-    """As `follow_maps`, from the charges in `work["start"]` on."""
-    state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
-    a, b, c, d, p, q, u, v = (
-        work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
-    )  # fmt: skip
-    to_band, to_low, start = work["to_band"], work["to_low"], work["start"]
+def follow_lane_maps(work, a, b, c, d, p, q):
+    """As `follow_maps` and `follow_frames_maps`; what the inputs do in the last step is left to the caller."""
+    state, start, charge = work["state"], work["start"], work["charge"]
+    band_off, low_off, to_band, to_low = work["band_off"], work["low_off"], work["to_band"], work["to_low"]
     size, lanes = a.size, state.shape[1]
     most = np.float32(MOST_CHARGE)
     for t in range(size - lanes):  # from the forecast of one step to that of the next
         to_band[t] = p[t] + (charge[t] - charge[lanes + t])
         to_low[t] = q[t] + (charge[size + t] - charge[size + lanes + t])
     for lane in range(lanes):
-        band_off[lane] = start[0, lane] - charge[lane]
-        low_off[lane] = start[1, lane] - charge[size + lane]
+        band_off[lane] = state[0, lane] - charge[lane]
+        low_off[lane] = state[1, lane] - charge[size + lane]
     for t in range(0, size - lanes, lanes):
         for lane in range(lanes):
             i = t + lane
@@ -1846,11 +1854,10 @@ def follow_lane_maps(work):
         x, y = band_off[t], low_off[t]
         band = min(max(-most, charge[t] + ((a[t] * x + p[t]) + b[t] * y)), most)
         low = min(max(-most, charge[size + t] + ((d[t] * y + q[t]) + c[t] * x)), most)
-        start[0, lane], start[1, lane] = band, low
         state[0, lane], state[1, lane] = band, low
+        start[0, lane], start[1, lane] = band, low
         state[2, lane], state[3, lane] = band - (charge[t] + x), low - (charge[size + t] + y)
         state[5, lane], state[6, lane], state[7, lane], state[8, lane] = a[t], b[t], c[t], d[t]
-        state[9, lane], state[10, lane] = u[t], v[t]
 
 
 @kernel
@@ -2112,6 +2119,153 @@ def mix_run(model, room, first, end, setting, sound):
     for i in range(end - first):
         total[i] = (mixed[i] + silent) + ((from_low * low[i] + from_band * band[i]) + from_high * high[i])
     convert_total(model, room, first, end, setting, sound[first:end])
+
+
+# --- Fast mode in lanes ------------------------------------------------------------------------------------------
+# `LANES` chips side by side, each with a log of its own, from power-on. Each adds up as `clock_chip_fast` does: to the
+# last bit the same.
+
+
+@kernel
+def clock_batch(voices, chips, model, events, firsts, lengths, decimator, step_response, rooms, works, audio, places):
+    """Clock chips from power-on for `lengths` cycles; the log of each lies in `events` from its place in `firsts` on.
+
+    Each one's sound goes to `audio` from its place in `places` on. `rooms` has one more for what they share.
+    """
+    work, shared, lanes = works[0], rooms[LANES], lengths.size
+    next_events, changes, frames = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    filled = places.copy()
+    for t in range(FAST_STEPS * LANES):
+        set_step(work, model, t, 0, 0, 0, 0)
+    start, size, longest = np.int64(0), np.int64(FRAME), lengths.max()
+    while start < longest:
+        for lane in range(lanes):
+            cycles = min(size, lengths[lane] - start)
+            frames[lane] = max(cycles // FRAME, 0)
+            if cycles > 0:
+                chip, room, log = chips[lane], rooms[lane], events[firsts[lane] : firsts[lane + 1]]
+                next_events[lane], changes[lane] = clock_block(
+                    voices[lane], chip, model, log, next_events[lane], shared, cycles
+                )
+                decimate_inputs(decimator, shared, frames[lane])
+                copy(shared.routed_samples[: frames[lane]], room.routed_samples[: frames[lane]])
+                copy(shared.mixed_samples[: frames[lane]], room.mixed_samples[: frames[lane]])
+                for row in range(changes[lane]):
+                    copy(shared.settings[row], room.settings[row])
+                keep_block(chip, shared, cycles, changes[lane])
+        follow_batch(chips, model, rooms, work, start // FRAME, frames, changes)
+        for lane in range(lanes):
+            cycles = min(size, lengths[lane] - start)
+            if cycles > 0:
+                chip, room, ready = chips[lane], rooms[lane], frames[lane]
+                mix_frames(chip, model, room, start // FRAME, ready, changes[lane], step_response)
+                before = filled[lane]
+                filled[lane] = finish(chip, model, room, decimator, room.samples[:ready], audio, before)
+                clip_all(model, audio, before, filled[lane])
+        start += size
+        size = np.int64(BLOCK)  # the first one is the frame alone after which the filter's blocks begin
+
+
+@kernel
+def follow_batch(chips, model, rooms, work, first_frame, frames, changes):
+    """As `follow_frames`, for as many frames of each lane."""
+    middles = np.zeros(LANES, np.int64)
+    first_step = (first_frame + FAST_STEPS - 1) % FAST_STEPS
+    state, kept = work["state"], work["kept"]
+    longest = frames.max()
+    column = 0
+    while column < longest:
+        steps = FAST_STEPS - first_step
+        copy(state.ravel(), kept.ravel())
+        for lane in range(LANES):
+            if column < frames[lane]:
+                steps_in = min(steps, frames[lane] - column)
+                middles[lane] = feed_lane(
+                    chips[lane], model, rooms[lane], work, lane, first_frame, column, first_step, steps_in,
+                    changes[lane], middles[lane],
+                )  # fmt: skip
+        solve_frames_in_lanes(work, model)
+        for lane in range(LANES):
+            if column < frames[lane]:
+                take_lane(chips[lane], rooms[lane], work, lane, column, first_step, min(steps, frames[lane] - column))
+        column += steps
+        first_step = 0
+
+
+@kernel
+def feed_lane(chip, model, room, work, lane, first_frame, column, first_step, steps, changes, middle):
+    """Put the filter's inputs in so many steps, and what registers set, into a lane; return the setting in force."""
+    settings, held, inputs = room.settings, chip.fast_settings, chip.frame_inputs
+    routed, mixed = room.routed_samples, room.mixed_samples
+    if first_step == 0:
+        chip.fed = FAST_STEPS
+    for n in range(steps):
+        i, j = column + n, first_step + n
+        inputs[0, 0] = inputs[1, 0]
+        inputs[1, 0], inputs[1, 1] = inputs[2, 0], inputs[2, 1]
+        inputs[2, 0], inputs[2, 1] = routed[i], mixed[i]
+        mixed[i] = inputs[1, 1]
+        given, slope = inputs[1, 0], (inputs[2, 0] - inputs[0, 0]) * np.float32(0.125)
+        work["input"][j * LANES + lane], work["slope"][j * LANES + lane] = given, slope
+        middle = setting_at(settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
+        s, h = settings[middle], held[j]
+        if s[1] != h[0] or s[2] != h[1] or s[3] != h[2] or s[4] != h[3]:
+            h[0], h[1], h[2], h[3] = s[1], s[2], s[3], s[4]
+            set_step(work, model, j * LANES + lane, h[0], h[1], h[2], h[3])
+        if s[3] or given != 0 or slope != 0:
+            chip.fed = min(chip.fed, j)
+    return middle
+
+
+@kernel
+def take_lane(chip, room, work, lane, column, first_step, steps):
+    """Take the filter's outputs in so many steps out of a lane; one whose chip is at rest keeps its state."""
+    low, band, high = room.low, room.band, room.high
+    low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
+    for n in range(steps):
+        i, j = column + n, first_step + n
+        if chip.unfed == IDLE_BLOCKS and j < chip.fed:
+            low[i], band[i], high[i] = chip.held[0], chip.held[1], chip.held[2]
+        else:
+            t = j * LANES + lane
+            low[i], band[i], high[i] = low_out[t], band_out[t], high_out[t]
+    if first_step + steps < FAST_STEPS:
+        return
+    fed = chip.fed < FAST_STEPS
+    if chip.unfed == IDLE_BLOCKS and not fed:
+        for row in range(work["state"].shape[0]):
+            work["state"][row, lane] = work["kept"][row, lane]
+        work["start"][0, lane], work["start"][1, lane] = work["kept"][0, lane], work["kept"][1, lane]
+    count_unfed(chip, fed)
+    if chip.unfed == IDLE_BLOCKS - 1:
+        t = (FAST_STEPS - 1) * LANES + lane
+        chip.held[0], chip.held[1], chip.held[2] = low_out[t], band_out[t], high_out[t]
+
+
+@inline_kernel
+def solve_frames_in_lanes(work, model):
+    """As `solve_frames`."""
+    forecast_lanes(work, np.float32(0.5))
+    expand_stages(work, model)
+    if model.is_8580:
+        expand_integrators_8580(work, model)
+    else:
+        expand_integrators_6581(work, model)
+    make_maps(work)
+    square_maps(work)
+    square_maps(work)
+    join_halves(work)
+    follow_lane_maps(
+        work, work["whole_a"], work["whole_b"], work["whole_c"], work["whole_d"], work["whole_p"], work["whole_q"]
+    )
+    a, b, c, d, u, v = work["a"], work["b"], work["c"], work["d"], work["u"], work["v"]
+    last = u.size - LANES
+    for lane in range(LANES):
+        t = last + lane
+        work["state"][9, lane] = u[t] + (a[t] * u[t] + b[t] * v[t])
+        work["state"][10, lane] = v[t] + (c[t] * u[t] + d[t] * v[t])
+    go_half_a_step(work)
+    make_outputs(work)
 
 
 # --- Decimator ---------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from sidlearn import registers
-from sidlearn.chip import decimate, mix, models, state
+from sidlearn.chip import batch, decimate, mix, models, state
 from sidlearn.chip.ext_in import ExtIn, Signal
 from sidlearn.chip.lanes import render_lanes
 from sidlearn.clock import PAL
@@ -373,9 +373,9 @@ def render(
     lanes : int
         Into how many stretches exact mode may cut the log, to play them side by side: more sound a second, but no
         longer equal to the last bit. It is within -90 dB, and the same for any number of threads. Best a multiple of
-        16; logs of some seconds and less are played in one.
+        8; logs of some seconds and less are played in one.
     threads : int, optional
-        How many times 16 lanes are clocked at a time; as many as there are cores if left out.
+        How many times 8 lanes are clocked at a time; as many as there are cores if left out.
 
     Returns
     -------
@@ -427,7 +427,7 @@ def render_batch(
     model, sample_rate, mode, profile
         As in `render`.
     threads : int, optional
-        How many chips are clocked at a time; as many as there are cores if left out.
+        How many chips, or in fast mode groups of 8, are clocked at a time; as many as there are cores if left out.
 
     Returns
     -------
@@ -450,8 +450,29 @@ def render_batch(
     for writes in logs:
         _check_writes(writes)
     threads = os.cpu_count() or 1 if threads is None else _count_of("threads", threads)
+    if mode == "fast":
+        return _render_fast(logs, model, sample_rate, threads, profile)
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda writes: render(writes, model, sample_rate, mode, profile=profile), logs))
+
+
+def _render_fast(
+    logs: list[RegisterWrites], model: str, sample_rate: int, threads: int, profile: str | Mapping[str, Any]
+) -> list[np.ndarray]:
+    """`render_batch` in fast mode: chips side by side where there are enough of one clock."""
+    parts = [[writes] if writes.sids == 1 else [writes.sid(n) for n in range(writes.sids)] for writes in logs]
+    flat = [part for log in parts for part in log]
+    sounds: dict[int, np.ndarray] = {}
+    for clock_hz in {part.clock_hz for part in flat}:
+        these = [n for n, part in enumerate(flat) if part.clock_hz == clock_hz]
+        chosen = [flat[n] for n in these]
+        if len(these) < batch.LEAST:
+            played = [render(part, model, sample_rate, "fast", profile) for part in chosen]
+        else:
+            played = batch.render_lots(chosen, model, _index(sample_rate), profile, threads)
+        sounds.update(zip(these, played, strict=True))
+    ready = (sounds[n] for n in range(len(flat)))
+    return [mix.mono([next(ready) for _ in log]) for log in parts]
 
 
 def readback(

@@ -33,7 +33,7 @@ EXACT_STEPS = 8
 FAST_STEPS = 8
 """Frames that the fast filter solves at a time, on a grid of their own."""
 
-LANES = 16
+LANES = 8
 """Chips, or stretches of one log, whose filters are solved side by side."""
 
 IDLE_BLOCKS = 8192
@@ -215,7 +215,8 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
     both = 2 * one
     layout: list[tuple[str, tuple[int, ...]]] = [
         ("state", (FILTER_ROWS, lanes)),
-        ("start", (2, lanes)),  # lanes: the charges before the block, while `state` goes ahead with the forecast
+        ("start", (2, lanes)),  # lanes: the charges before the block, with which the forecast goes ahead
+        ("kept", (FILTER_ROWS, lanes)),  # and the state before it
         # given: what goes in, and what registers have set in each step
         ("input", (one,)),
         ("slope", (one,)),  # of the input, per cycle

@@ -1,0 +1,74 @@
+"""Many logs in fast mode, each on a chip of its own: `LANES` chips whose filters are solved side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from sidlearn.chip import decimate, models
+from sidlearn.chip.state import CHIP_DTYPE, LANES, ROOM_DTYPE, VOICE_DTYPE, power_on
+from sidlearn.registers import VOICES
+from sidlearn.writes import RegisterWrites
+
+LEAST = 3
+"""Fewer chips are done sooner one by one."""
+
+
+def render_lots(
+    logs: Sequence[RegisterWrites],
+    model: str,
+    sample_rate: int,
+    profile: str | Mapping[str, Any],
+    threads: int,
+) -> list[np.ndarray]:
+    """Play logs of one SID each in fast mode; return what `sidlearn.chip.sid.render` gives for them, to the last bit.
+
+    Parameters
+    ----------
+    logs : sequence of RegisterWrites
+        All with the same clock.
+    model, sample_rate, profile
+        As in `sidlearn.chip.sid.render`.
+    threads : int
+        How many times `LANES` of them are clocked at a time.
+    """
+    clock_hz = logs[0].clock_hz
+    tables = models.load(model, clock_hz, **models.profile(profile))[0]
+    decimator = decimate.design(sample_rate, clock_hz, float(tables.low_pass), True)
+    by_length = sorted(range(len(logs)), key=lambda n: logs[n].length)
+    groups = [by_length[n : n + LANES] for n in range(0, len(logs), LANES)]
+
+    def play(group: list[int]) -> list[np.ndarray]:
+        return _play([logs[n] for n in group], tables, decimator)
+
+    if threads == 1:
+        played = [play(group) for group in groups]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            played = list(pool.map(play, groups))
+    sounds = dict(zip(by_length, (sound for group in played for sound in group), strict=True))
+    return [sounds[n] for n in range(len(logs))]
+
+
+def _play(logs: list[RegisterWrites], tables: np.record, decimator: decimate.Decimator) -> list[np.ndarray]:
+    """Play up to `LANES` logs."""
+    from sidlearn.chip import kernel
+
+    one, chip = power_on(tables, decimator.clock_hz)
+    voices = np.empty((LANES, VOICES), VOICE_DTYPE).view(np.recarray)
+    chips = np.empty(LANES, CHIP_DTYPE).view(np.recarray)
+    voices[:], chips[:] = one, chip
+    lengths = np.array([writes.length for writes in logs])
+    counts = [decimate.sample_count(writes.length, decimator.sample_rate, decimator.clock_hz) for writes in logs]
+    places = np.cumsum([0, *counts])
+    audio = np.empty(places[-1], np.float32)
+    kernel.clock_batch(
+        voices, chips, tables, np.concatenate([writes.events for writes in logs]).view(np.recarray),
+        np.cumsum([0, *(len(writes.events) for writes in logs)]), lengths, decimator,
+        decimate.step_response(decimator), np.zeros(LANES + 1, ROOM_DTYPE).view(np.recarray),
+        np.zeros(1, kernel.BATCH_WORK), audio, places[:-1],
+    )  # fmt: skip
+    return [audio[place : place + count].copy() for place, count in zip(places.tolist(), counts, strict=False)]
