@@ -174,7 +174,8 @@ def _display() -> Iterator[Finding]:
 
 def _cache() -> Iterator[Finding]:
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or _default_cache())
-    if not os.access(folder, os.W_OK):
+    there = next(f for f in (folder, *folder.absolute().parents) if f.exists())  # numba makes what is missing
+    if not os.access(there, os.W_OK):
         yield Finding("kernel cache", POOR, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder of yours")
         return
     compiled = sum(1 for _ in folder.rglob("*.nbc"))
