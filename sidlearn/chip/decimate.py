@@ -50,7 +50,7 @@ class Decimator(NamedTuple):
     half: np.ndarray
     """float32: the first half of every other tap of the half-band filter; empty if there is none."""
     stage2: np.ndarray
-    """float32 (PHASES, 2 * taps): taps of the last stage, the oldest sample's first, then the steps to the next row."""
+    """float32 (PHASES + 1, taps): taps of the last stage, the oldest sample's first."""
     step: int
     """Cycles for each sample that the last stage gets."""
     clock_hz: int
@@ -90,7 +90,7 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast:
     decimator = Decimator(
         stage1.astype(np.float32),
         _half_band().astype(np.float32) if step == PAIR else np.empty(0, np.float32),
-        np.hstack([rows[:-1], np.diff(rows, axis=0)]),
+        rows,
         step,
         clock_hz,
         sample_rate,
@@ -101,10 +101,15 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast:
 
 
 def _step(sample_rate: int, clock_hz: int, fast: bool) -> int:
-    """Cycles for each sample that the last stage gets: a clock far below the C64's leaves no room for the half-band."""
+    """Cycles for each sample that the last stage gets.
+
+    A clock far below the C64's leaves no room for the half-band, and in fast mode one stage costs less than two.
+    """
     if sample_rate > RESAMPLED_MAX and not fast:
         return 1
     half_hz = clock_hz / PAIR
+    if fast:
+        return FRAME
     fits = half_hz > 2 * PASS_HZ and _kaiser_length(half_hz - 2 * PASS_HZ, 2 * half_hz) <= HALF_TAPS
     return PAIR if fits else FRAME
 
@@ -120,7 +125,7 @@ def delay_cycles(sample_rate: int, clock_hz: int, fast: bool = False) -> int:
     decimator = design(sample_rate, clock_hz, fast=fast)
     if decimator.step == 1 and sample_rate == clock_hz:
         return 0
-    last = decimator.step * (decimator.stage2.shape[1] // 2) // 2
+    last = decimator.step * decimator.stage2.shape[1] // 2
     if decimator.step == 1:
         return last
     half = FRAME * (HALF_TAPS // 2) if decimator.step == PAIR else 0

@@ -1757,7 +1757,7 @@ def finish_exact(chip, model, room, decimator, first, end, audio, filled):
     if decimator.step == 1:
         sound = room.sound[PAST + first : PAST + end]
         board_filter(chip, model, sound)
-        filled = write_samples(chip, decimator, sound, np.int64(0), room.products, audio, filled)
+        filled = write_samples(chip, decimator, sound, np.int64(0), room, audio, filled)
     else:
         frames = end // FRAME
         samples = room.samples[:frames]
@@ -1769,12 +1769,26 @@ def finish_exact(chip, model, room, decimator, first, end, audio, filled):
 
 @kernel
 def finish(chip, model, room, decimator, samples, audio, filled):
-    """The board's output stage and the second stage for more samples of the first, up to the cycle under way."""
-    block_direct(chip, model, samples)
+    """The second stage for more samples of the first, up to the cycle under way, and the board's DC block."""
+    before = filled
     if decimator.step == FRAME:
-        return write_samples(chip, decimator, samples, chip.cycle % FRAME, room.products, audio, filled)
-    pairs = halve(chip, decimator.half, room, samples)
-    return write_samples(chip, decimator, room.halves[:pairs], chip.cycle % PAIR, room.products, audio, filled)
+        filled = write_samples(chip, decimator, samples, chip.cycle % FRAME, room, audio, filled)
+    else:
+        pairs = halve(chip, decimator.half, room, samples)
+        filled = write_samples(chip, decimator, room.halves[:pairs], chip.cycle % PAIR, room, audio, filled)
+    block_direct(chip, model, decimator, audio, before, filled)
+    return filled
+
+
+@kernel
+def block_direct(chip, model, decimator, audio, first, end):
+    """DC block of the C64's board, a sample of the sound at a time; its low-pass is in the last stage's taps."""
+    high, keep = chip.ext_vhp, (1 - model.high_pass) ** (decimator.clock_hz / decimator.sample_rate)
+    for i in range(first, end):
+        level = audio[i]
+        audio[i] = level - high
+        high = keep * high + (1 - keep) * level
+    chip.ext_vhp = high
 
 
 @kernel
@@ -2014,6 +2028,9 @@ def is_zero(values):
 @kernel
 def follow_frames(chip, model, room, work, first_frame, frames, changes):
     """Filter for each frame whose successor is known: its three outputs, and the mixer's other input, go to `room`."""
+    if is_idle(chip, room, frames, changes):
+        pass_idle_frames(chip, room, first_frame, frames, changes)
+        return
     settings = room.settings
     routed, mixed, low, band, high = room.routed_samples, room.mixed_samples, room.low, room.band, room.high
     load_frames(chip, model, work)
@@ -2058,6 +2075,45 @@ def follow_frames(chip, model, room, work, first_frame, frames, changes):
 
 
 @kernel
+def is_idle(chip, room, frames, changes):
+    """Whether the filter is at rest and nothing goes in up to the last frame of a block."""
+    if (
+        chip.unfed < IDLE_BLOCKS
+        or chip.fed < FAST_STEPS
+        or chip.frame_inputs[1, 0] != 0
+        or chip.frame_inputs[2, 0] != 0
+    ):
+        return False
+    for s in range(changes):
+        if room.settings[s, 3]:
+            return False
+    return is_zero(room.routed_samples[:frames])
+
+
+@kernel
+def pass_idle_frames(chip, room, first_frame, frames, changes):
+    """As `follow_frames` while the filter is idle."""
+    if frames == 0:
+        return
+    inputs, mixed, middle = chip.frame_inputs, room.mixed_samples, 0
+    before, last = inputs[2, 1], mixed[frames - 1]
+    inputs[0, 0] = inputs[1, 0] = inputs[2, 0] = np.float32(0)
+    inputs[1, 1], inputs[2, 1] = mixed[frames - 2] if frames > 1 else before, last
+    for i in range(frames - 1, 0, -1):
+        mixed[i] = mixed[i - 1]
+    mixed[0] = before
+    fill(room.low[:frames], chip.held[0])
+    fill(room.band[:frames], chip.held[1])
+    fill(room.high[:frames], chip.held[2])
+    for i in range(max(0, frames - FAST_STEPS), frames):
+        j = (first_frame + i - 1) % FAST_STEPS
+        middle = setting_at(room.settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
+        s, held = room.settings[middle], chip.fast_settings[j]
+        held[0], held[1], held[2], held[3] = s[1], s[2], s[3], s[4]
+        chip.fast_input[j, 0] = chip.fast_input[j, 1] = np.float32(0)
+
+
+@kernel
 def load_frames(chip, model, work):
     """Put the filter before the steps under way, and what they got already, into `work`."""
     copy(chip.filter, work["state"].ravel())
@@ -2079,7 +2135,7 @@ def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
     settings, sound = room.settings, room.samples
     setting = done = 0
     if first_frame == 0 and frames:
-        sound[0] = chip.ext_vhp  # before the first cycle: silence
+        sound[0] = chip.recent[0]  # before the first cycle: silence
         done = 1
     while done < frames:
         start = (first_frame + done) * FRAME - WINDOW
@@ -2303,17 +2359,6 @@ def add_products(t, parts, frame, samples):
 
 
 @kernel
-def block_direct(chip, model, samples):
-    """DC block of the C64's board, a frame at a time; its low-pass is in the second stage's taps."""
-    high, keep = chip.ext_vhp, (1 - model.high_pass) ** FRAME
-    for i in range(samples.size):
-        level = samples[i]
-        samples[i] = level - high
-        high = keep * high + (1 - keep) * level
-    chip.ext_vhp = high
-
-
-@kernel
 def halve(chip, taps, room, samples):
     """Half-band filter: `room.halves` gets a sample for each two of the first stage; return how many.
 
@@ -2339,14 +2384,14 @@ def halve(chip, taps, room, samples):
 
 
 @kernel
-def write_samples(chip, decimator, samples, under_way, products, audio, filled):
+def write_samples(chip, decimator, samples, under_way, room, audio, filled):
     """Last stage: take more samples and write the outputs that are due, `under_way` cycles after the last of them."""
     if decimator.sample_rate == decimator.clock_hz and decimator.step == 1:
         copy(samples, audio[filled : filled + samples.size])
         return filled + samples.size
-    phases, taps = decimator.stage2.shape[0], decimator.stage2.shape[1] // 2
+    phases, taps, rows = decimator.stage2.shape[0] - 1, decimator.stage2.shape[1], decimator.stage2.ravel()
     unit = decimator.step * decimator.sample_rate
-    history = chip.history
+    history, products, next_products = chip.history, room.products, room.next_products
     if chip.history_end + samples.size > HISTORY:
         copy(history[chip.history_end - taps :], history[:taps])
         chip.history_end = taps
@@ -2359,10 +2404,10 @@ def write_samples(chip, decimator, samples, under_way, products, audio, filled):
     while due <= until:
         position = rest * per_unit
         phase = int(position)
-        interpolate(
-            history, chip.history_end + newest - taps, decimator.stage2, phase, np.float32(position - phase), products
-        )
-        audio[filled] = add_up(products)
+        oldest = chip.history_end + newest - taps
+        multiply(rows, phase * taps, taps, history, oldest, products)
+        multiply(rows, (phase + 1) * taps, taps, history, oldest, next_products)
+        audio[filled] = add_up(products, next_products, np.float32(position - phase))
         filled += 1
         due += decimator.clock_hz
         newest += whole
@@ -2376,33 +2421,33 @@ def write_samples(chip, decimator, samples, under_way, products, audio, filled):
 
 
 @inline_kernel
-def interpolate(history, first, stage2, phase, share, products):
-    """First half of a sum of products with taps between two rows: its first `TAP_LANES` are left to add up."""
-    taps, row = stage2.shape[1] // 2, stage2.ravel()
-    tap, step, sample = np.uint64(2 * taps * phase), np.uint64(2 * taps * phase + taps), np.uint64(first)
+def multiply(rows, row, taps, history, first, products):
+    """First half of the sum of products with a row of taps: `TAP_LANES` are left to add up."""
+    tap, sample = np.uint64(row), np.uint64(first)
     for n in range(TAP_LANES):
-        k = np.uint64(n)  # cannot be negative: numba would look
-        products[k] = (row[tap + k] + share * row[step + k]) * history[sample + k]
-    for _ in range(TAP_LANES, taps, TAP_LANES):
-        tap, step, sample = tap + np.uint64(TAP_LANES), step + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
+        products[np.uint64(n)] = np.float32(0)  # an index that cannot be negative: numba would look
+    for _ in range(0, taps, TAP_LANES):
         for n in range(TAP_LANES):
             k = np.uint64(n)
-            products[k] += (row[tap + k] + share * row[step + k]) * history[sample + k]
+            products[k] += rows[tap + k] * history[sample + k]
+        tap, sample = tap + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
 
 
 @inline_kernel
-def add_up(lanes):
-    """Second half: the sum of the first `TAP_LANES`, the same on every machine."""
+def add_up(products, next_products, share):
+    """Second half: the sum of both rows, the next one's by its share; the same on every machine."""
+    for k in range(TAP_LANES):
+        products[np.uint64(k)] += share * (next_products[np.uint64(k)] - products[np.uint64(k)])
     a = b = c = d = e = f = g = h = np.float32(0)
     for k in range(0, TAP_LANES, 8):
-        a += lanes[k]
-        b += lanes[k + 1]
-        c += lanes[k + 2]
-        d += lanes[k + 3]
-        e += lanes[k + 4]
-        f += lanes[k + 5]
-        g += lanes[k + 6]
-        h += lanes[k + 7]
+        a += products[k]
+        b += products[k + 1]
+        c += products[k + 2]
+        d += products[k + 3]
+        e += products[k + 4]
+        f += products[k + 5]
+        g += products[k + 6]
+        h += products[k + 7]
     return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 

@@ -197,7 +197,8 @@ ROOM_DTYPE = np.dtype(
         ("even", "f4", (HALF_TAPS + _FRAMES,)),
         ("odd", "f4", (HALF_TAPS + _FRAMES,)),
         ("halves", "f4", (_FRAMES,)),
-        ("products", "f4", (HISTORY,)),
+        ("products", "f4", (TAP_LANES,)),  # of the last stage, with a row of its taps, and with the next
+        ("next_products", "f4", (TAP_LANES,)),
         ("settings", "i8", (SETTINGS + FRAME * BLOCK_FRAMES + 1, 6)),  # as `chip.settings`
         ("held", "f4", (2,)),  # lanes: charges of the filter where a lane begins to count
     ],
@@ -334,7 +335,7 @@ def power_on(model, clock_hz):
     # The board's capacitors begin at half of the range, not at rest: a step of 12 400 (6581) and 6 200 (8580) of 32 768
     # that dies away in some tenths of a second. Measured on pyresidfp 0.17.0.
     chips.ext_vlp = chips.ext_vhp = (0.5 - model.output_zero) * model.output_scale
-    chips.recent = chips.ext_vhp
+    chips.recent = chips.waiting = chips.history = chips.ext_vhp
     chips.history_end = HISTORY
     chips.settings_end = 1
     chips.settings[0, 0, 0] = -WINDOW

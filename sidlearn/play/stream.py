@@ -307,7 +307,7 @@ def decimator_of(record):
     return Decimator(
         as_taps(carray(pointer(record.stage1_at), (WINDOW,), np.float32)),
         as_taps(carray(pointer(record.half_at), (record.half_taps,), np.float32)),
-        as_rows(carray(pointer(record.stage2_at), (PHASES, record.stage2_columns), np.float32)),
+        as_rows(carray(pointer(record.stage2_at), (PHASES + 1, record.stage2_columns), np.float32)),
         record.step,
         record.clock_hz,
         record.sample_rate,

@@ -25,7 +25,7 @@ def run(signal, sample_rate, clock_hz=PAL.clock_hz, chunks=None):
     model["high_pass"], model["clip_knee"] = 0, 100  # neither DC block nor clip
     _, chips = state.power_on(model, clock_hz)
     chip, room = chips[0], np.zeros(1, state.ROOM_DTYPE).view(np.recarray)[0]
-    chip.recent[:], chip.ext_vhp = 0, 0
+    chip.recent[:], chip.waiting[:], chip.history[:], chip.ext_vhp = 0, 0, 0, 0
     decimator = decimate.design(sample_rate, clock_hz)
     audio = np.empty(decimate.sample_count(len(signal), sample_rate, clock_hz), np.float32)
     filled, start = 0, 0
