@@ -74,7 +74,8 @@ def build_parser() -> Parser:
         metavar="OUT",
         action="append",
         default=[],
-        help="a file to write: .wav .flac .csv .dump .sid .prg; may be given again",
+        help="a file to write: .wav .flac .csv .dump .sid .prg .bas .mid; with a list {name} stands for each one's"
+        " number and name; may be given again",
     )
     run.add_argument(
         "--play", action="store_true", help="play aloud too when files are written, where there is a sound device"
@@ -658,9 +659,8 @@ def _info(options: argparse.Namespace) -> int:
     facts = [("file", str(options.source)), ("kind", performance.kind), *performance.facts()]
     result = sources.perform(performance, request, options.seconds, settings)
     writes = result.writes
-    facts.append(
-        ("length", f"{writes.seconds:.3f} s, {writes.length} cycles at {writes.clock_hz} Hz ({request.video})")
-    )
+    video = getattr(performance, "request", request).video
+    facts.append(("length", f"{writes.seconds:.3f} s, {writes.length} cycles at {writes.clock_hz} Hz ({video})"))
     facts.append(("writes", f"{len(writes)} to {writes.sids} SID{'s' if writes.sids > 1 else ''}"))
     facts += _voices(writes)
     if result.error or result.cut:

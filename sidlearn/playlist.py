@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidlearn.errors import SourceError, nearest
+from sidlearn.errors import SourceError
 from sidlearn.sources import SOURCES, check_exists
 
 LISTS = (".m3u", ".m3u8")
@@ -37,7 +37,7 @@ def entries(path: str | Path, song: int | None = None) -> list[Entry]:
     Raises
     ------
     SourceError
-        If there is no such file, if a playlist names one that is not there, or if nothing can be played.
+        If there is no such file or if nothing can be played.
     """
     path = Path(path)
     if path.is_dir():
@@ -69,19 +69,23 @@ def _read_list(path: Path) -> list[Entry]:
             continue
         match = _SONG.fullmatch(name)
         file, song = (match[1], int(match[2])) if match else (name, None)
+        if "\0" in name:
+            raise SourceError(f"{path}:{number}: expected the name of a file, given {name[:80]!r}")
         place = path.parent / file.replace("\\", "/")
-        if "\0" in name or not place.is_file():
-            shown = name.encode("utf-8", "replace").decode("utf-8")[:80]
-            near = nearest(place.name, [p.name for p in place.parent.iterdir()]) if place.parent.is_dir() else ""
-            raise SourceError(f"{path}:{number}: no such file: {shown}{near}")
         found.append(Entry(place, song))
     return found
 
 
 def named_outputs(outputs: list[Path], number: int, count: int, entry: Entry) -> list[Path]:
-    """Return the names of the files that one entry of a list is written to: ``all.wav`` gives ``all-01-tune.wav``."""
-    digits = max(2, len(str(count)))
-    return [o.with_name(f"{o.stem}-{number:0{digits}}-{entry.path.stem}{o.suffix}") for o in outputs]
+    """Return the names of the files that one entry of a list is written to: ``all.wav`` gives ``all-01-tune.wav``.
+
+    Where ``{name}`` stands in a name, that becomes ``01-tune``.
+    """
+    own = f"{number:0{max(2, len(str(count)))}}-{entry.path.stem}"
+    return [
+        o.with_name(o.name.replace("{name}", own) if "{name}" in o.name else f"{o.stem}-{own}{o.suffix}")
+        for o in outputs
+    ]
 
 
 NEXT, PREVIOUS, QUIT = "next", "previous", "quit"

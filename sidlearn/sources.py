@@ -254,6 +254,11 @@ class TunePerformance:
             self._look_at_end()
         return np.concatenate(parts)
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether it has ended because its list says so: then nothing rings on."""
+        return self.ended and not self._player.ended and self._length is not None and self.request.until_silence
+
     def _look_at_end(self) -> None:
         silent = self.cycle - self._listener.last_cycle >= self._silence_cycles
         over = self._length is not None and self.cycle >= self._length
@@ -366,6 +371,9 @@ SOURCES: dict[str, Callable[[Path, Request], Performance]] = {
 }
 """Suffix -> function that opens such a file."""
 
+NOT_PLAYED = dict.fromkeys((".mus", ".str"), "a song for Compute!'s Sidplayer is not played without its player")
+"""Suffix -> why such a file is refused."""
+
 CONTAINERS = (".d64", ".t64", ".tok64", ".bas", ".txt")
 """Files that may hold several programs: ``disk.d64:NAME`` chooses one."""
 
@@ -389,6 +397,8 @@ def open_source(path: str | Path, request: Request | None = None) -> Performance
     request = request or Request()
     check_exists(path)
     suffix = split_member(path)[0].suffix.lower()
+    if suffix in NOT_PLAYED:
+        raise SourceError(f"{path}: {NOT_PLAYED[suffix]}: expected a .sid that holds both")
     if suffix not in SOURCES:
         given = f"ends in {suffix!r}" if suffix else "has no suffix"
         raise SourceError(f"{path}: {given}, expected {one_of(SOURCES)}{nearest(suffix, SOURCES)}")
@@ -448,7 +458,8 @@ def perform(
     else:
         writes, printed = _run(performance, limit)
         cut = not performance.ended
-    if not cut and (writes.length < limit or seconds is None):
+    rings_on = not (cut or getattr(performance, "cut_short", False))
+    if rings_on and (writes.length < limit or seconds is None):
         most = clock.seconds_to_cycles(config.audio.tail_seconds, hz)
         if seconds is not None:
             most = min(most, limit - writes.length)
@@ -462,7 +473,9 @@ def _run(performance: Performance, limit: int) -> tuple[RegisterWrites, bytes]:
     while not performance.ended and performance.cycle < limit:
         parts.append(performance.advance(limit))
         printed.append(performance.printed())
-    writes = RegisterWrites(np.concatenate(parts), min(performance.cycle, limit), performance.clock_hz)
+    told = getattr(performance, "length_cycles", None)
+    end = min(performance.cycle, limit, *([told] if told else []))
+    writes = RegisterWrites(np.concatenate(parts), end, performance.clock_hz)
     return writes, b"".join(printed)
 
 

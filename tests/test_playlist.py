@@ -33,9 +33,20 @@ def test_a_playlist_gives_its_lines(folder):
     ]
 
 
-def test_a_missing_file_is_named_with_its_line(folder):
-    (folder / "all.m3u").write_text("a.sid\nb.sid\n")
-    with pytest.raises(SourceError, match=r"all\.m3u:2: no such file: b\.sid"):
+def test_a_missing_file_does_not_stop_the_others(folder, capsys, monkeypatch):
+    from sidlearn.cli import BAD_USE, run_command
+
+    monkeypatch.chdir(folder)
+    (folder / "c.csv").write_text("cycle,register,value\n0,24,15\n")
+    (folder / "all.m3u").write_text("b.sid\nc.csv\n")
+    assert run_command(["run", "all.m3u", "-o", "{name}.csv", "-o", "all.dump", "--seconds", "0.1"]) == BAD_USE
+    assert "b.sid: no such file" in capsys.readouterr().err
+    assert {p.name for p in folder.glob("*02*")} == {"02-c.csv", "all-02-c.dump"}
+
+
+def test_a_null_in_a_playlist_is_named_with_its_line(folder):
+    (folder / "all.m3u").write_text("a.sid\nb\0.sid\n")
+    with pytest.raises(SourceError, match=r"all\.m3u:2: expected the name of a file"):
         playlist.entries(folder / "all.m3u")
 
 

@@ -64,6 +64,8 @@ LAST_FALL0, LAST_FALL3 = 1 << 26, 1 << 29
 RISE0, RISE4 = 1 << 30, 1 << 34
 OUT0, OUT4 = 1 << 35, 1 << 39
 SEND0 = 1 << 40
+ICR_READ = 1 << 41
+"""The interrupt flags have been read in this cycle."""
 _FIRST = COUNT_A0 | COUNT_B0 | LOAD_A0 | LOAD_B0 | PULSE_A0 | PULSE_B0 | INTERRUPT0 | ONE_SHOT_A0 | ONE_SHOT_B0
 _FIRST |= SERIAL0 | FALL0 | LAST_FALL0 | RISE0 | OUT0 | SEND0
 MOVES = (1 << 41) - 1 & ~_FIRST
@@ -126,9 +128,10 @@ def clock_cia(cia):
             cia.feed &= ~COUNT_B0
         cia.toggle ^= 0x80
         delay |= PULSE_B0 | LOAD_B1
-        flag(cia, TIMER_B)
-        if cia.mask & TIMER_B:
-            delay |= INTERRUPT0
+        if not delay & ICR_READ:  # a bug of the 6526; source: readings in the VICE test programs ciavarious
+            flag(cia, TIMER_B)
+            if cia.mask & TIMER_B:
+                delay |= INTERRUPT0
     if delay & LOAD_B1:
         cia.counter[1] = cia.latch[1]
         delay &= ~COUNT_B2
@@ -317,7 +320,7 @@ def read_cia(cia, register):
     if register == 13:
         value = cia.flags
         cia.flags = cia.irq = 0
-        cia.delay &= ~(INTERRUPT0 | INTERRUPT1)
+        cia.delay = cia.delay & ~(INTERRUPT0 | INTERRUPT1) | ICR_READ
         return value
     return cia.control[register - 14]
 
@@ -384,13 +387,18 @@ def write_cia(cia, register, value):
 
 @kernel
 def write_latch(cia, timer, high, value):
-    """The high byte goes on into a counter that stands still, two cycles later."""
+    """The high byte goes on into a counter that stands still, two cycles later; either into one that is just loading.
+
+    Source of the latter: Lorenz' cia1ta to cia2tb.
+    """
     if high:
         cia.latch[timer] = cia.latch[timer] & 0xFF | value << 8
         if not cia.control[timer] & START:
             cia.delay |= LOAD_B0 if timer else LOAD_A0
     else:
         cia.latch[timer] = cia.latch[timer] & 0xFF00 | value
+    if cia.delay & (PULSE_B1 if timer else PULSE_A1):
+        cia.counter[timer] = cia.latch[timer]
 
 
 @kernel

@@ -138,7 +138,7 @@ def play(
                     progress.held = printed_now[-1] != RETURN
                 if source.ended:
                     tail_end = tail_end or cycle + clock.seconds_to_cycles(audio.tail_seconds, source.clock_hz)
-                    if not chips.sounding:
+                    if not chips.sounding or getattr(source, "cut_short", False):
                         tail_end = cycle
             finished = cycle >= limit or (tail_end is not None and cycle >= tail_end)
             if not running and (finished or speaker.queued >= ahead):

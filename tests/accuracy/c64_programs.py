@@ -18,6 +18,12 @@ RTS = 0x60
 HOLE = 4
 """So many zeros in a row are no code."""
 NO_VERDICT = -1
+IDLE = 0x0334
+"""Where the machine waits for RUN, in the cassette buffer."""
+NEW_STATEMENT = 0xA7AE
+"""Where unpackers go to RUN what they have unpacked. Source: "Mapping the Commodore 64", 42926."""
+ROM_BEGINS = {0xA000: 0x94, 0xD000: 0x3C, 0xE000: 0x85}
+"""What Lorenz' mmu and mmufetch expect at the beginning of each ROM."""
 
 
 def ready() -> machine.Machine:
@@ -30,9 +36,11 @@ def ready() -> machine.Machine:
         holes = np.convolve(rom == 0, np.ones(HOLE, int), "full")[: len(rom)] == HOLE  # the last of so many zeros
         for last in np.flatnonzero(holes):
             rom[last - HOLE + 1 : last + 1] = RTS
+    memory.rom[list(ROM_BEGINS)] = list(ROM_BEGINS.values())
     memory.traps[:] = 0
-    memory.traps[RETURN] = TRAP_ROM
+    memory.traps[[RETURN, NEW_STATEMENT]] = TRAP_ROM
     ram[:] = player.power_on_ram()
+    ram[IDLE : IDLE + 3] = 0x4C, IDLE & 0xFF, IDLE >> 8
     player.put_kernal_variables(ram, clock.PAL)
     ram[0x0400:0x07E8] = 0x20
     player.put_ports(parts)
@@ -42,8 +50,8 @@ def ready() -> machine.Machine:
     return parts
 
 
-def run_program(path: Path, limit: int) -> tuple[int, str]:
-    """Return the verdict of a .prg, 0 for passed and -1 for none, and why it has ended."""
+def run_program(path: Path, limit: int, begins: int = 0) -> tuple[int, str]:
+    """Return the verdict of a .prg, 0 for passed and -1 for none, and why it has ended; it is RUN at cycle `begins`."""
     program = path.read_bytes()
     parts = ready()
     cpu, ram = parts.cpu[0], parts.ram
@@ -53,6 +61,10 @@ def run_program(path: Path, limit: int) -> tuple[int, str]:
     ram[0x2D], ram[0x2E] = end & 0xFF, end >> 8
     ram[STACK + 0xFE], ram[STACK + 0xFF] = (RETURN - 1) & 0xFF, RETURN - 1 >> 8
     cpu.p, cpu.sp = UNUSED, 0xFD
+    if begins:
+        begin_at(cpu, IDLE)
+        machine.run_exact(parts, begins)
+        limit += begins
     begin_at(cpu, sys_address(program))
     while cpu.cycle < limit:
         status = machine.run_exact(parts, min(limit, int(cpu.cycle) + SLICE))
@@ -66,6 +78,8 @@ def run_program(path: Path, limit: int) -> tuple[int, str]:
             cpu.answered = 1
         elif status == JAMMED:
             return NO_VERDICT, f"jam at ${int(cpu.pc):04X}"
+        elif status == TRAPPED and int(cpu.address) == NEW_STATEMENT:  # what has been unpacked is RUN
+            begin_at(cpu, sys_address(bytes((1, 8)) + ram[0x0801:0x0900].tobytes()))
         elif status == TRAPPED:
-            return NO_VERDICT, "returned"
+            begin_at(cpu, IDLE)
     return NO_VERDICT, "time is over"

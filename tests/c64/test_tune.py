@@ -89,3 +89,22 @@ def test_song_lengths_come_from_the_users_list(tmp_path):
     (tmp_path / "DOCUMENTS").mkdir()
     (tmp_path / "DOCUMENTS" / "Songlengths.md5").write_text(f"[Database]\n; /x.sid\n{digest}=1:02 0:03.500\n")
     assert [songlengths.seconds(path, digest, song) for song in (1, 2, 3)] == [62.0, 3.5, None]
+
+
+def test_a_listed_tune_stops_when_its_list_says(tmp_path):
+    from sidlearn import sources
+
+    content = sid(COUNTER)
+    (tmp_path / "a.sid").write_bytes(content)
+    (tmp_path / "Songlengths.md5").write_text(f"[Database]\n{tune.read(content).digest}=0:01.500\n")
+    writes = sources.load(tmp_path / "a.sid")
+    assert writes.length == round(1.5 * writes.clock_hz)
+    assert writes.events["cycle"].max() < writes.length
+
+
+def test_a_song_without_a_player_is_named(tmp_path):
+    from sidlearn import sources
+
+    (tmp_path / "a.mus").write_bytes(bytes(100))
+    with pytest.raises(SourceError, match="Sidplayer"):
+        sources.load(tmp_path / "a.mus")
