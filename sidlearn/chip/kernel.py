@@ -1815,10 +1815,7 @@ def solve_lanes(work, model):
     else:
         expand_integrators_6581(work, model)
     make_maps(work)
-    follow_lane_maps(work, work["a"], work["b"], work["c"], work["d"], work["p"], work["q"])
-    last = work["u"].size - LANES
-    for lane in range(LANES):
-        work["state"][9, lane], work["state"][10, lane] = work["u"][last + lane], work["v"][last + lane]
+    follow_lane_maps(work)
     add_outputs(work)
 
 
@@ -1845,9 +1842,12 @@ def forecast_lanes(work, share):
 
 
 @inline_kernel
-def follow_lane_maps(work, a, b, c, d, p, q):
-    """As `follow_maps` and `follow_frames_maps`; what the inputs do in the last step is left to the caller."""
+def follow_lane_maps(work):
+    """As `follow_maps`."""
     state, start, charge = work["state"], work["start"], work["charge"]
+    a, b, c, d, p, q, u, v = (
+        work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"],
+    )  # fmt: skip
     band_off, low_off, to_band, to_low = work["band_off"], work["low_off"], work["to_band"], work["to_low"]
     size, lanes = a.size, state.shape[1]
     most = np.float32(MOST_CHARGE)
@@ -1872,36 +1872,43 @@ def follow_lane_maps(work, a, b, c, d, p, q):
         start[0, lane], start[1, lane] = band, low
         state[2, lane], state[3, lane] = band - (charge[t] + x), low - (charge[size + t] + y)
         state[5, lane], state[6, lane], state[7, lane], state[8, lane] = a[t], b[t], c[t], d[t]
+        state[9, lane], state[10, lane] = u[t], v[t]
 
 
 @kernel
-def clock_lanes(voices, chips, model, events, next_events, blocks, decimator, rooms, works, sounds, begun):
+def clock_lanes(voices, chips, model, events, next_events, blocks, decimator, rooms, works, sides, sounds, begun, held):
     """Clock `LANES` chips for so many blocks, each with its own part of the writes in `events` still to come.
 
     The decimator's first stage goes to `sounds`, row by row; what the filter held when a lane had gone through `begun`
-    blocks to `held` of its room.
+    blocks to `held`. `rooms` has one more for what the chips share.
     """
-    work = works[0]
+    work, side, shared = works[0], sides[0], rooms[LANES]
     changes = np.zeros(LANES, np.int64)
+    in_force = np.full((LANES, 6), -1)
     for lane in range(LANES):
         load_lane(work, chips[lane], lane)
+        for i in range(PAST):
+            side.sound[i * LANES + lane] = chips[lane].recent[i]
     for block in range(blocks):
         for lane in range(LANES):
             if block == begun[lane]:
-                rooms[lane].held[0], rooms[lane].held[1] = work["start"][0, lane], work["start"][1, lane]
-            next_events[lane], changes[lane] = clock_block(
-                voices[lane], chips[lane], model, events, next_events[lane], rooms[lane], BLOCK
-            )
-        follow_lanes(chips, model, rooms, work, changes)
-        for lane in range(LANES):
+                held[lane, 0], held[lane, 1] = work["state"][0, lane], work["state"][1, lane]
             chip, room = chips[lane], rooms[lane]
-            mix_cycles(chip, model, room, np.int64(0), BLOCK, changes[lane])
-            samples = sounds[lane, block * BLOCK_FRAMES : (block + 1) * BLOCK_FRAMES]
-            filter_frames(decimator.stage1, room.sound, room, samples)
-            copy(room.sound[BLOCK:], chip.recent[:PAST])
-            keep_block(chip, room, BLOCK, changes[lane])
+            next_events[lane], changes[lane] = clock_block(
+                voices[lane], chip, model, events, next_events[lane], shared, BLOCK
+            )
+            put_in_lane(shared.routed[PAST:], side.routed, lane, BLOCK)
+            put_in_lane(shared.mixed[PAST:], side.mixed, lane, BLOCK)
+            for row in range(changes[lane]):
+                copy(shared.settings[row], room.settings[row])
+            keep_block(chip, shared, BLOCK, changes[lane])
+        follow_lanes(chips[0].cycle, chips, model, rooms, work, side, changes, in_force)
+        filter_lanes(decimator.stage1, side)
+        for lane in range(LANES):
+            for i in range(BLOCK_FRAMES):
+                sounds[lane, block * BLOCK_FRAMES + i] = side.samples[i * LANES + lane]
     for lane in range(LANES):
-        chips[lane].filter[0], chips[lane].filter[1] = work["start"][0, lane], work["start"][1, lane]
+        chips[lane].filter[0], chips[lane].filter[1] = work["state"][0, lane], work["state"][1, lane]
 
 
 @kernel
@@ -1913,37 +1920,105 @@ def load_lane(work, chip, lane):
 
 
 @kernel
-def follow_lanes(chips, model, rooms, work, changes):
-    """Clock the filters of all lanes for a block; their outputs go to `filtered` of each room."""
-    now = np.zeros(LANES, np.int64)
-    in_force = np.full(LANES, -1)
-    inputs, outputs = work["input"], work["filtered"]
+def put_in_lane(values, lanes, lane, size):
+    """Put the first `size` of some values into a lane."""
+    for i in range(size):
+        lanes[i * LANES + lane] = values[i]
+
+
+@kernel
+def follow_lanes(cycle, chips, model, rooms, work, side, changes, in_force):
+    """Clock filters and mixers of all lanes for a block; their sound goes to `side.sound`."""
+    now, due = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    inputs, mixed, sound = work["input"], work["mixed"], work["sound"]
+    size = EXACT_STEPS * LANES
+    soonest = np.int64(0)
     for column in range(0, BLOCK, EXACT_STEPS):
-        for lane in range(LANES):
-            room = rooms[lane]
-            settings = room.settings
-            cycle = chips[lane].cycle - BLOCK + column
-            for j in range(EXACT_STEPS):
-                inputs[j * LANES + lane] = room.routed[PAST + column + j]
-            setting = setting_at(settings, changes[lane], now[lane], cycle)
-            now[lane] = setting
-            if setting_end(settings, changes[lane], setting) >= cycle + EXACT_STEPS:
-                if in_force[lane] != setting:
-                    s = settings[setting]
-                    for j in range(EXACT_STEPS):
-                        set_step(work, model, j * LANES + lane, s[1], s[2], s[3], s[4])
-                    in_force[lane] = setting
-                continue
-            in_force[lane] = -1
-            for j in range(EXACT_STEPS):
-                setting = setting_at(settings, changes[lane], setting, cycle + j)
-                s = settings[setting]
-                set_step(work, model, j * LANES + lane, s[1], s[2], s[3], s[4])
+        if column + EXACT_STEPS > soonest:
+            for lane in range(LANES):
+                if column + EXACT_STEPS > due[lane]:
+                    set_lane(chips[lane], model, rooms[lane], work, lane, column, changes[lane], now, due, in_force)
+            soonest = due.min()
+        copy(side.routed[column * LANES : column * LANES + size], inputs)
+        copy(side.mixed[column * LANES : column * LANES + size], mixed)
         solve_lanes(work, model)
-        for lane in range(LANES):
-            filtered = rooms[lane].filtered
-            for j in range(EXACT_STEPS):
-                filtered[column + j] = outputs[j * LANES + lane]
+        mix_lanes(work, model)
+        copy(sound, side.sound[(PAST + column) * LANES : (PAST + column) * LANES + size])
+
+
+@kernel
+def set_lane(chip, model, room, work, lane, column, changes, now, due, in_force):
+    """Put what registers set for the steps from `column` on into a lane; `due` says for how long that holds."""
+    settings, held = room.settings, in_force[lane]
+    begin = chip.cycle - BLOCK
+    setting = setting_at(settings, changes, now[lane], begin + column)
+    now[lane] = setting
+    end = setting_end(settings, changes, setting) - begin
+    if end >= column + EXACT_STEPS:
+        s = settings[setting]
+        due[lane] = end
+        if s[1] == held[1] and s[2] == held[2] and s[3] == held[3] and s[4] == held[4] and s[5] == held[5]:
+            return
+        copy(s, held)
+        for j in range(EXACT_STEPS):
+            set_lane_step(work, model, j * LANES + lane, s)
+        return
+    held[1] = -1
+    due[lane] = column + EXACT_STEPS
+    for j in range(EXACT_STEPS):
+        setting = setting_at(settings, changes, setting, begin + column + j)
+        set_lane_step(work, model, j * LANES + lane, settings[setting])
+
+
+@kernel
+def set_lane_step(work, model, t, setting):
+    """What registers set for one step: of the filter, and of the mixer."""
+    set_step(work, model, t, setting[1], setting[2], setting[3], setting[4])
+    selected = count_bits(setting[4] & (LOW_PASS | BAND_PASS | HIGH_PASS))
+    past = past_filter(setting)
+    work["mix_silent"][t] = model.voice_dc * past + model.filter_out_offset[selected]
+    work["mix_per_sum"][t] = LINES / max(past + selected, 1)
+    work["mix_row"][t] = (setting[5] * 8 + past + selected) * (LINES + 1)
+
+
+@inline_kernel
+def mix_lanes(work, model):
+    """As `mix_cycles`."""
+    total, line, word, pair = work["sum"], work["index"], work["pair_word"], work["pair"]
+    mixed, silent, filtered, sound = work["mixed"], work["mix_silent"], work["filtered"], work["sound"]
+    per_sum, row = work["mix_per_sum"], work["mix_row"]
+    size = sound.size
+    scale, zero, top = np.float32(model.filter_out_scale), np.float32(0), np.float32(LINES - 0.01)
+    for t in range(size):
+        total[t] = (mixed[t] + silent[t]) + scale * filtered[t]
+        line[t] = row[t] + np.int32(min(max(zero, total[t] * per_sum[t]), top))
+    lines = model.mix_lines
+    for t in range(size):
+        word[t] = lines[np.uint32(line[t])]
+    at_zero, gain = np.float32(model.output_zero), np.float32(model.output_scale)
+    for t in range(size):
+        sound[t] = ((pair[t, 0] + pair[t, 1] * total[t]) - at_zero) * gain
+
+
+@kernel
+def filter_lanes(taps, side):
+    """As `filter_frames`, of `side.sound`; what comes next looks back to the last of it."""
+    sound, samples = side.sound, side.samples
+    fill(samples, np.float32(0))
+    for frame in range(STAGE1_FRAMES):
+        t = taps[frame * FRAME : (frame + 1) * FRAME]
+        t0, t1, t2, t3, t4, t5, t6, t7 = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]
+        for i in range(BLOCK_FRAMES):
+            at = (frame + i) * FRAME * LANES
+            for lane in range(LANES):
+                k = at + lane
+                samples[i * LANES + lane] += (
+                    (t0 * sound[k] + t1 * sound[k + LANES]) + (t2 * sound[k + 2 * LANES] + t3 * sound[k + 3 * LANES])
+                ) + (
+                    (t4 * sound[k + 4 * LANES] + t5 * sound[k + 5 * LANES])
+                    + (t6 * sound[k + 6 * LANES] + t7 * sound[k + 7 * LANES])
+                )
+    copy(sound[BLOCK * LANES :], sound[: PAST * LANES])
 
 
 @kernel
@@ -2311,17 +2386,37 @@ def solve_frames_in_lanes(work, model):
     square_maps(work)
     square_maps(work)
     join_halves(work)
-    follow_lane_maps(
-        work, work["whole_a"], work["whole_b"], work["whole_c"], work["whole_d"], work["whole_p"], work["whole_q"]
-    )
-    a, b, c, d, u, v = work["a"], work["b"], work["c"], work["d"], work["u"], work["v"]
-    last = u.size - LANES
-    for lane in range(LANES):
-        t = last + lane
-        work["state"][9, lane] = u[t] + (a[t] * u[t] + b[t] * v[t])
-        work["state"][10, lane] = v[t] + (c[t] * u[t] + d[t] * v[t])
+    exchange_maps(work)
+    follow_lane_maps(work)
+    exchange_maps(work)
+    follow_lane_inputs(work)
     go_half_a_step(work)
     make_outputs(work)
+
+
+@inline_kernel
+def exchange_maps(work):
+    """Maps of whole steps in the place of those of their halves, or back."""
+    a, b, c, d, p, q = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"]
+    whole_a, whole_b, whole_c, whole_d = work["whole_a"], work["whole_b"], work["whole_c"], work["whole_d"]
+    whole_p, whole_q = work["whole_p"], work["whole_q"]
+    for t in range(a.size):
+        a[t], whole_a[t] = whole_a[t], a[t]
+        b[t], whole_b[t] = whole_b[t], b[t]
+        c[t], whole_c[t] = whole_c[t], c[t]
+        d[t], whole_d[t] = whole_d[t], d[t]
+        p[t], q[t] = whole_p[t], whole_q[t]
+
+
+@inline_kernel
+def follow_lane_inputs(work):
+    """What the input has to do with the charges in the last step, for the forecast of the next."""
+    state, a, b, c, d, u, v = work["state"], work["a"], work["b"], work["c"], work["d"], work["u"], work["v"]
+    lanes = state.shape[1]
+    for lane in range(lanes):
+        t = u.size - lanes + lane
+        state[9, lane] = u[t] + (a[t] * u[t] + b[t] * v[t])
+        state[10, lane] = v[t] + (c[t] * u[t] + d[t] * v[t])
 
 
 # --- Decimator ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sidlearn.chip import decimate, models
-from sidlearn.chip.state import BLOCK_FRAMES, FRAME, LANES, ROOM_DTYPE, power_on
+from sidlearn.chip.state import BLOCK_FRAMES, FRAME, LANES, ROOM_DTYPE, SIDE_DTYPE, power_on
 from sidlearn.writes import RegisterWrites
 
 BLOCK = BLOCK_FRAMES * FRAME
@@ -64,12 +64,11 @@ def render_lanes(
 
     def play(first: int) -> None:
         group = slice(first, first + LANES)
-        rooms = np.zeros(LANES, ROOM_DTYPE).view(np.recarray)
         kernel.clock_lanes(
-            voices[group], chips[group], tables, events, next_events[group], blocks, decimator, rooms,
-            np.zeros(1, kernel.LANES_WORK), sounds[group], begun[group],
+            voices[group], chips[group], tables, events, next_events[group], blocks, decimator,
+            np.zeros(LANES + 1, ROOM_DTYPE).view(np.recarray), np.zeros(1, kernel.LANES_WORK),
+            np.zeros(1, SIDE_DTYPE).view(np.recarray), sounds[group], begun[group], held[group],
         )  # fmt: skip
-        held[group] = rooms.held
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         list(pool.map(play, range(0, lanes, LANES)))

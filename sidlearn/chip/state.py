@@ -200,11 +200,25 @@ ROOM_DTYPE = np.dtype(
         ("products", "f4", (TAP_LANES,)),  # of the last stage, with a row of its taps, and with the next
         ("next_products", "f4", (TAP_LANES,)),
         ("settings", "i8", (SETTINGS + FRAME * BLOCK_FRAMES + 1, 6)),  # as `chip.settings`
-        ("held", "f4", (2,)),  # lanes: charges of the filter where a lane begins to count
     ],
     align=True,
 )
 """Room for a block of cycles of one chip."""
+
+_BLOCK = FRAME * BLOCK_FRAMES
+
+SIDE_DTYPE = np.dtype(
+    [
+        # by cycle, element [cycle * LANES + lane]: as in `ROOM_DTYPE`
+        ("routed", "f4", (_BLOCK * LANES,)),
+        ("mixed", "f4", (_BLOCK * LANES,)),
+        ("sound", "f4", ((PAST + _BLOCK) * LANES,)),
+        # by frame
+        ("samples", "f4", (BLOCK_FRAMES * LANES,)),
+    ],
+    align=True,
+)
+"""Room for a block of cycles of `LANES` chips side by side."""
 
 
 def work_dtype(steps: int, lanes: int) -> np.dtype:
@@ -227,6 +241,11 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
         ("low", (one,)),
         ("band", (one,)),
         ("high", (one,)),
+        # lanes: the mixer's other inputs, what comes in besides, its lines for one unit, and the sound
+        ("mixed", (one,)),
+        ("mix_silent", (one,)),
+        ("mix_per_sum", (one,)),
+        ("sound", (one,)),
         # forecast, and the parts of the filter there: value, and slope by what goes in
         ("charge", (both,)),
         ("x", (both,)),
@@ -284,7 +303,7 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
 
     for name, shape in layout:
         add(name, "f4", shape, size)
-    for name in ("summer_row", "damping_row"):
+    for name in ("summer_row", "damping_row", "mix_row"):
         add(name, "i4", (one,), size)
     add("index", "i4", (2 * both,), size)
     for name in ("pair", "other_pair"):  # a word seen as intercept and slope
