@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sidlearn.chip import decimate, models
-from sidlearn.chip.state import CHIP_DTYPE, LANES, ROOM_DTYPE, VOICE_DTYPE, power_on
+from sidlearn.chip.state import CHIP_DTYPE, LANES, ROOM_DTYPE, SIDE_DTYPE, VOICE_DTYPE, power_on
 from sidlearn.registers import VOICES
 from sidlearn.writes import RegisterWrites
 
@@ -69,6 +69,6 @@ def _play(logs: list[RegisterWrites], tables: np.record, decimator: decimate.Dec
         voices, chips, tables, np.concatenate([writes.events for writes in logs]).view(np.recarray),
         np.cumsum([0, *(len(writes.events) for writes in logs)]), lengths, decimator,
         decimate.step_response(decimator), np.zeros(LANES + 1, ROOM_DTYPE).view(np.recarray),
-        np.zeros(1, kernel.BATCH_WORK), audio, places[:-1],
+        np.zeros(1, kernel.BATCH_WORK), np.zeros(1, SIDE_DTYPE).view(np.recarray), audio, places[:-1],
     )  # fmt: skip
     return [audio[place : place + count].copy() for place, count in zip(places.tolist(), counts, strict=False)]

@@ -2258,13 +2258,16 @@ def mix_run(model, room, first, end, setting, sound):
 
 
 @kernel
-def clock_batch(voices, chips, model, events, firsts, lengths, decimator, step_response, rooms, works, audio, places):
+def clock_batch(
+    voices, chips, model, events, firsts, lengths, decimator, step_response, rooms, works, sides, audio, places
+):
     """Clock chips from power-on for `lengths` cycles; the log of each lies in `events` from its place in `firsts` on.
 
     Each one's sound goes to `audio` from its place in `places` on. `rooms` has one more for what they share.
     """
-    work, shared, lanes = works[0], rooms[LANES], lengths.size
+    work, side, shared, lanes = works[0], sides[0], rooms[LANES], lengths.size
     next_events, changes, frames = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    in_force = np.zeros((LANES, 6), np.int64)
     filled = places.copy()
     for t in range(FAST_STEPS * LANES):
         set_step(work, model, t, 0, 0, 0, 0)
@@ -2274,17 +2277,14 @@ def clock_batch(voices, chips, model, events, firsts, lengths, decimator, step_r
             cycles = min(size, lengths[lane] - start)
             frames[lane] = max(cycles // FRAME, 0)
             if cycles > 0:
-                chip, room, log = chips[lane], rooms[lane], events[firsts[lane] : firsts[lane + 1]]
+                chip, log = chips[lane], events[firsts[lane] : firsts[lane + 1]]
                 next_events[lane], changes[lane] = clock_block(
                     voices[lane], chip, model, log, next_events[lane], shared, cycles
                 )
                 decimate_inputs(decimator, shared, frames[lane])
-                copy(shared.routed_samples[: frames[lane]], room.routed_samples[: frames[lane]])
-                copy(shared.mixed_samples[: frames[lane]], room.mixed_samples[: frames[lane]])
-                for row in range(changes[lane]):
-                    copy(shared.settings[row], room.settings[row])
+                hand_over(chip, shared, rooms[lane], side, lane, frames[lane], changes[lane])
                 keep_block(chip, shared, cycles, changes[lane])
-        follow_batch(chips, model, rooms, work, start // FRAME, frames, changes)
+        follow_batch(chips, model, rooms, work, side, start // FRAME, frames, changes, in_force)
         for lane in range(lanes):
             cycles = min(size, lengths[lane] - start)
             if cycles > 0:
@@ -2298,54 +2298,90 @@ def clock_batch(voices, chips, model, events, firsts, lengths, decimator, step_r
 
 
 @kernel
-def follow_batch(chips, model, rooms, work, first_frame, frames, changes):
+def hand_over(chip, shared, room, side, lane, frames, changes):
+    """From the shared room what the filter gets of a block to its lane, the rest, a frame later, to the chip's own."""
+    put_in_lane(shared.routed_samples, side.fed[2 * LANES :], lane, frames)
+    before = chip.frame_inputs[2, 1]
+    for i in range(frames):
+        room.mixed_samples[i] = before
+        before = shared.mixed_samples[i]
+    chip.frame_inputs[2, 1] = before
+    for row in range(changes):
+        copy(shared.settings[row], room.settings[row])
+
+
+@kernel
+def follow_batch(chips, model, rooms, work, side, first_frame, frames, changes, in_force):
     """As `follow_frames`, for as many frames of each lane."""
-    middles = np.zeros(LANES, np.int64)
+    now, due = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    inputs, slope, given = work["input"], work["slope"], side.fed
     first_step = (first_frame + FAST_STEPS - 1) % FAST_STEPS
-    state, kept = work["state"], work["kept"]
     longest = frames.max()
     column = 0
     while column < longest:
         steps = FAST_STEPS - first_step
-        copy(state.ravel(), kept.ravel())
+        first, size = first_step * LANES, steps * LANES
+        at = column * LANES
+        for t in range(size):
+            inputs[first + t] = given[LANES + at + t]
+            slope[first + t] = (given[2 * LANES + at + t] - given[at + t]) * np.float32(0.125)
+        copy(work["state"].ravel(), work["kept"].ravel())
         for lane in range(LANES):
             if column < frames[lane]:
-                steps_in = min(steps, frames[lane] - column)
-                middles[lane] = feed_lane(
-                    chips[lane], model, rooms[lane], work, lane, first_frame, column, first_step, steps_in,
-                    changes[lane], middles[lane],
-                )  # fmt: skip
+                known = min(steps, frames[lane] - column)
+                if due[lane] < column + known:
+                    set_lane_frames(
+                        model, rooms[lane], work, lane, first_frame, column, first_step, known, changes[lane], now, due,
+                        in_force,
+                    )  # fmt: skip
+                find_fed(chips[lane], work, lane, first_step, known, in_force[lane])
         solve_frames_in_lanes(work, model)
         for lane in range(LANES):
             if column < frames[lane]:
                 take_lane(chips[lane], rooms[lane], work, lane, column, first_step, min(steps, frames[lane] - column))
         column += steps
         first_step = 0
+    copy(given[longest * LANES : (longest + 2) * LANES], given[: 2 * LANES])
 
 
 @kernel
-def feed_lane(chip, model, room, work, lane, first_frame, column, first_step, steps, changes, middle):
-    """Put the filter's inputs in so many steps, and what registers set, into a lane; return the setting in force."""
-    settings, held, inputs = room.settings, chip.fast_settings, chip.frame_inputs
-    routed, mixed = room.routed_samples, room.mixed_samples
+def set_lane_frames(model, room, work, lane, first_frame, column, first_step, steps, changes, now, due, in_force):
+    """Put what registers set for so many steps into a lane; `due` is the first frame of which it is not yet known."""
+    settings, held = room.settings, in_force[lane]
+    cycle = (first_frame + column) * FRAME - WINDOW // 2
+    setting = setting_at(settings, changes, now[lane], cycle)
+    now[lane] = setting
+    s = settings[setting]
+    due[lane] = (setting_end(settings, changes, setting) + WINDOW // 2 + FRAME - 1) // FRAME - first_frame
+    if due[lane] >= column + steps:
+        if s[1] != held[1] or s[2] != held[2] or s[3] != held[3] or s[4] != held[4]:
+            copy(s, held)
+            for j in range(FAST_STEPS):
+                set_step(work, model, j * LANES + lane, s[1], s[2], s[3], s[4])
+        return
+    held[1] = -1
+    held[3] = 0  # each step is looked at
+    due[lane] = column + steps
+    for n in range(steps):
+        setting = setting_at(settings, changes, setting, cycle + n * FRAME)
+        s = settings[setting]
+        set_step(work, model, (first_step + n) * LANES + lane, s[1], s[2], s[3], s[4])
+
+
+@kernel
+def find_fed(chip, work, lane, first_step, steps, held):
+    """Note the first of some steps in which something goes into a lane's filter."""
     if first_step == 0:
         chip.fed = FAST_STEPS
-    for n in range(steps):
-        i, j = column + n, first_step + n
-        inputs[0, 0] = inputs[1, 0]
-        inputs[1, 0], inputs[1, 1] = inputs[2, 0], inputs[2, 1]
-        inputs[2, 0], inputs[2, 1] = routed[i], mixed[i]
-        mixed[i] = inputs[1, 1]
-        given, slope = inputs[1, 0], (inputs[2, 0] - inputs[0, 0]) * np.float32(0.125)
-        work["input"][j * LANES + lane], work["slope"][j * LANES + lane] = given, slope
-        middle = setting_at(settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
-        s, h = settings[middle], held[j]
-        if s[1] != h[0] or s[2] != h[1] or s[3] != h[2] or s[4] != h[3]:
-            h[0], h[1], h[2], h[3] = s[1], s[2], s[3], s[4]
-            set_step(work, model, j * LANES + lane, h[0], h[1], h[2], h[3])
-        if s[3] or given != 0 or slope != 0:
+    if held[3]:
+        chip.fed = min(chip.fed, first_step)
+        return
+    inputs, slope = work["input"], work["slope"]
+    for j in range(first_step, first_step + steps):
+        t = j * LANES + lane
+        if work["summer_row"][t] > 2 * (LINES + 1) or inputs[t] != 0 or slope[t] != 0:
             chip.fed = min(chip.fed, j)
-    return middle
+            return
 
 
 @kernel
@@ -2354,12 +2390,12 @@ def take_lane(chip, room, work, lane, column, first_step, steps):
     low, band, high = room.low, room.band, room.high
     low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
     for n in range(steps):
-        i, j = column + n, first_step + n
-        if chip.unfed == IDLE_BLOCKS and j < chip.fed:
+        i, t = column + n, (first_step + n) * LANES + lane
+        low[i], band[i], high[i] = low_out[t], band_out[t], high_out[t]
+    if chip.unfed == IDLE_BLOCKS:
+        for j in range(first_step, min(first_step + steps, chip.fed)):
+            i = column + j - first_step
             low[i], band[i], high[i] = chip.held[0], chip.held[1], chip.held[2]
-        else:
-            t = j * LANES + lane
-            low[i], band[i], high[i] = low_out[t], band_out[t], high_out[t]
     if first_step + steps < FAST_STEPS:
         return
     fed = chip.fed < FAST_STEPS

@@ -215,6 +215,7 @@ SIDE_DTYPE = np.dtype(
         ("sound", "f4", ((PAST + _BLOCK) * LANES,)),
         # by frame
         ("samples", "f4", (BLOCK_FRAMES * LANES,)),
+        ("fed", "f4", ((BLOCK_FRAMES + 2) * LANES,)),  # fast mode: inputs of the filters, after the last two
     ],
     align=True,
 )
