@@ -86,6 +86,12 @@ def build_parser() -> Parser:
     run.add_argument(
         "--fade", type=number(float, 0, 600), default=0.0, metavar="N", help="seconds of fading out before the end"
     )
+    run.add_argument(
+        "--timing",
+        choices=("auto", "cycles"),
+        default="auto",
+        help="how .sid and .prg play: frame by frame where that carries it, or every write at its cycle",
+    )
     run.add_argument("--window", action="store_true", help="show the chip at work in a window, aloud")
     run.add_argument("--asid", metavar="PORT", help="play on real chips at this MIDI port instead of aloud")
     run.add_argument("--rate", type=number(int, 8_000, 192_000), metavar="HZ", help="samples a second")
@@ -331,6 +337,7 @@ def _write(options: argparse.Namespace, paths: list[Path], request: Request, set
                 audio.wav_bits,
                 chip.profile,
                 fade_seconds=options.fade,
+                timing=options.timing,
             )
             note(f"{path}: {result.writes.seconds:.2f} s, {len(result.writes)} writes")
     if result.cut:

@@ -28,6 +28,7 @@ class Sound:
     profile: str = ""
     listing: str = "auto"
     fade_seconds: float = 0.0
+    timing: str = "auto"
 
 
 def _write_log(exporter: Exporter, writes: RegisterWrites, path: Path, sound: Sound) -> None:
@@ -39,7 +40,14 @@ def _write_tune(writes: RegisterWrites, path: Path, sound: Sound) -> None:
     from sidlearn.export import sid_file
 
     with whole_file(path) as file, _named(path):
-        sid_file.write(writes, file, sound.model, title=path.stem)
+        sid_file.write(writes, file, sound.model, title=path.stem, timing=sound.timing)
+
+
+def _write_program(writes: RegisterWrites, path: Path, sound: Sound) -> None:
+    from sidlearn.export import prg_file
+
+    with whole_file(path) as file, _named(path):
+        prg_file.write(writes, file, sound.timing)
 
 
 def _write_listing(writes: RegisterWrites, path: Path, sound: Sound) -> None:
@@ -74,6 +82,7 @@ OUTPUTS: dict[str, Callable[[RegisterWrites, Path, Sound], None]] = {
     **dict.fromkeys(audio.FORMATS, _write_sound),
     **{suffix: partial(_write_log, exporter) for suffix, exporter in EXPORTERS.items()},
     ".sid": _write_tune,
+    ".prg": _write_program,
     ".bas": _write_listing,
 }
 """Suffix -> function that writes such a file."""
@@ -107,11 +116,14 @@ def save(
     profile: str = "",
     listing: str = "auto",
     fade_seconds: float = 0.0,
+    timing: str = "auto",
 ) -> None:
     """Write register writes as sound, a log (``.csv .dump``), a program for a C64 (``.sid .prg``) or a listing.
 
     Sound is ``.wav`` or ``.flac``, a listing ``.bas``; `listing` chooses its form: "plain" BASIC, "coded" with a player
-    in machine code, or "auto", plain where that keeps time. Sound fades out over its last `fade_seconds`.
+    in machine code, or "auto", plain where that keeps time. Sound fades out over its last `fade_seconds`. A program for
+    a C64 has a player that is called some times a picture, or, with `timing` "cycles" and where the writes come too
+    fast for that, one that makes every write at its cycle.
 
     The file appears whole or not at all.
 
@@ -124,5 +136,5 @@ def save(
         raise OutputError(f"save: expected RegisterWrites, given {type(writes).__name__}")
     path = check(path)
     OUTPUTS[path.suffix.lower()](
-        writes, path, Sound(model, mode, sample_rate, wav_bits, profile, listing, fade_seconds)
+        writes, path, Sound(model, mode, sample_rate, wav_bits, profile, listing, fade_seconds, timing)
     )

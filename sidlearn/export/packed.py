@@ -61,6 +61,10 @@ TOLERATED = 0.005
 """Share of ticks that may hold writes of two."""
 
 
+class TooFastError(OutputError):
+    """Writes that come too fast for a player that is called some times a picture."""
+
+
 @dataclass(frozen=True)
 class Ticks:
     """Writes cut into calls of a player.
@@ -104,7 +108,7 @@ def ticks(writes: RegisterWrites) -> Ticks:
     Raises
     ------
     OutputError
-        If it writes to two SIDs or faster than a player can be called, as samples through MODE_VOL do.
+        If it writes to two SIDs; `TooFastError` if faster than a player can be called, as samples through MODE_VOL do.
     """
     if writes.sids > 1:
         raise OutputError(f"expected the writes to one SID, given {writes.sids}: our players write to one")
@@ -125,9 +129,9 @@ def ticks(writes: RegisterWrites) -> Ticks:
     else:
         busiest = int(np.bincount(register, minlength=registers.WRITABLE).argmax())
         rate = float((register == busiest).sum() / max(writes.seconds, 1e-9))
-        raise OutputError(
+        raise TooFastError(
             f"register {busiest} ({registers.REGISTERS[busiest].name}) changes {rate:.0f} times a second: expected at"
-            f" most {SPEEDS[-1]} writes a picture, samples need .csv or .dump"
+            f" most {SPEEDS[-1]} writes a picture, samples need .prg, .sid, .csv or .dump"
         )
     streams: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in STREAMS]
     place = {r: (n, i) for n, group in enumerate(STREAMS) for i, r in enumerate(group)}

@@ -1,10 +1,14 @@
-"""A program for a real C64: RUN, and hear it. The player and its data lie behind one line of BASIC."""
+"""A program for a real C64: RUN, and hear it. The player and its data lie behind one line of BASIC.
+
+The player goes by ticks, or by cycles where the writes come too fast for that, as samples do.
+"""
 
 from __future__ import annotations
 
 from typing import BinaryIO
 
-from sidlearn.export.packed import program
+from sidlearn.export import timed
+from sidlearn.export.packed import TooFastError, program
 from sidlearn.writes import RegisterWrites
 
 LOAD_ADDRESS, END_ADDRESS = 0x0801, 0xD000
@@ -12,8 +16,8 @@ _SYS = 0x9E
 _LINE_NUMBER = 10
 
 
-def write(writes: RegisterWrites, file: BinaryIO) -> None:
-    """Write a log as a program.
+def write(writes: RegisterWrites, file: BinaryIO, timing: str = "auto") -> None:
+    """Write a log as a program; with `timing` "cycles" as one that makes every write at its cycle.
 
     Raises
     ------
@@ -24,6 +28,11 @@ def write(writes: RegisterWrites, file: BinaryIO) -> None:
     start = LOAD_ADDRESS + 2 + len(body) + 4 + 1 + 2  # link, line, four digits, end of line, end of program
     body += str(start).encode() + b"\0"
     link = LOAD_ADDRESS + 2 + len(body)
-    image, labels, _ = program(writes, "prg", start, END_ADDRESS)
+    try:
+        if timing == "cycles":
+            raise TooFastError
+        image, labels, _ = program(writes, "prg", start, END_ADDRESS)
+    except TooFastError:
+        image, labels = timed.program(writes, start, END_ADDRESS)
     assert labels["start"] == start
     file.write(LOAD_ADDRESS.to_bytes(2, "little") + link.to_bytes(2, "little") + body + b"\0\0" + image)

@@ -1,4 +1,7 @@
-"""A PSID file with our own 6510 player, for sidplayfp, VICE and real machines.
+"""A `.sid` file with our own 6510 player, for sidplayfp, VICE and real machines.
+
+A PSID whose player is called some times a picture; where the writes come too fast for that, as samples do, an RSID that
+makes each at its cycle.
 
 Source of the format: SID_file_format.txt (High Voltage SID Collection).
 """
@@ -9,7 +12,8 @@ import struct
 from typing import BinaryIO
 
 from sidlearn import clock
-from sidlearn.export.packed import program, video_of
+from sidlearn.export import timed
+from sidlearn.export.packed import TooFastError, program, video_of
 from sidlearn.writes import RegisterWrites
 
 LOAD_ADDRESS, END_ADDRESS = 0x0800, 0xD000
@@ -27,20 +31,29 @@ def write(
     title: str = "",
     author: str = "",
     released: str = "made with sidlearn",
+    timing: str = "auto",
 ) -> None:
-    """Write a log as a tune.
+    """Write a log as a tune; with `timing` "cycles" as one that makes every write at its cycle.
 
     Raises
     ------
     OutputError
         If it does not fit into a C64's memory, or writes faster than a player can.
     """
-    image, labels, cut = program(writes, "sid", LOAD_ADDRESS, END_ADDRESS)
-    header = b"PSID" + struct.pack(
-        ">HHHHHHHI", VERSION, HEADER_BYTES, 0, labels["init"], labels["play"], 1, 1, 0 if cut.picture else 1
-    )
+    try:
+        if timing == "cycles":
+            raise TooFastError
+        image, labels, cut = program(writes, "sid", LOAD_ADDRESS, END_ADDRESS)
+        calls = (b"PSID", labels["init"], labels["play"], 0 if cut.picture else 1)
+        free_pages = FREE_PAGE, FREE_PAGES
+    except TooFastError:
+        image, labels = timed.program(writes, LOAD_ADDRESS, END_ADDRESS)
+        calls = b"RSID", labels["start"], 0, 0
+        free_pages = 0, 0
+    magic, init, play, speed = calls
+    header = magic + struct.pack(">HHHHHHHI", VERSION, HEADER_BYTES, 0, init, play, 1, 1, speed)
     for text in (title, author, released):
         header += text.encode("latin-1", "replace")[: TEXT_BYTES - 1].ljust(TEXT_BYTES, b"\0")
     flags = _CLOCK_BITS[video_of(writes).name] | _MODEL_BITS.get(model[:4], 0)
-    header += struct.pack(">HBBBB", flags, FREE_PAGE, FREE_PAGES, 0, 0)
+    header += struct.pack(">HBBBB", flags, *free_pages, 0, 0)
     file.write(header + LOAD_ADDRESS.to_bytes(2, "little") + image)

@@ -5,10 +5,12 @@
 exports each as `.sid` and `.prg`, and tells for both
 
 - how many frames differ when our own machine plays it, and when `sidplayfp` does: none should;
+- for logs that are played by their cycles (samples; all with ``--cycles``), how many of the writes that change
+  something are not at their cycle, in our own machine and in sidplayfp;
 - with ``--sound N``, for the first N of them, how far `sidplayfp -w` is from pyresidfp playing the same writes (LSD in
   dB; the two are versions of one emulator, which are about 1 dB apart), and from pyresidfp playing the log itself.
-  In a file every write comes up to a few hundred cycles sooner or later than in the log, by which noise and beating
-  partials come out otherwise: as little as 30 cycles are worth 1 to 4 dB.
+  In a file played by frames every write comes up to a few hundred cycles sooner or later than in the log, by which
+  noise and beating partials come out otherwise: as little as 30 cycles are worth 1 to 4 dB.
 
 A `.prg` gets the header of an RSID that begins at its SYS address: sidplayfp starts a `.prg` with Commodore's BASIC.
 """
@@ -102,17 +104,17 @@ def peer_writes(content: bytes, cycles: int) -> np.ndarray:
     return events
 
 
-def as_sid(writes: RegisterWrites) -> bytes:
+def as_sid(writes: RegisterWrites, timing: str = "auto") -> bytes:
     """Return a log as a `.sid`."""
     file = io.BytesIO()
-    sid_file.write(writes, file)
+    sid_file.write(writes, file, timing=timing)
     return file.getvalue()
 
 
-def as_prg(writes: RegisterWrites) -> bytes:
+def as_prg(writes: RegisterWrites, timing: str = "auto") -> bytes:
     """Return a log as a `.prg`."""
     file = io.BytesIO()
-    prg_file.write(writes, file)
+    prg_file.write(writes, file, timing)
     return file.getvalue()
 
 
@@ -154,25 +156,49 @@ def distance(reference: np.ndarray, sound: np.ndarray) -> float:
     return lsd(reference[:count], sound[:count], SAMPLE_RATE)
 
 
-def report(title: str, writes: RegisterWrites, hear: bool, folder: Path) -> tuple[bool, list[float]]:
+def moved(writes: RegisterWrites, events: np.ndarray) -> tuple[int, int, int]:
+    """Return how many writes of a log played by cycles are wrong, how many are off their cycle, and the furthest."""
+    wrong, shifts = 0, []
+    for register in range(registers.WRITABLE):
+        rows = packed.changes(writes).copy()
+        rows = rows[rows["register"] == register]
+        heard = events[events["register"] == register][-len(rows) :] if len(rows) else rows
+        if not np.array_equal(rows["value"], heard["value"]):
+            wrong += len(rows)
+            continue
+        shifts.append(heard["cycle"] - rows["cycle"])
+    shift = np.concatenate(shifts) if shifts else np.zeros(1, np.int64)
+    off = shift - int(np.median(shift))
+    return wrong, int((off != 0).sum()), int(abs(off).max())
+
+
+def report(title: str, writes: RegisterWrites, hear: bool, folder: Path, timing: str) -> tuple[bool, list[float]]:
     """Print how one log comes back; return whether exactly, and how far its sounds are off."""
-    video, cut = packed.video_of(writes), packed.ticks(writes)
-    cycles = (cut.count + 4) * cut.period
-    program = as_prg(writes)
-    files = {
-        "sid": (tune.read(as_sid(writes)), as_sid(writes)),
-        "prg": (player.machine_code(program), in_rsid(program, video)),
-    }
+    video = packed.video_of(writes)
+    try:
+        cut = packed.ticks(writes) if timing == "auto" else None
+    except packed.TooFastError:
+        cut = None
+    cycles = (cut.count + 4) * cut.period if cut else writes.length + 5 * video.frame_cycles
+    program, content = as_prg(writes, timing), as_sid(writes, timing)
+    files = {"sid": (tune.read(content), content), "prg": (player.machine_code(program), in_rsid(program, video))}
     exact, distances, texts = True, [], []
     for kind, (read, content) in files.items():
         assert read is not None
-        frames = [differing(cut, own_writes(read, cycles, video), video.clock_hz)]
+        heard = [own_writes(read, cycles, video)]
         if sidplayfp.available():
-            played = peer_writes(content, cycles)
-            frames.append(differing(cut, played, video.clock_hz))
-        exact &= not any(frames)
-        text = f"{kind} {' and '.join(map(str, frames))} of {cut.count}"
+            heard.append(peer_writes(content, cycles))
+        if cut:
+            frames = [differing(cut, events, video.clock_hz) for events in heard]
+            exact &= not any(frames)
+            text = f"{kind} {' and '.join(map(str, frames))} of {cut.count}"
+        else:
+            found = [moved(writes, events) for events in heard]
+            exact &= not any(wrong for wrong, _, _ in found)
+            count = len(packed.changes(writes))
+            text = f"{kind} by cycles, {' and '.join(f'{w} wrong, {m} moved (by {f})' for w, m, f in found)} of {count}"
         if hear and sidplayfp.available():
+            played = heard[1]
             sound = peer_sound(content, writes.seconds, folder)
             of_file = sound_of(RegisterWrites(played[played["cycle"] < writes.length], writes.length, writes.clock_hz))
             of_log = sound_of(writes)
@@ -191,13 +217,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--sound", type=int, default=0, metavar="N", help="compare the sound of the first N as well")
+    parser.add_argument("--cycles", action="store_true", help="export all by their cycles")
     options = parser.parse_args()
+    timing = "cycles" if options.cycles else "auto"
     made = same = 0
     distances: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         for title, writes in logs(options.seconds, options.tunes, options.logs):
             try:
-                exact, near = report(title, writes, made < options.sound, Path(name))
+                exact, near = report(title, writes, made < options.sound, Path(name), timing)
             except OutputError as error:
                 print(f"{title}: not exported: {error}", flush=True)
                 continue

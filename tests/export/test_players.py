@@ -76,7 +76,7 @@ def test_the_line_of_basic_is_a_line():
 
 
 def test_more_writes_than_a_player_can_make_are_refused():
-    rows = [(n * 110, n % 24, n * 37 & 255) for n in range(20_000)]
+    rows = [(n * 40, n % 24, n * 37 & 255) for n in range(20_000)]
     with pytest.raises(OutputError, match="times a second"):
         as_sid(RegisterWrites.from_rows(rows))
 
@@ -110,10 +110,10 @@ def test_a_period_of_its_own_is_found():
     assert abs(np.diff(freq["cycle"][2:]) - period).max() < 100  # two bad lines
 
 
-def test_samples_are_refused_with_the_reason():
+def test_samples_are_too_fast_for_calls():
     rows = [(n * 250, 24, n & 15) for n in range(4000)]
-    with pytest.raises(OutputError, match=r"register 24 \(MODE_VOL\) changes \d+ times a second.*\.csv"):
-        as_sid(RegisterWrites.from_rows(rows))
+    with pytest.raises(packed.TooFastError, match=r"register 24 \(MODE_VOL\) changes \d+ times a second.*\.csv"):
+        packed.ticks(RegisterWrites.from_rows(rows))
 
 
 def test_what_does_not_fit_is_told_with_the_longest_length():
