@@ -68,7 +68,7 @@ def _play(logs: list[RegisterWrites], tables: np.record, decimator: decimate.Dec
     kernel.clock_batch(
         voices, chips, tables, np.concatenate([writes.events for writes in logs]).view(np.recarray),
         np.cumsum([0, *(len(writes.events) for writes in logs)]), lengths, decimator,
-        decimate.step_response(decimator), np.zeros(LANES + 1, ROOM_DTYPE).view(np.recarray),
+        decimate.responses(decimator), np.zeros(LANES + 1, ROOM_DTYPE).view(np.recarray),
         np.zeros(1, kernel.BATCH_WORK), np.zeros(1, SIDE_DTYPE).view(np.recarray), audio, places[:-1],
     )  # fmt: skip
     return [audio[place : place + count].copy() for place, count in zip(places.tolist(), counts, strict=False)]

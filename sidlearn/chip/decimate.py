@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sidlearn.chip.state import FRAME, HALF_TAPS, HISTORY, PAIR, STAGE1_FRAMES
+from sidlearn.chip.state import ANSWER, FRAME, HALF_TAPS, HISTORY, PAIR, STAGE1_FRAMES, WINDOW
 from sidlearn.errors import SampleRateError
 
 PASS_HZ = 20_000
@@ -27,6 +27,10 @@ STOP_DB = 108
 """Attenuation the windows are made for, with room to the -100 dB that aliases must stay under."""
 PHASES = 256
 """Positions between two samples of the second stage; a straight line between two of them is 116 dB exact at 20 kHz."""
+FAST_EVERY = 2
+"""Where the last stage gets twice as many samples, half as many positions are as exact."""
+CACHE_LINE = 64
+"""Bytes."""
 MIN_TAPS = 64
 """A shorter third stage cannot follow the first one's droop."""
 TAPS_UNIT = 16
@@ -50,7 +54,7 @@ class Decimator(NamedTuple):
     half: np.ndarray
     """float32: the first half of every other tap of the half-band filter; empty if there is none."""
     stage2: np.ndarray
-    """float32 (PHASES + 1, taps): taps of the last stage, the oldest sample's first."""
+    """float32 (phases, 2 * taps): taps of the last stage, the oldest sample's first, then the steps to the next row."""
     step: int
     """Cycles for each sample that the last stage gets."""
     clock_hz: int
@@ -86,11 +90,13 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast:
         low_pass = None  # the kernel's own
     droop = stage1 if step > 1 else np.ones(1)
     prototype = _prototype(taps, (pass_hz + stop_hz) / 2, droop, input_hz, clock_hz, low_pass)
-    rows = np.stack([prototype[phase::PHASES][:taps][::-1] for phase in range(PHASES + 1)]).astype(np.float32)
+    every = FAST_EVERY if step == FRAME else 1
+    rows = np.stack([prototype[phase::PHASES][:taps][::-1] for phase in range(0, PHASES + 1, every)])
+    rows = rows.astype(np.float32)
     decimator = Decimator(
         stage1.astype(np.float32),
         _half_band().astype(np.float32) if step == PAIR else np.empty(0, np.float32),
-        rows,
+        _aligned(np.hstack([rows[:-1], np.diff(rows, axis=0)])),
         step,
         clock_hz,
         sample_rate,
@@ -114,10 +120,20 @@ def _step(sample_rate: int, clock_hz: int, fast: bool) -> int:
     return PAIR if fits else FRAME
 
 
-def step_response(decimator: Decimator) -> np.ndarray:
-    """Share of the first stage's taps that lie before each cycle of its window: float32, shape (65,), 0 to 1."""
-    response = np.append(0, np.cumsum(decimator.stage1, dtype=np.float64))
-    return (response / response[-1]).astype(np.float32)
+def responses(decimator: Decimator) -> np.ndarray:
+    """Return how the first stage answers to steps and bends of its input, for fast mode: float32, (RESPONSES,).
+
+    First the share of its taps that lie before each cycle of its window, 0 to 1, `WINDOW` + 1 values. Then for each
+    cycle of a frame twice `ANSWER`: what the frame's sample and those after it gain by a step of 1 from that cycle on,
+    and by a slope of 1 a cycle.
+    """
+    taps = decimator.stage1.astype(np.float64) / decimator.stage1.sum(dtype=np.float64)
+    step = np.append(0, np.cumsum(taps))
+    values, none = [step], np.zeros(ANSWER - STAGE1_FRAMES)
+    for cycle in range(FRAME):
+        first = cycle + WINDOW - FRAME * (1 + np.arange(STAGE1_FRAMES))  # in the window of each sample
+        values += [1 - step[first], none, np.array([taps[n:] @ np.arange(WINDOW - n) for n in first]), none]
+    return np.concatenate(values).astype(np.float32)
 
 
 def delay_cycles(sample_rate: int, clock_hz: int, fast: bool = False) -> int:
@@ -125,7 +141,7 @@ def delay_cycles(sample_rate: int, clock_hz: int, fast: bool = False) -> int:
     decimator = design(sample_rate, clock_hz, fast=fast)
     if decimator.step == 1 and sample_rate == clock_hz:
         return 0
-    last = decimator.step * decimator.stage2.shape[1] // 2
+    last = decimator.step * (decimator.stage2.shape[1] // 2) // 2
     if decimator.step == 1:
         return last
     half = FRAME * (HALF_TAPS // 2) if decimator.step == PAIR else 0
@@ -135,6 +151,14 @@ def delay_cycles(sample_rate: int, clock_hz: int, fast: bool = False) -> int:
 def sample_count(cycles: int, sample_rate: int, clock_hz: int) -> int:
     """Samples that are out after so many cycles from power-on."""
     return cycles * sample_rate // clock_hz
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """Return a copy that begins where a vector may: reading across two lines of the cache takes twice as long."""
+    room = np.empty(array.size + CACHE_LINE // array.itemsize, array.dtype)
+    start = -room.ctypes.data % CACHE_LINE // array.itemsize
+    room[start : start + array.size] = array.ravel()
+    return room[start : start + array.size].reshape(array.shape)
 
 
 def _check(sample_rate: object, clock_hz: object) -> None:

@@ -16,8 +16,9 @@ import math
 import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
-from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
+from sidlearn.chip.models import LINES, PART_BITS, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.state import (
+    ANSWER,
     ATTACK,
     BLOCK_FRAMES,
     DECAY,
@@ -33,6 +34,7 @@ from sidlearn.chip.state import (
     PAST,
     RELEASE,
     ROOM_FRAMES,
+    ROWS,
     STAGE1_FRAMES,
     TAP_LANES,
     WINDOW,
@@ -108,6 +110,9 @@ HARD_CYCLES = 32
 
 FOREVER = 1 << 62
 """A cycle that never comes."""
+
+LONGEST_STEP = 0x1000000 // 25
+"""Fast mode draws no line shorter than 25 cycles: what it leaves out is above 20 kHz."""
 
 OPEN_POT = 255
 """A paddle input with nothing on it never reaches its threshold. Source: MOS 6581 data sheet."""
@@ -664,11 +669,23 @@ def select_exponential_period(voice):
 @kernel
 def clock_digital(voices, chip, model):
     """Clock the digital half by one cycle: it leaves `output` and `envelope_counter` in each of the voices."""
+    begin_cycle(voices, chip, model)
+    end_cycle(voices, chip, model)
+
+
+@kernel
+def begin_cycle(voices, chip, model):
+    """Clock all there is in the voices."""
     for v in range(VOICES):
         clock_oscillator(voices[v], chip, model)
     clock_envelopes(voices)
     for v in range(VOICES):
         clock_waveform(voices[v], voices[(v + LAST_VOICE) % VOICES], chip, model)
+
+
+@kernel
+def end_cycle(voices, chip, model):
+    """Voices that are synced begin again, behind their outputs."""
     synchronise(voices, model)
     chip.cycle += 1
 
@@ -2055,39 +2072,369 @@ def skip_voices(voices, chip, model, events, next_event, stop, room):
     return next_event
 
 
+# --- Voices in fast mode -----------------------------------------------------------------------------------------
+# Nobody needs a level in every cycle. Between two events a voice is a straight line: pulse, noise and a floating output
+# hold their level, triangle and sawtooth rise and fall, on the 6581 with a bend wherever a higher bit of its DAC
+# changes. Far from events the decimator's first stage, of linear phase, gives the line in the middle of its window; an
+# event adds a step and a bend to the eight samples whose windows it lies in, by the cycle. Sums come out the same for
+# any cut: lines begin at events only, and each row of samples adds up its own, in their order. What is no line, that is
+# combined waveforms, ring modulation and EXT IN, goes through the first stage cycle by cycle.
+
+
+@kernel
+def draw_block(voices, chip, model, responses, events, next_event, room, size):
+    """As `clock_block`, with the first stage of what can be drawn by lines in `room.drawn`."""
+    settings = room.settings
+    changes = chip.settings_end
+    for row in range(changes):
+        copy(chip.settings[row], settings[row])
+    first_frame = chip.cycle // FRAME
+    for row in range(ROWS):
+        copy(chip.drawn[row], room.drawn[row, :STAGE1_FRAMES])
+    chip.summed = 0
+    if chip.summed_end > first_frame * FRAME - PAST:
+        begin_sums(chip, room)
+    end = chip.cycle + size
+    while chip.cycle < end:
+        next_event = write_due(voices, chip, model, events, next_event)
+        changes = note_settings(chip, settings, changes)
+        stretch = cycles_to_write(chip, events, next_event, end - chip.cycle)
+        draw_voices(voices, chip, model, responses, room, first_frame, stretch)
+    for row in range(ROWS):
+        hold_line(chip, room, row, first_frame, chip.cycle // FRAME + STAGE1_FRAMES)
+    return next_event, changes
+
+
+@kernel
+def begin_sums(chip, room):
+    """Make room for sums cycle by cycle, behind those of the cycles before."""
+    chip.summed = 1
+    fill(room.routed, np.float32(0))
+    fill(room.mixed, np.float32(0))
+    if chip.summed_end != NEVER:
+        copy(chip.routed, room.routed[: PAST + FRAME])
+        copy(chip.mixed, room.mixed[: PAST + FRAME])
+
+
+@kernel
+def keep_drawn_block(chip, room, end, changes):
+    """As `keep_block`."""
+    frames = end // FRAME
+    for row in range(ROWS):
+        copy(room.drawn[row, frames : frames + STAGE1_FRAMES], chip.drawn[row])
+    if not chip.summed:
+        chip.summed_end = NEVER
+    keep_block(chip, room, end, changes)
+    fill(chip.routed[PAST + end % FRAME :], np.float32(0))
+    fill(chip.mixed[PAST + end % FRAME :], np.float32(0))
+
+
+@kernel
+def draw_voices(voices, chip, model, responses, room, first_frame, size):
+    """Clock the digital half for `size` cycles without writes, and draw what it gives."""
+    column = PAST + chip.cycle - first_frame * FRAME
+    if model.ext_in != 0 or chip.ext_in_at < chip.ext_in_end:
+        add_ext_in_level(chip, model, room, column, size)
+    done = 0
+    while done < size:
+        leap, single = plan_leap(voices, chip, model, size - done)
+        if leap:
+            draw_leap(voices, chip, model, responses, room, first_frame, leap)
+        for _ in range(single):
+            begin_cycle(voices, chip, model)
+            for v in range(VOICES):
+                draw_output(voices[v], v, chip, model, responses, room, first_frame)
+            end_cycle(voices, chip, model)
+        done += leap + single
+    add_ext_in(chip, model, room, column, size)
+
+
+@kernel
+def add_ext_in_level(chip, model, room, column, size):
+    """Add what stands at EXT IN all the time."""
+    need_sums(chip, room, size)
+    routed, mixed = external_levels(chip, model)
+    for i in range(column, column + size):
+        room.routed[i] += routed
+        room.mixed[i] += mixed
+
+
+@kernel
+def need_sums(chip, room, size):
+    """See that there is room for sums of so many cycles."""
+    if not chip.summed:
+        begin_sums(chip, room)
+    chip.summed_end = chip.cycle + size
+
+
+@kernel
+def row_of(n, chip):
+    """Row that voice `n` is drawn in, or -1."""
+    return 2 * n if chip.routing >> n & 1 else 2 * n + 1 if is_mixed(n, chip) else -1
+
+
+@kernel
+def is_drawn(voice):
+    """Whether straight lines make up a voice."""
+    return (
+        voice.waveform in (0, WAVE_SAWTOOTH, WAVE_PULSE)
+        or voice.waveform >= WAVE_NOISE
+        or (voice.waveform == WAVE_TRIANGLE and not voice.ring_mask)
+    )
+
+
+@kernel
+def draw_leap(voices, chip, model, responses, room, first_frame, size):
+    """As `leap_voices`."""
+    for v in range(VOICES):
+        voice, row = voices[v], row_of(v, chip)
+        drawn = row if is_drawn(voice) else -1
+        leave_rows(chip, responses, room, first_frame, v, drawn)
+        if voice.waveform != WAVE_NOISE or drawn < 0:
+            leap_noise(voice, model, room.wave, size)
+        if row < 0:
+            leap_envelope(voice, size)
+        elif drawn < 0:
+            need_sums(chip, room, size)
+            column = PAST + chip.cycle - first_frame * FRAME
+            sums = room.routed if chip.routing >> v & 1 else room.mixed
+            add_voice(voice, voices[(v + LAST_VOICE) % VOICES], model, room, size, sums[column : column + size])
+        elif voice.waveform == WAVE_PULSE:
+            draw_pulse(voice, chip, model, responses, room, first_frame, row, size)
+        elif voice.waveform == WAVE_NOISE:
+            draw_noise(voice, chip, model, responses, room, first_frame, row, size)
+        else:
+            draw_wave(voice, chip, model, responses, room, first_frame, row, size)
+    leap_oscillators(voices, model, size)
+    chip.cycle += size
+
+
+@kernel
+def leave_rows(chip, responses, room, first_frame, v, row):
+    """Nothing comes from a voice any more in rows but `row`."""
+    for other in range(2 * v, 2 * v + 2):
+        if other != row:
+            draw_level(chip, responses, room, first_frame, other, chip.cycle, 0.0)
+
+
+@kernel
+def draw_output(voice, v, chip, model, responses, room, first_frame):
+    """Draw the cycle that was just clocked, but for its end."""
+    row = row_of(v, chip)
+    drawn = row if is_drawn(voice) else -1
+    leave_rows(chip, responses, room, first_frame, v, drawn)
+    if row < 0:
+        return
+    zero, per_wave = voice_range(voice.envelope_counter, model)
+    if drawn < 0:
+        need_sums(chip, room, 1)
+        sums = room.routed if chip.routing >> v & 1 else room.mixed
+        sums[PAST + chip.cycle - first_frame * FRAME] += zero + per_wave * model.dac_wave[voice.output]
+    elif voice.waveform in (WAVE_TRIANGLE, WAVE_SAWTOOTH):
+        draw_parts(
+            voice, chip, model, responses, room, first_frame, row, chip.cycle, 1, voice.accumulator, zero, per_wave
+        )
+    else:
+        level = float(zero) + float(per_wave) * float(model.dac_wave[voice.output])
+        draw_level(chip, responses, room, first_frame, row, chip.cycle, level)
+
+
+@kernel
+def draw_wave(voice, chip, model, responses, room, first_frame, row, size):
+    """Draw triangle, sawtooth, or an output that holds."""
+    held = float(model.dac_wave[voice.output])
+    phase, done = voice.accumulator + phase_step(voice), 0
+    while done < size:
+        cycles = hold_envelope(voice, size - done)
+        zero, per_wave = voice_range(voice.envelope_counter, model)
+        if voice.waveform in (WAVE_TRIANGLE, WAVE_SAWTOOTH):
+            here = (phase + done * phase_step(voice)) & 0xFFFFFF
+            draw_parts(
+                voice, chip, model, responses, room, first_frame, row, chip.cycle + done, cycles, here, zero, per_wave
+            )
+        else:
+            level = float(zero) + float(per_wave) * held
+            draw_level(chip, responses, room, first_frame, row, chip.cycle + done, level)
+        done += cycles
+
+
+@kernel
+def draw_parts(voice, chip, model, responses, room, first_frame, row, cycle, cycles, phase, zero, per_wave):
+    """Draw triangle or sawtooth from `phase` on for so many cycles in which the envelope holds."""
+    step = phase_step(voice)
+    bits = model.part_bits[voice.waveform]
+    while bits > 1 and step << bits > LONGEST_STEP:
+        bits -= 1
+    width = 24 - bits
+    part, first = phase >> width, voice.waveform << (PART_BITS + 1) | 1 << bits
+    lines = model.part_lines[voice.waveform]
+    same = chip.drawn_part[row] == first + part and chip.drawn_step[row] == step
+    same = same and chip.drawn_phase[row] + step * (cycle - chip.drawn_from[row]) == phase
+    same = same and chip.drawn_zero[row] == zero and chip.drawn_range[row] == per_wave
+    end, size, into = cycle + cycles, 1 << width, phase & ((1 << width) - 1)
+    whole = size // step if step else 0
+    cycles = cycles_for(size - into, step)
+    while True:
+        if not same:
+            level, slope = lines[1 << bits | part, 0], lines[1 << bits | part, 1]
+            level = float(zero) + float(per_wave) * (level + slope * into)
+            turn_line(chip, responses, room, first_frame, row, cycle, level, float(per_wave) * slope * step)
+            chip.drawn_part[row], chip.drawn_phase[row], chip.drawn_step[row] = first + part, part * size + into, step
+            chip.drawn_zero[row], chip.drawn_range[row] = zero, per_wave
+        cycle += cycles
+        if cycle >= end:
+            return
+        into += cycles * step - size
+        part = (part + 1) & ((1 << bits) - 1)
+        cycles = whole if into + whole * step >= size else whole + 1
+        same = False
+
+
+@kernel
+def draw_pulse(voice, chip, model, responses, room, first_frame, row, size):
+    """Draw pulse alone."""
+    low_wave, high_wave = float(model.dac_wave[0]), float(model.dac_wave[0xFFF])
+    phase, step, width = voice.accumulator, phase_step(voice), voice.pulse_width << 12
+    if voice.test:
+        width = 0
+    first_high = voice.test or pulse_output(voice, model)
+    done = 0
+    while done < size:
+        end = done + hold_envelope(voice, size - done)
+        zero, per_wave = voice_range(voice.envelope_counter, model)
+        low, high = float(zero) + float(per_wave) * low_wave, float(zero) + float(per_wave) * high_wave
+        while done < end:
+            if done == 0:
+                is_high, cycles = first_high, 1
+            else:  # what is compared with the width is the phase of the cycle before
+                compared = (phase + step * done) & 0xFFFFFF
+                is_high = compared >= width
+                cycles = cycles_for((0x1000000 if is_high else width) - compared, step)
+            draw_level(chip, responses, room, first_frame, row, chip.cycle + done, high if is_high else low)
+            done += min(cycles, end - done)
+
+
+@kernel
+def draw_noise(voice, chip, model, responses, room, first_frame, row, size):
+    """Draw noise alone, its register clocked on the way as in `leap_noise`."""
+    way = way_to_rise(voice, 0x080000)
+    rise = voice.noise_pipeline - 3
+    if voice.test:
+        rise = FOREVER
+    elif voice.noise_pipeline == 0:
+        rise = cycles_for(way, voice.frequency) - 1
+        way += 0x100000
+    done = 0
+    while done < size:
+        end = done + hold_envelope(voice, size - done)
+        zero, per_wave = voice_range(voice.envelope_counter, model)
+        while done < end:
+            if done == rise + 2:
+                latch_noise(voice)
+                shift_noise(voice, model, voice.waveform)
+                rise = cycles_for(way, voice.frequency) - 1
+                way += 0x100000
+            level = float(zero) + float(per_wave) * float(model.dac_wave[voice.noise])
+            draw_level(chip, responses, room, first_frame, row, chip.cycle + done, level)
+            done = min(end, rise + 2)
+    if voice.test:
+        return
+    if rise + 2 == size:
+        latch_noise(voice)
+    voice.noise_pipeline = max(rise + 3 - size, 0) if rise < size else 0
+
+
+@kernel
+def draw_level(chip, responses, room, first_frame, row, cycle, level):
+    """From `cycle` on a row holds its level."""
+    if chip.drawn_part[row] or chip.drawn_level[row] != level:
+        turn_line(chip, responses, room, first_frame, row, cycle, level, 0.0)
+        chip.drawn_part[row] = 0
+
+
+@kernel
+def turn_line(chip, responses, room, first_frame, row, cycle, level, slope):
+    """From `cycle` on a row goes along another line."""
+    frame = cycle // FRAME
+    hold_line(chip, room, row, first_frame, frame + STAGE1_FRAMES)
+    here = chip.drawn_level[row] + chip.drawn_slope[row] * (cycle - chip.drawn_from[row])
+    step, bend = np.float32(level - here), np.float32(slope - chip.drawn_slope[row])
+    samples, first = room.drawn[row], np.uint64(frame - first_frame)
+    answer = np.uint64(WINDOW + 1 + 2 * ANSWER * (cycle - frame * FRAME))
+    for n in range(ANSWER):
+        k = np.uint64(n)
+        samples[first + k] += step * responses[answer + k] + bend * responses[answer + np.uint64(ANSWER) + k]
+    chip.drawn_level[row], chip.drawn_slope[row], chip.drawn_from[row] = level, slope, cycle
+
+
+@kernel
+def hold_line(chip, room, row, first_frame, end):
+    """A row goes on along its line into frames up to `end`, until it turns; what lies beyond is of no use."""
+    first = chip.drawn_frame[row]
+    if first >= end:
+        return
+    samples, begin = room.drawn[row], first - first_frame
+    level, slope = chip.drawn_level[row], chip.drawn_slope[row]
+    middle = WINDOW - (WINDOW - 1) / 2 - FRAME  # of a window, before the frame that it ends with
+    since = float(first * FRAME - chip.drawn_from[row]) - middle
+    for n in range(ANSWER):  # most often they are fewer, but a vector costs less than to know how many
+        samples[np.uint64(begin + n)] = np.float32(level + slope * (since + n * FRAME))
+    for n in range(ANSWER, end - first):
+        samples[np.uint64(begin + n)] = np.float32(level + slope * (since + n * FRAME))
+    chip.drawn_frame[row] = end
+
+
+@kernel
+def add_rows(room, first_row, samples):
+    """Add the first stage of all voices, in the same order for any cut."""
+    first, second, third = room.drawn[first_row], room.drawn[first_row + 2], room.drawn[first_row + 4]
+    for i in range(samples.size):
+        samples[i] = (first[i] + second[i]) + third[i]
+
+
 # --- Fast mode ---------------------------------------------------------------------------------------------------
 
 
 @kernel
-def clock_chip_fast(voices, chip, model, events, cycles, decimator, room, step_response, audio):
-    """As `clock_chip`, with filter and mixer once a frame; `step_response` is the first stage's, (WINDOW + 1,)."""
+def clock_chip_fast(voices, chip, model, events, cycles, decimator, room, responses, audio):
+    """As `clock_chip`, with filter and mixer once a frame; `responses` are the first stage's, see `decimate`."""
     stop = chip.cycle + cycles
     works = np.zeros(1, FAST_WORK)
     next_event = filled = np.int64(0)  # as a plain 0 it would be a type of its own, and all below be compiled twice
     while chip.cycle < stop:
         first = chip.cycle % FRAME
         end = min(BLOCK, first + stop - chip.cycle)
-        next_event, changes = clock_block(voices, chip, model, events, next_event, room, end - first)
+        next_event, changes = draw_block(voices, chip, model, responses, events, next_event, room, end - first)
         frames = end // FRAME
-        decimate_inputs(decimator, room, frames)
+        decimate_inputs(chip, decimator, room, frames)
         follow_frames(chip, model, room, works[0], chip.cycle // FRAME - frames, frames, changes)
-        mix_frames(chip, model, room, chip.cycle // FRAME - frames, frames, changes, step_response)
+        mix_frames(chip, model, room, chip.cycle // FRAME - frames, frames, changes, responses)
         before = filled
         filled = finish(chip, model, room, decimator, room.samples[:frames], audio, filled)
         clip_all(model, audio, before, filled)
-        keep_block(chip, room, end, changes)
+        keep_drawn_block(chip, room, end, changes)
     return filled
 
 
 @kernel
-def decimate_inputs(decimator, room, frames):
+def decimate_inputs(chip, decimator, room, frames):
     """First stage of both sums."""
-    routed, samples = room.routed[: PAST + frames * FRAME], room.routed_samples[:frames]
-    if is_zero(routed):
-        fill(samples, np.float32(0))
-    else:
-        filter_frames(decimator.stage1, routed, room, samples)
-    filter_frames(decimator.stage1, room.mixed, room, room.mixed_samples[:frames])
+    add_rows(room, 0, room.routed_samples[:frames])
+    add_rows(room, 1, room.mixed_samples[:frames])
+    if chip.summed:
+        add_sums(decimator, room, room.routed[: PAST + frames * FRAME], room.routed_samples[:frames])
+        add_sums(decimator, room, room.mixed[: PAST + frames * FRAME], room.mixed_samples[:frames])
+
+
+@kernel
+def add_sums(decimator, room, sums, samples):
+    """Add the first stage of what is there cycle by cycle."""
+    if is_zero(sums):
+        return
+    part = room.part[: samples.size]
+    filter_frames(decimator.stage1, sums, room, part)
+    for i in range(samples.size):
+        samples[i] += part[i]
 
 
 @kernel
@@ -2205,7 +2552,7 @@ def set_frame(chip, model, work, j):
 
 
 @kernel
-def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
+def mix_frames(chip, model, room, first_frame, frames, changes, responses):
     """Mixer and volume: each setting in a frame's window by the share of the taps over its cycles."""
     settings, sound = room.settings, room.samples
     setting = done = 0
@@ -2228,7 +2575,7 @@ def mix_frames(chip, model, room, first_frame, frames, changes, step_response):
                 break
             share = np.float32(1)
             if s + 1 < changes:
-                share = step_response[min(settings[s + 1, 0] - start, WINDOW)]
+                share = responses[min(settings[s + 1, 0] - start, WINDOW)]
             mix_run(model, room, done, done + 1, settings[s], room.part)
             sound[done] += (share - since) * room.part[done]
             since = share
@@ -2259,7 +2606,7 @@ def mix_run(model, room, first, end, setting, sound):
 
 @kernel
 def clock_batch(
-    voices, chips, model, events, firsts, lengths, decimator, step_response, rooms, works, sides, audio, places
+    voices, chips, model, events, firsts, lengths, decimator, responses, rooms, works, sides, audio, places
 ):
     """Clock chips from power-on for `lengths` cycles; the log of each lies in `events` from its place in `firsts` on.
 
@@ -2278,18 +2625,18 @@ def clock_batch(
             frames[lane] = max(cycles // FRAME, 0)
             if cycles > 0:
                 chip, log = chips[lane], events[firsts[lane] : firsts[lane + 1]]
-                next_events[lane], changes[lane] = clock_block(
-                    voices[lane], chip, model, log, next_events[lane], shared, cycles
+                next_events[lane], changes[lane] = draw_block(
+                    voices[lane], chip, model, responses, log, next_events[lane], shared, cycles
                 )
-                decimate_inputs(decimator, shared, frames[lane])
+                decimate_inputs(chip, decimator, shared, frames[lane])
                 hand_over(chip, shared, rooms[lane], side, lane, frames[lane], changes[lane])
-                keep_block(chip, shared, cycles, changes[lane])
+                keep_drawn_block(chip, shared, cycles, changes[lane])
         follow_batch(chips, model, rooms, work, side, start // FRAME, frames, changes, in_force)
         for lane in range(lanes):
             cycles = min(size, lengths[lane] - start)
             if cycles > 0:
                 chip, room, ready = chips[lane], rooms[lane], frames[lane]
-                mix_frames(chip, model, room, start // FRAME, ready, changes[lane], step_response)
+                mix_frames(chip, model, room, start // FRAME, ready, changes[lane], responses)
                 before = filled[lane]
                 filled[lane] = finish(chip, model, room, decimator, room.samples[:ready], audio, before)
                 clip_all(model, audio, before, filled[lane])
@@ -2520,9 +2867,9 @@ def write_samples(chip, decimator, samples, under_way, room, audio, filled):
     if decimator.sample_rate == decimator.clock_hz and decimator.step == 1:
         copy(samples, audio[filled : filled + samples.size])
         return filled + samples.size
-    phases, taps, rows = decimator.stage2.shape[0] - 1, decimator.stage2.shape[1], decimator.stage2.ravel()
+    phases, taps, rows = decimator.stage2.shape[0], decimator.stage2.shape[1] // 2, decimator.stage2.ravel()
     unit = decimator.step * decimator.sample_rate
-    history, products, next_products = chip.history, room.products, room.next_products
+    history, products = chip.history, room.products
     if chip.history_end + samples.size > HISTORY:
         copy(history[chip.history_end - taps :], history[:taps])
         chip.history_end = taps
@@ -2535,10 +2882,9 @@ def write_samples(chip, decimator, samples, under_way, room, audio, filled):
     while due <= until:
         position = rest * per_unit
         phase = int(position)
-        oldest = chip.history_end + newest - taps
-        multiply(rows, phase * taps, taps, history, oldest, products)
-        multiply(rows, (phase + 1) * taps, taps, history, oldest, next_products)
-        audio[filled] = add_up(products, next_products, np.float32(position - phase))
+        share = np.float32(position - phase)
+        multiply(rows, 2 * taps * phase, share, taps, history, chip.history_end + newest - taps, products)
+        audio[filled] = add_up(products)
         filled += 1
         due += decimator.clock_hz
         newest += whole
@@ -2552,23 +2898,21 @@ def write_samples(chip, decimator, samples, under_way, room, audio, filled):
 
 
 @inline_kernel
-def multiply(rows, row, taps, history, first, products):
-    """First half of the sum of products with a row of taps: `TAP_LANES` are left to add up."""
-    tap, sample = np.uint64(row), np.uint64(first)
+def multiply(rows, row, share, taps, history, first, products):
+    """First half of a sum of products with taps between two rows: `TAP_LANES` are left to add up."""
+    tap, step, sample = np.uint64(row), np.uint64(row + taps), np.uint64(first)
     for n in range(TAP_LANES):
         products[np.uint64(n)] = np.float32(0)  # an index that cannot be negative: numba would look
     for _ in range(0, taps, TAP_LANES):
         for n in range(TAP_LANES):
             k = np.uint64(n)
-            products[k] += rows[tap + k] * history[sample + k]
-        tap, sample = tap + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
+            products[k] += (rows[tap + k] + share * rows[step + k]) * history[sample + k]
+        tap, step, sample = tap + np.uint64(TAP_LANES), step + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
 
 
 @inline_kernel
-def add_up(products, next_products, share):
-    """Second half: the sum of both rows, the next one's by its share; the same on every machine."""
-    for k in range(TAP_LANES):
-        products[np.uint64(k)] += share * (next_products[np.uint64(k)] - products[np.uint64(k)])
+def add_up(products):
+    """Second half: their sum, the same on every machine."""
     a = b = c = d = e = f = g = h = np.float32(0)
     for k in range(0, TAP_LANES, 8):
         a += products[k]

@@ -25,6 +25,9 @@ STEPS = 4096
 """Intervals of every table over 0..1; between its points the kernel draws straight lines."""
 LINES = 1024
 """Straight lines of every table that the filter's solver reads; each stands as a word, see `tables.lines`."""
+PART_BITS = 6
+"""Straight lines a period, as a power of 2, for a waveform behind the DAC of a 6581: what they leave out is 64 dB
+below it."""
 VCR_SIZE = 65536
 """Entries of the `vcr_current` table, and their number per u."""
 VCR_ZERO = 4096
@@ -76,6 +79,10 @@ MODEL_DTYPE = np.dtype(
         ("dac_zero", "f4"),
         ("dac_step", "f4"),
         ("dac_env", "f4", (256,)),
+        # Fast mode: triangle and sawtooth behind the waveform DAC as straight lines over 2**bits equal parts of a
+        # period, level at the part's begin and slope by phase (1 / 2**24 of a period), at [waveform, 2**bits + part].
+        ("part_lines", "f8", (3, 2 << PART_BITS, 2)),
+        ("part_bits", "i8", (3,)),  # as many of them as the waveform takes
         ("combined", "u2", (waveforms.ROWS, 4096)),  # rows of `sidlearn.chip.waveforms`
         ("summer", "f4", (7, STEPS + 1)),  # [number of inputs]; 2..6 are in use
         ("mixer", "f4", (8, STEPS + 1)),  # [number of inputs]
@@ -393,6 +400,7 @@ def _fill_voices(row: np.record, chip: Parameters) -> None:
         wave = tables.saturate_6581(wave)
     row["dac_wave"] = wave - wave[0x7FF]
     _fill_straight(row)
+    _fill_parts(row)
     row["dac_env"] = _dac(8, chip)
     low, span = _range(chip)
     row["voice_range"] = chip.voice_range_v / span
@@ -410,6 +418,21 @@ def _fill_straight(row: np.record) -> None:
     row["dac_linear"] = bool(np.abs(line - row["dac_wave"]).max() < 1e-6)  # -120 dB of its range
     if row["dac_linear"]:
         row["dac_wave"] = line
+
+
+def _fill_parts(row: np.record) -> None:
+    """Fit straight lines to parts of triangle (1) and sawtooth (2)."""
+    code = np.arange(4096)
+    folded = np.where(code & 0x800, code ^ 0xFFF, code) << 1
+    for waveform, codes, least in ((1, folded, 1), (2, code, 0)):
+        levels = row["dac_wave"][codes].astype(np.float64)
+        row["part_bits"][waveform] = least if row["dac_linear"] else PART_BITS
+        for bits in range(least, PART_BITS + 1):
+            parts = levels.reshape(1 << bits, -1)
+            at = np.arange(parts.shape[1]) - (parts.shape[1] - 1) / 2
+            slope = parts @ at / (at @ at) / 4096
+            lines = np.stack([parts.mean(axis=1) - slope * (1 << 23 - bits), slope], axis=-1)
+            row["part_lines"][waveform, 1 << bits : 2 << bits] = lines
 
 
 def _dac(bits: int, chip: Parameters) -> np.ndarray:

@@ -89,7 +89,7 @@ class SID:
         self._tables = models.load(model, self.clock_hz, **models.profile(profile))[0]
         low_pass = float(self._tables.low_pass)
         self._decimator = decimate.design(self.sample_rate, self.clock_hz, low_pass, mode == "fast")
-        self._step_response = decimate.step_response(self._decimator)
+        self._responses = decimate.responses(self._decimator)
         self._room = np.zeros(1, state.ROOM_DTYPE).view(np.recarray)[0]
         self.reset()
 
@@ -314,7 +314,7 @@ class SID:
             events = events.view(np.recarray)
             chip = self._voices, self._chip, self._tables, events, cycles, self._decimator, self._room
             if self.mode == "fast":
-                kernel.clock_chip_fast(*chip, self._step_response, audio)
+                kernel.clock_chip_fast(*chip, self._responses, audio)
             else:
                 kernel.clock_chip(*chip, audio)
         if audio.size:

@@ -51,6 +51,12 @@ WINDOW = FRAME * STAGE1_FRAMES
 PAST = WINDOW - FRAME
 """Those of them that come before the last frame."""
 
+ANSWER = 2 * STAGE1_FRAMES
+"""Values that a step or a bend adds to the samples of the first stage: a vector's length, of which half are 0."""
+
+RESPONSES = WINDOW + 1 + 2 * FRAME * ANSWER
+"""Values that tell how the first stage answers, see `decimate.responses`."""
+
 SETTINGS = WINDOW + 3 * FRAME
 """Changes of the analogue half's registers that can still matter: at most one a cycle."""
 
@@ -150,13 +156,32 @@ _FAST = [
     ("fed", "i8"),  # the first of them in which something goes into the filter
 ]
 
+ROWS = 2 * VOICES
+"""What voices give to filter and mixer in fast mode: rows of voice 1 into the filter, voice 1 past it, voice 2..."""
+
+_DRAWN = [
+    # of each row, from `drawn_from` on, until something changes: a straight line, and what it belongs to
+    ("drawn_level", "f8", (ROWS,)),  # level in that cycle
+    ("drawn_slope", "f8", (ROWS,)),  # and its rise per cycle
+    ("drawn_from", "i8", (ROWS,)),
+    ("drawn_part", "i8", (ROWS,)),  # place in the model's `part_lines`; 0: the level holds
+    ("drawn_phase", "i8", (ROWS,)),  # of the oscillator in the first cycle,
+    ("drawn_step", "i8", (ROWS,)),  # and by how much it goes on
+    ("drawn_zero", "f4", (ROWS,)),  # as `voice_range` has them
+    ("drawn_range", "f4", (ROWS,)),
+    ("drawn_frame", "i8", (ROWS,)),  # first frame of the first stage that has nothing of the row yet
+    ("drawn", "f4", (ROWS, STAGE1_FRAMES)),  # samples of the first stage that are not finished
+    ("summed_end", "i8"),  # the cycle after the last one for which there are sums cycle by cycle
+    ("summed", "i8"),  # whether there are any in the block under way
+]
+
 _EXT_IN = [
     ("ext_in", "f4", (EXT_IN_ROOM,)),  # levels of the coming cycles, from ext_in_at up to ext_in_end
     ("ext_in_at", "i8"),
     ("ext_in_end", "i8"),
 ]
 
-CHIP_DTYPE = np.dtype(_BUS + _EXT_IN + _FILTER + _DECIMATOR + _FAST, align=True)
+CHIP_DTYPE = np.dtype(_BUS + _EXT_IN + _FILTER + _DECIMATOR + _FAST + _DRAWN, align=True)
 """What the three voices share: bus, filter registers and analogue state, decimator."""
 
 
@@ -184,6 +209,7 @@ ROOM_DTYPE = np.dtype(
         ("wave", "u2", (_COLUMNS,)),  # and 12-bit waveform
         # by cycle in frame and frame: what the decimator's first stage takes
         ("parts", "f4", (FRAME, ROOM_FRAMES)),
+        ("drawn", "f4", (ROWS, _FRAMES + 2 * ANSWER)),  # by frame, fast mode: first stage of voices, see `ROWS`
         # by frame
         ("samples", "f4", (_FRAMES,)),  # sound of the first stage
         ("routed_samples", "f4", (_FRAMES,)),  # fast mode: first stage of the sums,
@@ -197,8 +223,7 @@ ROOM_DTYPE = np.dtype(
         ("even", "f4", (HALF_TAPS + _FRAMES,)),
         ("odd", "f4", (HALF_TAPS + _FRAMES,)),
         ("halves", "f4", (_FRAMES,)),
-        ("products", "f4", (TAP_LANES,)),  # of the last stage, with a row of its taps, and with the next
-        ("next_products", "f4", (TAP_LANES,)),
+        ("products", "f4", (TAP_LANES,)),  # partial sums of the last stage
         ("settings", "i8", (SETTINGS + FRAME * BLOCK_FRAMES + 1, 6)),  # as `chip.settings`
     ],
     align=True,
@@ -359,5 +384,7 @@ def power_on(model, clock_hz):
     chips.history_end = HISTORY
     chips.settings_end = 1
     chips.settings[0, 0, 0] = -WINDOW
+    chips.drawn_frame = STAGE1_FRAMES
+    chips.summed_end = NEVER
     chips.sample_due = clock_hz
     return voices, chips

@@ -99,7 +99,7 @@ class Engine:
         decimate.design(sample_rate, clock_hz)  # checks both
         self._model = models.load(model, clock_hz)
         self._decimator = decimate.design(sample_rate, clock_hz, float(self._model[0].low_pass), mode == "fast")
-        self._response = decimate.step_response(self._decimator)
+        self._responses = decimate.responses(self._decimator)
         self.records = new_record()
         self.record = self.records.view(np.recarray)[0]
         self._functions = [stream.callback(name) for name in ("fill", mode)]
@@ -124,8 +124,9 @@ class Engine:
         r.model_at = self._model.ctypes.data
         taps = self._decimator
         r.stage1_at, r.half_at, r.stage2_at = (part.ctypes.data for part in taps[:3])
-        r.half_taps, r.stage2_columns, r.step = taps.half.size, taps.stage2.shape[1], taps.step
-        r.step_response_at = self._response.ctypes.data
+        r.half_taps, r.step = taps.half.size, taps.step
+        r.stage2_rows, r.stage2_columns = taps.stage2.shape
+        r.responses_at = self._responses.ctypes.data
         r.fill_at, r.clock_at = (f.address for f in self._functions)
         r.ticks_at, r.ticks_hz, self.ticks_ahead = self._clock.address, self._clock.hz, self._clock.ahead()
         r.slack = NO_SLACK

@@ -53,9 +53,10 @@ RECORD_DTYPE = np.dtype(
         ("half_at", "u8"),
         ("half_taps", "i8"),
         ("stage2_at", "u8"),
+        ("stage2_rows", "i8"),
         ("stage2_columns", "i8"),
         ("step", "i8"),
-        ("step_response_at", "u8"),
+        ("responses_at", "u8"),
         ("ticks_at", "u8"),  # function that tells the time, and what it counts a second
         ("ticks_hz", "f8"),
         ("fill_at", "u8"),  # compiled functions of `stream`: what the hosts' callbacks call, and what that calls

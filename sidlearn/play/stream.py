@@ -24,9 +24,9 @@ from numba.extending import intrinsic as numba_intrinsic
 
 from sidlearn._kernel import kernel as compiled
 from sidlearn.chip import kernel as engine
-from sidlearn.chip.decimate import PHASES, Decimator
+from sidlearn.chip.decimate import Decimator
 from sidlearn.chip.models import MODEL_DTYPE
-from sidlearn.chip.state import CHIP_DTYPE, ROOM_DTYPE, VOICE_DTYPE, WINDOW
+from sidlearn.chip.state import CHIP_DTYPE, RESPONSES, ROOM_DTYPE, VOICE_DTYPE, WINDOW
 from sidlearn.play import record as layout
 from sidlearn.play.record import BLOCKS_KEPT, LANES, MAX_BLOCK, MIX, RECORD_DTYPE, RING, SCOPE
 from sidlearn.registers import MIRROR, VOICES
@@ -35,7 +35,6 @@ from sidlearn.writes import SIDS, WRITE_DTYPE
 intrinsic: Any = numba_intrinsic  # its type knows nothing of how intrinsics are called from compiled code
 
 RING_MASK, SCOPE_MASK, MIX_MASK, BLOCK_MASK = RING - 1, SCOPE - 1, MIX - 1, BLOCKS_KEPT - 1
-STEP_RESPONSE = WINDOW + 1
 ROOM = LANES * RING
 
 # Where the parts lie in the record, for views of exactly the types that the kernel has been compiled for.
@@ -307,7 +306,7 @@ def decimator_of(record):
     return Decimator(
         as_taps(carray(pointer(record.stage1_at), (WINDOW,), np.float32)),
         as_taps(carray(pointer(record.half_at), (record.half_taps,), np.float32)),
-        as_rows(carray(pointer(record.stage2_at), (PHASES + 1, record.stage2_columns), np.float32)),
+        as_rows(carray(pointer(record.stage2_at), (record.stage2_rows, record.stage2_columns), np.float32)),
         record.step,
         record.clock_hz,
         record.sample_rate,
@@ -335,8 +334,8 @@ def _clock_fast(record_at, sid, events_at, writes, cycles, audio_at, samples):
     room = carray(pointer(record_at + ROOM_AT), (1,), ROOM_DTYPE)[0]
     events = as_events(carray(pointer(events_at), (writes,), WRITE_DTYPE))
     audio = as_audio(carray(pointer(audio_at), (samples,), np.float32))
-    response = as_response(carray(pointer(record.step_response_at), (STEP_RESPONSE,), np.float32))
-    engine.clock_chip_fast(voices, chips[sid], model, events, cycles, decimator_of(record), room, response, audio)
+    responses = as_response(carray(pointer(record.responses_at), (RESPONSES,), np.float32))
+    engine.clock_chip_fast(voices, chips[sid], model, events, cycles, decimator_of(record), room, responses, audio)
 
 
 def _fill(record_at, out_at, wanted):
