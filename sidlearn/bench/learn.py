@@ -156,6 +156,8 @@ def _verdicts(medians: dict[str, dict[str, float]]) -> list[Row]:
 def _speeds(progress: Progress, quick: bool) -> list[Row]:
     import torch
 
+    from sidlearn.surrogate import DifferentiableSID
+
     repetitions = 1 if quick else 3
     seconds = 1.0 if quick else 2.0
     frames = torch.from_numpy(_batch(seconds))
@@ -167,9 +169,10 @@ def _speeds(progress: Progress, quick: bool) -> list[Row]:
 
     works: list[tuple[str, float | None, Callable[[], object]]] = []
     for model, floors in (("6581", (500, 150)), ("8580", (None, None))):
+        chip = DifferentiableSID(model, RATE)
         works += [
-            (f"surrogate, {model}, forward", floors[0], partial(_forward, model, frames)),
-            (f"surrogate, {model}, forward and backward", floors[1], partial(_both_ways, model, frames)),
+            (f"surrogate, {model}, forward", floors[0], partial(_forward, chip, frames)),
+            (f"surrogate, {model}, forward and backward", floors[1], partial(_both_ways, chip, frames)),
         ]
     from sidlearn.bench import modular
 
@@ -188,21 +191,15 @@ def _batch(seconds: float) -> np.ndarray:
     return np.stack([tune(seconds, seed=seed).frames().values for seed in range(BATCH)]).astype(np.float32)
 
 
-def _chip(model: str) -> Any:
-    from sidlearn.surrogate import DifferentiableSID
-
-    return DifferentiableSID(model, RATE)
-
-
-def _forward(model: str, frames: Any) -> None:
+def _forward(chip: Any, frames: Any) -> None:
     import torch
 
     with torch.no_grad():
-        _chip(model)(frames)
+        chip(frames)
 
 
-def _both_ways(model: str, frames: Any) -> None:
-    _chip(model)(frames.clone().requires_grad_()).square().mean().backward()
+def _both_ways(chip: Any, frames: Any) -> None:
+    chip(frames.clone().requires_grad_()).square().mean().backward()
 
 
 def _parts(progress: Progress, repetitions: int) -> list[Row]:

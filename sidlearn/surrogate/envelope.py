@@ -31,6 +31,8 @@ PERIODS = np.array([9, 32, 63, 95, 149, 220, 267, 313, 392, 977, 1954, 3126, 390
 """Cycles of a rate event for each nibble. Source: SID netlist."""
 # Level from which on, going down, a step takes so many rate events. Source: Bob Yannes' interview; SID netlist.
 SLOWER = ((0xFF, 1), (0x5D, 2), (0x36, 4), (0x1A, 8), (0x0E, 16), (0x06, 30))
+EDGES_PER_POINT = 16
+"""Edges over which the relaxed envelope is a straight line: 1.5 ms."""
 # Columns of a relaxed step: slopes of the level after it, the frame whose nibbles were at work, the edge it leads to.
 BY_LEVEL, BY_NIBBLES, BY_CYCLES, TO_FRAME, TO_EDGE, STEP = 0, 1, 5, 6, 7, 8
 
@@ -85,6 +87,36 @@ class Relaxed(torch.autograd.Function):
         return tensor_like(slopes, grad).to(ctx.like.dtype), None, None
 
 
+class Convert(torch.autograd.Function):
+    """(b, 3, points) relaxed levels 0..255, `EDGES_PER_POINT` edges apart, to (b, 3, edges) at the DACs.
+
+    With the chip's own `counters`, uint8 (b, 3, edges), the result is theirs, and the slopes are the relaxed levels'.
+    """
+
+    @staticmethod
+    def forward(ctx, points, dac: np.ndarray, edges: int, counters: np.ndarray | None):
+        given = array(points)
+        ctx.save_for_backward(points)
+        ctx.dac, ctx.edges = dac.astype(given.dtype), edges
+        if counters is not None:
+            return tensor_like(ctx.dac[counters], points)
+        levels = np.empty((*given.shape[:2], edges), given.dtype)
+        for b in range(len(given)):
+            for v in range(VOICES):
+                convert(given[b, v], ctx.dac, levels[b, v])
+        return tensor_like(levels, points)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (points,) = ctx.saved_tensors
+        values, given = array(points), array(grad)
+        slopes = np.zeros_like(values)
+        for b in range(len(values)):
+            for v in range(VOICES):
+                slope_convert(values[b, v], ctx.dac, given[b, v], slopes[b, v])
+        return tensor_like(slopes, points), None, None, None
+
+
 def _events_down() -> np.ndarray:
     """Return how many rate events a decay from 255 to each level takes: float64 (256,), falling."""
     events = np.zeros(256)
@@ -97,6 +129,33 @@ def _events_down() -> np.ndarray:
 
 
 EVENTS_DOWN = _events_down()
+
+
+# --- From levels to the DAC ---------------------------------------------------------------------------------------
+
+
+@kernel
+def convert(points, dac, levels):
+    """Straight lines between points, and the DAC's between its entries."""
+    for n in range(levels.size):
+        share = points.dtype.type(n % EDGES_PER_POINT) / EDGES_PER_POINT
+        smooth = points[n // EDGES_PER_POINT]
+        smooth += (points[n // EDGES_PER_POINT + 1] - smooth) * share
+        low = int(min(max(smooth, 0.0), 254.0))
+        levels[n] = dac[low] + (smooth - low) * (dac[low + 1] - dac[low])
+
+
+@kernel
+def slope_convert(points, dac, given, slopes):
+    """Slopes by the points from those by the levels."""
+    for n in range(given.size):
+        share = (n % EDGES_PER_POINT) / EDGES_PER_POINT
+        point = n // EDGES_PER_POINT
+        smooth = points[point] + (points[point + 1] - points[point]) * share
+        low = int(min(max(smooth, 0.0), 254.0))
+        slope = given[n] * (dac[low + 1] - dac[low])
+        slopes[point] += slope * (1 - share)
+        slopes[point + 1] += slope * share
 
 
 # --- Exact -------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
-"""The waveform generators: level at the waveform DAC, averaged over each cell, from phases exact to the cycle.
+"""The waveform generators: level at the waveform DAC in each step, from phases exact to the cycle.
 
-Between writes, syncs and ring flips a voice runs at one rate through one table, so its average over a cell is the
-difference of the table's integral at two phases: band-limited without a trick, aligned with the chip, and smooth in
-frequency and pulse width. Combined waveforms are so spiky that it is heard which spikes the chip's own cycles hit; they
-are added up cycle by cycle, with the slopes of the integral. Noise moves its register in the chip's own cycles. Phases
-here are in steps of the waveform's 4096, as the accumulator over 2 ** 12.
+Between writes, syncs and ring flips a voice runs at one rate through one table, so its average over a part of a step is
+the difference of the table's integral at two phases: band-limited without a trick, aligned with the chip, and smooth in
+frequency and pulse width. The parts around a step's middle, weighted, are its level. Combined waveforms are so spiky
+that it is heard which spikes the chip's own cycles hit; they are added up cycle by cycle, with the slopes of the
+integral. Noise moves its register in the chip's own cycles. Phases here are in steps of the waveform's 4096, as the
+accumulator over 2 ** 12.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sidlearn.chip.state import POWER_ON_ACCUMULATOR, POWER_ON_NOISE
 from sidlearn.registers import NOISE, PULSE, RING, SAWTOOTH, SYNC, TEST, TRIANGLE, VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.controls import EVENTS, Controls
-from sidlearn.surrogate.grid import Cells
+from sidlearn.surrogate.grid import FINER, HALF_TAPS, Cells
 
 PHASES = 4096
 HALF = PHASES // 2
@@ -114,9 +115,10 @@ class Oscillate(torch.autograd.Function):
         rates = array(frequency).astype(np.float64) / PHASES
         widths = array(pulse_width).astype(np.float64)
         kind = np.float64 if frequency.dtype == torch.float64 else np.float32
-        levels = np.zeros((*rates.shape[:2], cells.count), kind)
+        levels = np.empty((*rates.shape[:2], cells.count), kind)
+        taps = cells.taps.astype(kind)
         keep = bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1])
-        per_cell = 1 / np.diff(cells.edges)
+        per_cell = 1 / np.diff(cells.parts)
         segments: list[list[np.ndarray]] = [[] for _ in range(len(rates))]
         t = tables
 
@@ -124,11 +126,14 @@ class Oscillate(torch.autograd.Function):
             for b in range(first, end):
                 room = _room(rates[b], controls.control[b], cells.frame_cycles) if keep else 1
                 found = np.empty((VOICES, room, SEGMENT))
+                parts = np.zeros((VOICES, len(per_cell)), kind)
                 counts = follow_voices(
                     rates[b], widths[b], controls.control[b], controls.voice_cycles[b], t.codes, t.low_codes, t.levels,
-                    t.integrals, t.low_levels, t.periods, t.dac, t.fade, cells.edges, per_cell, by_cycle, keep, found,
-                    levels[b],
+                    t.integrals, t.low_levels, t.periods, t.dac, t.fade, cells.parts, per_cell, by_cycle, keep, found,
+                    parts,
                 )  # fmt: skip
+                for v in range(VOICES):
+                    join_parts(parts[v], taps, cells.runs, levels[b, v])
                 segments[b] = [found[v, : counts[v]].copy() for v in range(VOICES)]
 
         over_rows(work, len(rates))
@@ -140,13 +145,16 @@ class Oscillate(torch.autograd.Function):
     def backward(ctx, grad):
         slopes = array(grad)
         rate_slopes, width_slopes = (np.zeros((*s[:2], s[2] * s[3])) for s in ctx.shapes)
-        t = ctx.tables
+        t, cells = ctx.tables, ctx.cells
+        taps = cells.taps.astype(slopes.dtype)
 
         def work(first: int, end: int) -> None:
+            parts = np.empty(len(ctx.per_cell), slopes.dtype)
             for b in range(first, end):
                 for v in range(VOICES):
+                    part_slopes(slopes[b, v], taps, cells.runs, cells.steps, parts)
                     slope_segments(
-                        ctx.segments[b][v], slopes[b, v], t.integrals, t.low_levels, ctx.cells.edges, ctx.per_cell,
+                        ctx.segments[b][v], parts, t.integrals, t.low_levels, cells.parts, ctx.per_cell,
                         rate_slopes[b, v], width_slopes[b, v],
                     )  # fmt: skip
 
@@ -165,6 +173,37 @@ def _room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
         return writes
     turns = rates.max(axis=2).sum(axis=1).max() * (frame_cycles + 1) / HALF
     return 3 * writes + 3 * int(turns) + 64
+
+
+# --- Kernels: from parts of steps to cells -----------------------------------------------------------------------
+
+
+@kernel
+def join_parts(parts, taps, runs, levels):
+    """The level of each cell, that of its step: the parts around the step's middle, weighted."""
+    a, b, c, d = taps[0], taps[1], taps[2], taps[3]  # the others are the same turned round
+    for cuts in range(runs.size - 1):
+        here, x = levels[runs[cuts] : runs[cuts + 1]], parts[FINER * (runs[cuts] - cuts) :]
+        for i in range(here.size):
+            n = FINER * i
+            here[i] = (a * (x[n] + x[n + 7]) + b * (x[n + 1] + x[n + 6])) + (
+                c * (x[n + 2] + x[n + 5]) + d * (x[n + 3] + x[n + 4])
+            )
+
+
+@kernel
+def part_slopes(slopes, taps, runs, steps, parts):
+    """Slopes by parts of steps from those by cells."""
+    a, b, c, d = taps[0], taps[1], taps[2], taps[3]
+    before = HALF_TAPS - 1
+    by_step = np.zeros(steps + 2 * before, slopes.dtype)
+    for cuts in range(runs.size - 1):
+        here, by = slopes[runs[cuts] : runs[cuts + 1]], by_step[before + runs[cuts] - cuts :]
+        for i in range(here.size):
+            by[i] += here[i]
+    for i in range(steps + before):
+        parts[FINER * i] = (b * by_step[i] + d * by_step[i + 1]) + (c * by_step[i + 2] + a * by_step[i + 3])
+        parts[FINER * i + 1] = (a * by_step[i] + c * by_step[i + 1]) + (d * by_step[i + 2] + b * by_step[i + 3])
 
 
 # --- Kernels: following the voices -------------------------------------------------------------------------------

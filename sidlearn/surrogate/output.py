@@ -23,7 +23,7 @@ BLOCK = 512
 def design(grid: Grid, low_pass: float) -> np.ndarray:
     """Return the taps that turn steps into samples: float64, shape (odd number of taps,), the middle one in step.
 
-    Flat to where the chip's decimator is, against the droop of averages over a step, with the board's low-pass.
+    Flat to where the chip's decimator is, against what averages and taps take from voices, with the board's low-pass.
 
     Parameters
     ----------
@@ -32,13 +32,15 @@ def design(grid: Grid, low_pass: float) -> np.ndarray:
         Share by which the board's low-pass follows its input each cycle.
     """
     steps_hz = grid.sample_rate * grid.oversampling
-    pass_hz = min(decimate.PASS_HZ, decimate.PASS_SHARE * grid.sample_rate)
+    pass_hz = grid.pass_hz
     stop_hz = min(grid.sample_rate, grid.clock_hz / decimate.FRAME) - pass_hz
     length = (STOP_DB - 8) / (2.285 * 2 * np.pi * (stop_hz - pass_hz) / steps_hz) + 1
     half = min(ceil(length / 2), int(grid.delay / grid.step_cycles) - 1)
     size = 1 << 14
     hz = np.arange(size // 2 + 1) * steps_hz / size
-    wanted = np.where(hz <= (pass_hz + stop_hz) / 2, 1 / np.sinc(hz / steps_hz), 0).astype(np.complex128)
+    kept = hz <= (pass_hz + stop_hz) / 2
+    wanted = np.zeros(len(hz), np.complex128)
+    wanted[kept] = 1 / grid.voice_response(hz[kept])
     cycle = np.exp(-2j * np.pi * hz / grid.clock_hz)
     wanted *= low_pass * cycle / (1 - (1 - low_pass) * cycle)
     ideal = np.fft.irfft(wanted)
@@ -63,8 +65,11 @@ class Decimate(torch.autograd.Function):
 
         def work(begin: int, end: int) -> None:
             rows = np.empty(_rows_shape(grid, taps.size, cells.samples), kind)
+            by_step = np.empty(cells.steps, kind)
             for b in range(begin, end):
-                put_cells(values[b], cells.step, shares, cells.start, kind(start), grid.oversampling, taps.size, rows)
+                put_cells(
+                    values[b], cells.runs, shares, cells.start, kind(start), grid.oversampling, taps.size, by_step, rows
+                )
                 decimate_rows(rows, taps, straight[b])
                 block_direct(straight[b], keep)
 
@@ -85,11 +90,12 @@ class Decimate(torch.autograd.Function):
 
         def work(begin: int, end: int) -> None:
             rows = np.empty(_rows_shape(grid, taps.size, cells.samples), given.dtype)
+            by_step = np.empty(cells.steps, given.dtype)
             for b in range(begin, end):
                 slope_clip(straight[b], given[b], knee)
                 slope_block_direct(given[b], keep)
                 slope_decimate_rows(given[b], taps, rows)
-                take_cells(rows, cells.step, shares, cells.start, grid.oversampling, taps.size, to_sound[b])
+                take_cells(rows, cells.runs, shares, cells.start, grid.oversampling, taps.size, by_step, to_sound[b])
 
         over_rows(work, len(given))
         return tensor_like(to_sound, grad), None, None, None, None
@@ -106,45 +112,57 @@ def _rows_shape(grid: Grid, taps: int, samples: int) -> tuple[int, int]:
 
 
 @kernel
-def put_cells(sound, step, shares, first, start, oversampling, taps, rows):
+def put_cells(sound, runs, shares, first, start, oversampling, taps, by_step, rows):
     """Join cells to steps and lay those out so that the steps under one tap lie side by side."""
-    for p in range(rows.shape[0]):
+    for i in range(by_step.size):
+        by_step[i] = 0
+    for cuts in range(runs.size - 1):
+        begin = max(runs[cuts], first)
+        here, share = sound[begin : runs[cuts + 1]], shares[begin : runs[cuts + 1]]
+        by = by_step[begin - cuts :]
+        for i in range(here.size):
+            by[i] += share[i] * (here[i] - start)
+    for p in range(oversampling):
         row = rows[p]
-        for n in range(row.size):
-            row[n] = 0
-    lowest = oversampling - 1 - taps // 2  # the step under the first tap of the first sample
-    at = step[first] - lowest
-    p, n = at % oversampling, at // oversampling
-    before = step[first]
-    for i in range(first, sound.size):
-        if step[i] != before:
-            before = step[i]
-            p += 1
-            if p == oversampling:
-                p = 0
-                n += 1
-            if n >= rows.shape[1]:
-                break
-        if n >= 0:
-            rows[p, n] += shares[i] * (sound[i] - start)
+        at, n = place(p, oversampling, taps)
+        count = min(row.size - n, (by_step.size - at - 1) // oversampling + 1)
+        for i in range(n):
+            row[i] = 0
+        here, x = row[n : n + count], by_step[at:]
+        for i in range(count):
+            here[i] = x[i * oversampling]
+        for i in range(n + count, row.size):
+            row[i] = 0
 
 
 @kernel
-def take_cells(rows, step, shares, first, oversampling, taps, to_sound):
+def take_cells(rows, runs, shares, first, oversampling, taps, by_step, to_sound):
     """Slopes by cells from those by steps in rows."""
+    for i in range(by_step.size):
+        by_step[i] = 0
+    for p in range(oversampling):
+        row = rows[p]
+        at, n = place(p, oversampling, taps)
+        count = min(row.size - n, (by_step.size - at - 1) // oversampling + 1)
+        here, x = row[n : n + count], by_step[at:]
+        for i in range(count):
+            x[i * oversampling] = here[i]
     for i in range(first):
         to_sound[i] = 0
-    at = step[first] - (oversampling - 1 - taps // 2)
-    p, n = at % oversampling, at // oversampling
-    before = step[first]
-    for i in range(first, to_sound.size):
-        if step[i] != before:
-            before = step[i]
-            p += 1
-            if p == oversampling:
-                p = 0
-                n += 1
-        to_sound[i] = shares[i] * rows[p, n] if 0 <= n < rows.shape[1] else 0.0
+    for cuts in range(runs.size - 1):
+        begin = max(runs[cuts], first)
+        to, share = to_sound[begin : runs[cuts + 1]], shares[begin : runs[cuts + 1]]
+        by = by_step[begin - cuts :]
+        for i in range(to.size):
+            to[i] = share[i] * by[i]
+
+
+@kernel
+def place(p, oversampling, taps):
+    """The first step that there is in row p, and its column."""
+    at = oversampling - 1 - taps // 2 + p
+    n = max(0, -(at // oversampling))
+    return at + n * oversampling, n
 
 
 @kernel

@@ -11,6 +11,7 @@ from sidlearn.clock import PAL
 from sidlearn.errors import LearnError, nearest, one_of
 from sidlearn.surrogate import envelope as envelopes
 from sidlearn.surrogate import filter as filters
+from sidlearn.surrogate.batch import array, tensor_like
 from sidlearn.surrogate.controls import Controls, round_straight_through, unpack
 from sidlearn.surrogate.grid import Cells, Grid, cells
 from sidlearn.surrogate.mixer import (
@@ -29,8 +30,6 @@ from sidlearn.surrogate.output import Decimate
 ENVELOPES = ("exact", "relaxed")
 ROUNDINGS = ("soft", "straight-through")
 TIMINGS = ("changes", "all")
-EDGES_PER_POINT = 16
-"""Edges over which the relaxed envelope is a straight line: 1 ms."""
 BUFFERS = (
     "dac_wave", "dac_env", "combined", "summer", "mixer", "volume", "resonance", "opamp_reverse", "vcr_current",
     "vcr_gate", "cutoff", "summer_lines", "damping_lines", "reverse_lines", "mix_lines",
@@ -163,23 +162,15 @@ class DifferentiableSID(nn.Module):
         spacing = PER_EDGE * self.grid.step_cycles
         cycles = grid.edges[::PER_EDGE]
         cycles = np.append(cycles, cycles[-1] + spacing * np.arange(1, edges - len(cycles) + 1))
-        dac: torch.Tensor = self.get_buffer("dac_env").to(like)
-        if self.envelope == "exact" and not controls.envelope.requires_grad:
-            return dac[torch.from_numpy(envelopes.exact(controls, cycles)).to(like.device).long()]
-        points = -(-edges // EDGES_PER_POINT) + 1
-        spread = cycles[::EDGES_PER_POINT]
-        more = np.arange(1, points - len(spread) + 1)
-        spread = np.append(spread, spread[-1] + EDGES_PER_POINT * spacing * more)
+        dac = array(self.get_buffer("dac_env"))
+        counters = envelopes.exact(controls, cycles) if self.envelope == "exact" else None
+        if counters is not None and not controls.envelope.requires_grad:
+            return tensor_like(dac[counters], like).to(like.dtype)
+        points = -(-edges // envelopes.EDGES_PER_POINT) + 1
+        spread, apart = cycles[:: envelopes.EDGES_PER_POINT], envelopes.EDGES_PER_POINT * spacing
+        spread = np.append(spread, spread[-1] + apart * np.arange(1, points - len(spread) + 1))
         coarse = envelopes.Relaxed.apply(controls.envelope, controls, spread)  # (B, 3, P)
-        share = torch.arange(EDGES_PER_POINT, device=like.device, dtype=like.dtype) / EDGES_PER_POINT
-        smooth = coarse[..., :-1, None] + (coarse[..., 1:] - coarse[..., :-1])[..., None] * share  # (B, 3, P - 1, 16)
-        smooth = smooth.flatten(-2)[..., :edges]  # (B, 3, E)
-        low = smooth.detach().clamp(0, 254).floor().long()
-        levels = dac[low] + (smooth - low) * (dac[low + 1] - dac[low])
-        if self.envelope == "relaxed":
-            return levels
-        own = dac[torch.from_numpy(envelopes.exact(controls, cycles)).to(like.device).long()]
-        return own + (levels - levels.detach())
+        return envelopes.Convert.apply(coarse, dac, edges, counters)
 
     def filter(self, controls: Controls, routed: torch.Tensor, grid: Cells) -> torch.Tensor:
         """Return the sum of the selected filter outputs for the voltages led into it, (batch, cells)."""

@@ -229,7 +229,17 @@ def cut(count: int, slots: list[int]) -> Cells:
     shares = np.ones(count)
     for slot in slots[1:]:
         shares[slot - 1], shares[slot] = 0.3, 0.7
-    return Cells(np.append(0, np.cumsum(shares)), shares, np.arange(count), np.array([*slots, count]), count, 0, 100)
+    return Cells(
+        edges=np.append(0, np.cumsum(shares)),
+        shares=shares,
+        parts=np.zeros(0),
+        taps=np.zeros(0),
+        runs=np.array([0, count]),
+        slots=np.array([*slots, count]),
+        steps=count,
+        samples=0,
+        frame_cycles=100,
+    )
 
 
 def soft(values: np.ndarray) -> torch.Tensor:
