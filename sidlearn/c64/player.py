@@ -20,7 +20,7 @@ from sidlearn.c64 import kernal, machine
 from sidlearn.c64.cia import START, TIMER_A
 from sidlearn.c64.tune import NO_FREE_PAGE, Tune
 from sidlearn.cpu.assemble import assemble
-from sidlearn.cpu.kernel import begin_at
+from sidlearn.cpu.kernel import STACK, begin_at
 from sidlearn.cpu.opcodes import INTERRUPT, UNUSED
 from sidlearn.cpu.state import FULL, IO_BASE, JAMMED, READS_IO, TRAP_ALWAYS, TRAPPED
 from sidlearn.errors import SourceError
@@ -37,6 +37,10 @@ REGISTERS = 780
 """Where BASIC's SYS takes A, X and Y from."""
 INIT_SECONDS = 60
 """How long the init of a tune that is to be called may take: a guess, far above any that is known."""
+PLAY_SECONDS = 5
+"""How long the play routine may neither come back nor write: a guess, shorter than what counts as silence."""
+WARM_START, PUSHED_BYTES = 0xFE66, 3
+"""Where BRK leads, and what the KERNAL has pushed by then beside flags and address: A, X and Y."""
 CIA_STARTED = START | 0x10
 FIRST_PAGES = (*range(0x04, 0xA0), *range(0xC0, 0xD0))
 """Pages that the calling program may use when the header leaves the choice."""
@@ -258,6 +262,8 @@ class TunePlayer:
         self._port: SidPort = port if port is not None else LogPort()
         self._parts: list[np.ndarray] = []
         self._unheard: list[np.ndarray] = []
+        self._fetched = 0
+        self._seen, self._moved = (0, 0), 0  # calls that have come back and writes made, and since when
         self._machine = machine.power_on(video, tune.sid_addresses)
         self._fill_memory(song)
         self._exact = not tune.play_address if exact is None else exact
@@ -291,7 +297,7 @@ class TunePlayer:
         put_kernal_variables(ram, video)
         ram[tune.load_address : tune.load_address + len(tune.data)] = np.frombuffer(tune.data, np.uint8)
         labels = self._place_driver(song)
-        self._start, self._played = labels["start"], labels["played"]
+        self._start, self._played, self._calls = labels["start"], labels["played"], labels.get("calls", 0)
         cpu.pc, cpu.p, cpu.sp = self._start, UNUSED | INTERRUPT, 0xFF
         parts.state.idle, parts.state.stop_at_nmi = labels["idle"], 1
         memory.traps[labels["idle"]] = TRAP_ALWAYS
@@ -352,11 +358,13 @@ class TunePlayer:
             elif status in (JAMMED, TRAPPED):
                 self._stop(status)
             self._look_at_init()
+            self._look_at_play()
         self._fetch()
         return self._give(until_cycle)
 
     def _slice(self, until_cycle: int) -> int:
-        """Run at most to where init has to be over."""
+        """Run at most to where init has to be over, and for a second."""
+        until_cycle = min(until_cycle, self.cycle + self.clock_hz)
         limit = INIT_SECONDS * self.clock_hz
         return min(until_cycle, limit) if self.cycle < limit else until_cycle
 
@@ -369,11 +377,32 @@ class TunePlayer:
                 f" the CPU is at ${int(parts.cpu[0].pc):04X}"
             )
 
+    def _look_at_play(self) -> None:
+        """Stop a play routine that does nothing any more."""
+        parts = self._machine
+        state = (int(parts.ram[self._calls]), self._fetched + int(parts.cpu[0].filled))
+        if not self._calls or not parts.ram[self._played] or state != self._seen:
+            self._seen, self._moved = state, self.cycle
+        elif self.error is None and self.cycle - self._moved > PLAY_SECONDS * self.clock_hz:
+            self.error = (
+                f"play at ${self.tune.play_address:04X} has not come back for {PLAY_SECONDS} s:"
+                f" the CPU is at ${int(parts.cpu[0].pc):04X}"
+            )
+
+    def _brk(self) -> int:
+        """Return where the BRK stands that has led to the KERNAL."""
+        cpu, ram = self._machine.cpu[0], self._machine.ram
+        low, high = (STACK + (int(cpu.sp) + PUSHED_BYTES + n & 0xFF) for n in (2, 3))
+        return (int(ram[low]) | int(ram[high]) << 8) - 2 & 0xFFFF
+
     def _stop(self, status: int) -> None:
         cpu = self._machine.cpu[0]
         pc = int(cpu.pc)
-        if status == TRAPPED:
-            self.error = f"needs {kernal.routine(int(cpu.address) if self._exact else pc)}, which nothing stands in for"
+        at = int(cpu.address) if self._exact else pc
+        if status == TRAPPED and at == WARM_START:
+            self.error = f"the BRK at ${self._brk():04X} ends the program, as where code has gone astray"
+        elif status == TRAPPED:
+            self.error = f"needs {kernal.routine(at)}, which nothing stands in for"
         else:
             self.error = f"the opcode at ${pc - self._exact & 0xFFFF:04X} stops the CPU for good"
 
@@ -401,6 +430,7 @@ class TunePlayer:
         cpu.filled = 0
         if not count:
             return
+        self._fetched += count
         raw = parts.events[:count]
         parts.state.sid_bus = raw["value"][-1]
         address = raw["address"].astype(np.int64)

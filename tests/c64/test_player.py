@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -278,3 +280,25 @@ def test_a_basic_tune_finds_its_song_in_780():
     ran = player.open_tune(read, 5, clock.PAL, LogPort(), "x.sid")
     assert values(ran.advance(10 * FRAME), 0) == [4]
     assert ran.ended
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("init: RTS\nplay: JMP play", r"play at \$1001 has not come back for 5 s: the CPU is at \$1001"),
+        ("init: RTS\nplay: JMP $8000", r"the BRK at \$8000 ends the program"),
+        ("init: JMP init\nplay: RTS", r"init at \$1000 has not come back after 60 s: the CPU is at \$1000"),
+        ("init: RTS\nplay: .byte 2", r"the opcode at \$1001 stops the CPU for good"),
+        ("init: RTS\nplay: JSR $B1AA\n RTS", r"needs the BASIC ROM at \$B1AA"),
+    ],
+)
+def test_code_that_goes_astray_stops_with_its_address(program, message):
+    ran = player.TunePlayer(tune.read(sid(program)))
+    ran.advance(70 * clock.PAL.clock_hz)
+    assert re.search(message, ran.error or "")
+
+
+def test_a_play_routine_that_writes_on_is_left_alone():
+    ran = player.TunePlayer(tune.read(sid("init: RTS\nplay: INC $D400\nJMP play")))
+    ran.advance(7 * clock.PAL.clock_hz)
+    assert ran.error is None

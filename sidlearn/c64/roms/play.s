@@ -46,6 +46,7 @@ irq:    LDA $01
         LDA $DC0D
         LDA #$0F
         STA $D019
+        INC calls               ; play has come back
         PLA
         TAY
         PLA
@@ -53,3 +54,4 @@ irq:    LDA $01
         PLA
         RTI
 played: .byte 0
+calls:  .byte 0
