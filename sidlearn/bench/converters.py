@@ -71,7 +71,7 @@ def spectra(sound: np.ndarray, rate: int, frames: int) -> np.ndarray:
 def to_writes(score: Score) -> RegisterWrites:
     """Return the registers of a score, with envelopes from the learner's planner."""
     from sidlearn.learn import envelopes
-    from sidlearn.learn.pursue import timing_of
+    from sidlearn.learn.envelopes import timing_of
 
     values = np.zeros((len(score.hz), WRITABLE), np.uint8)
     values[:, MODE_VOL] = 15

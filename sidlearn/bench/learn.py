@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,12 +52,12 @@ def bench(progress: Progress = lambda _: None, quick: bool = False, folder: Path
     SidlearnError
         If pyresidfp, the judge, is not installed, or the folder holds no sounds.
     """
-    residfp = _judge()
+    _judge()
     sounds = read_targets(folder) if folder else own_targets()
     if quick:
         name, sound = next(iter(sounds.items()))
         sounds = {name: sound[: round(QUICK_SECONDS * RATE)]}
-    rows = _contest(residfp, sounds, QUICK_EFFORT if quick else 1.0, progress)
+    rows = _contest(sounds, QUICK_EFFORT if quick else 1.0, progress)
     return Report("learn", rows + _speeds(progress, quick))
 
 
@@ -70,17 +72,12 @@ def _judge() -> ModuleType:
 # --- The contest -------------------------------------------------------------------------------------------------
 
 
-def _contest(residfp: ModuleType, sounds: dict[str, np.ndarray], effort: float, progress: Progress) -> list[Row]:
-    methods = METHODS | {name: partial(_learn, quality) for name, quality in OURS.items()}
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
+def _contest(sounds: dict[str, np.ndarray], effort: float, progress: Progress) -> list[Row]:
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in (*METHODS, *OURS)}
     rows = []
-    for target, sound in sounds.items():
-        for name, method in methods.items():
-            progress(f"{target}: {name}")
-            writes, cost = _timed(name, method, sound, effort)
-            values = judge(residfp, writes, sound)
-            seconds = len(sound) / RATE
-            values |= {"writes/s": len(writes) / seconds, "CPU s/s": cost / seconds}
+    progress(", ".join(sounds))
+    for target, found in _all_values(sounds, effort, progress):
+        for name, values in found.items():
             results[name].append(values)
             rows.append(_row(f"{target}, {name}", values))
     medians = {name: _median(values) for name, values in results.items()}
@@ -91,6 +88,38 @@ def _contest(residfp: ModuleType, sounds: dict[str, np.ndarray], effort: float, 
         cost = medians[name]["CPU s/s"]
         rows.append(Row(f"resynthesis, {quality}", cost, "s per s", MOST_SECONDS[quality], lower_is_better=True))
     return rows
+
+
+def _all_values(
+    sounds: dict[str, np.ndarray], effort: float, progress: Progress
+) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
+    """Yield each sound with what every method makes of it; several sounds at a time, in processes of their own.
+
+    Costs are processor seconds, so they stay the same whatever runs beside.
+    """
+    if len(sounds) == 1:
+        for target, sound in sounds.items():
+            yield target, _values(sound, effort, progress)
+        return
+    workers = min(len(sounds), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        waiting = {target: pool.submit(_values, sound, effort) for target, sound in sounds.items()}
+        for target, future in waiting.items():
+            yield target, future.result()
+            progress(f"{target}: done")
+
+
+def _values(sound: np.ndarray, effort: float, progress: Progress = lambda _: None) -> dict[str, dict[str, float]]:
+    """Return the figures of all methods on one sound."""
+    methods = METHODS | {name: partial(_learn, quality) for name, quality in OURS.items()}
+    residfp, seconds = _judge(), len(sound) / RATE
+    found = {}
+    for name, method in methods.items():
+        progress(name)
+        writes, cost = _timed(name, method, sound, effort)
+        costs = {"writes/s": len(writes) / seconds, "CPU s/s": cost / seconds}
+        found[name] = judge(residfp, writes, sound) | costs
+    return found
 
 
 def _learn(quality: str, sound: np.ndarray, rate: int, effort: float, seed: int) -> RegisterWrites:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sidlearn import registers
 from sidlearn._kernel import kernel
 from sidlearn.chip import models
 from sidlearn.chip.generator import (
@@ -29,7 +30,8 @@ from sidlearn.chip.generator import (
     write_gate,
     write_sustain_release,
 )
-from sidlearn.writes import WRITE_GAP_CYCLES
+from sidlearn.registers import voice_register
+from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES
 
 PARTS = 2
 """Parts of a frame whose mean levels are compared with what is wanted."""
@@ -61,6 +63,18 @@ class Plan(NamedTuple):
     """bool (frames,)."""
     level: np.ndarray
     """float32 (frames,): mean level in each frame, 0..1."""
+
+
+def timing_of(values: np.ndarray, voice: int, frame_cycles: int, before: np.ndarray | None = None) -> Timing:
+    """Return when the writes of a voice come in the frames of `values`, uint8 (frames, 25).
+
+    `before` are the registers that stand already, zeros if left out.
+    """
+    order = np.array(FRAME_ORDER)
+    last = np.zeros_like(values[:1]) if before is None else before[None]
+    ordered = (values != np.concatenate((last, values[:-1])))[:, order]
+    first = int(np.flatnonzero(order == voice_register(voice, registers.ATTACK_DECAY))[0])
+    return Timing(ordered[:, :first].sum(axis=1), ordered[:, first + 2 : first + 6].sum(axis=1), frame_cycles)
 
 
 def levels(model: str = "6581") -> np.ndarray:
@@ -134,6 +148,31 @@ def follow(plan_: Plan, waveform: np.ndarray, timing: Timing) -> np.ndarray:
         timing.frame_cycles,
         gap,
         power_on(),
+    )
+
+
+def reached(rows: np.ndarray, timing: Timing, level_of: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:
+    """Return the mean levels that given registers come to, float64 (frames, PARTS).
+
+    Parameters
+    ----------
+    rows : ndarray, int64, shape (frames, 3)
+        AD, SR and gate.
+    timing : Timing
+    level_of : ndarray, float64, shape (256,)
+        From `levels`.
+    state : ndarray, int64, shape (FIELDS,), optional
+        Of the generator before them; power-on if left out.
+    """
+    gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
+    return _reached(
+        np.asarray(rows, np.int64),
+        np.asarray(timing.before, np.int64),
+        np.asarray(timing.between, np.int64),
+        timing.frame_cycles,
+        gap,
+        level_of,
+        power_on() if state is None else state.copy(),
     )
 
 
@@ -292,6 +331,15 @@ def _run_frame(state, choice, new_waveform, before, between, frame_cycles, gap, 
     for p in range(PARTS):
         level_sums[p] /= frame_cycles / PARTS
     return writes
+
+
+@kernel
+def _reached(registers, before, between, frame_cycles, gap, level_of, state):
+    """Mean levels of every frame's parts."""
+    out = np.zeros((len(registers), PARTS))
+    for t in range(len(registers)):
+        _run_frame(state, registers[t], False, before[t], between[t], frame_cycles, gap, level_of, out[t])
+    return out
 
 
 @kernel

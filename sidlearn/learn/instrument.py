@@ -198,8 +198,6 @@ def check(path: str | Path) -> Path:
 
 def _counters(frames: RegisterFrames, voice: int) -> np.ndarray:
     """Return a voice's envelope counter at the end of each frame."""
-    from sidlearn.learn.pursue import timing_of
-
     control = frames.values[:, voice_register(voice, CONTROL)]
     plan = envelopes.Plan(
         frames.values[:, voice_register(voice, ATTACK_DECAY)],
@@ -207,7 +205,7 @@ def _counters(frames: RegisterFrames, voice: int) -> np.ndarray:
         (control & GATE) > 0,
         np.zeros(len(control), np.float32),
     )
-    timing = timing_of(frames.values, voice, frames.frame_cycles)
+    timing = envelopes.timing_of(frames.values, voice, frames.frame_cycles)
     return envelopes.follow(plan, control & ~np.uint8(GATE), timing)
 
 

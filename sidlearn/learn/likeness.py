@@ -32,7 +32,7 @@ CENTRE, SIDE, CORNER = 0.6194858, 0.0838251, 0.0113034  # NSIM's Gaussian of 3 x
 STRUCTURE_FLOOR, LEVEL_FLOOR = 4.5e-4, 1e-4  # NSIM's constants for a range of 1
 LOUD_DB = 40.0  # quieter columns do not count for intelligibility (STOI)
 QUIET_WEIGHT = 0.3  # guess: share of a pause in the likeness of spectrograms
-ALONE = 0.3  # guess: share of the bands one by one in the likeness of courses, against that of all together
+ALONE = 0.5  # guess: share of the bands one by one in the likeness of courses, against that of all together
 SEGMENTS = 10
 """How many of the overlapping segments that hold a column are looked at."""
 
@@ -427,8 +427,6 @@ class Frame(NamedTuple):
     """float64 (2,): constant parts of the frames before and after."""
     compressed: np.ndarray
     """float32 (bands,)."""
-    rest: np.ndarray
-    """float32 (bands,): power of the column's other frames."""
 
 
 class Terms(NamedTuple):
@@ -445,8 +443,6 @@ class Terms(NamedTuple):
     floor: np.ndarray
     weight: np.ndarray
     click: np.ndarray
-    share: float
-    """Part that a frame has in its column."""
     weights: np.ndarray
     """float64 (3,): of the distance of levels, the likeness of courses, that of spectrograms."""
 
@@ -491,9 +487,7 @@ def _loss(target, now, column, frame, terms, chosen, row, bound, keep, room):
         plain += frame.cost[v, chosen[v, 0]]  # OFF is the last one
     if plain > bound:
         return np.inf, plain
-    for b in range(room.shape[1]):
-        room[2, b] = room[0, b] * np.float32(terms.share) + frame.rest[b]
-    courses, points = alike(target, now, column, room[2:3], keep)
+    courses, points = alike(target, now, column, room[0:1], keep)
     return plain - terms.weights[1] * courses - terms.weights[2] * points, plain
 
 
@@ -503,7 +497,7 @@ def choose_again(target, now, column, frame, terms, chosen, row, thorough):
 
     `chosen` is int64 (slots, 2), atom or OFF and level, changed in place. Returns the new setting and the loss.
     """
-    room = np.empty((3, terms.floor.size), np.float32)
+    room = np.empty((2, terms.floor.size), np.float32)
     trial = chosen.copy()
     lowest, plain = _loss(target, now, column, frame, terms, chosen, row, np.inf, False, room)
     for _ in range(2):

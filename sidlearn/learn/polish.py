@@ -60,15 +60,17 @@ class Moves(NamedTuple):
     """Whether waveforms are changed, and the resonance."""
     detunings: tuple[float, ...] = ()
     """Factors of FREQ for voices 2 and 3, too small to be heard as pitch: partials of two voices add up otherwise."""
+    lacks: int = 0
+    """How many of the bands that lack most are given to a voice, as a harmonic or as noise."""
     rounds: int = 1
     """How often all of them are gone through in each frame, as long as there is something to win."""
 
 
 FEW = Moves((0.7, 1.4), (), (), (), (-48, 48), False)
-SOME = Moves((0.7, 1.4, 0.4), (0.8, 1.25), (0.93, 1.07), (-1, 1), (-96, -32, 32, 96), False)
+SOME = Moves((0.7, 1.4), (0.8, 1.25), (0.93, 1.07), (-1, 1), (-64, 64), False, lacks=2)
 MANY = Moves(
     (0.7, 1.4, 0.4, 0.85, 1.18), (0.7, 0.87, 1.15, 1.4), (0.89, 0.96, 1.04, 1.12), (-2, -1, 1, 2),
-    (-96, -32, 32, 96), True, (0.9945, 1.0055), 2,
+    (-96, -32, 32, 96), True, (0.9945, 1.0055), 1, 2,
 )  # fmt: skip
 
 
@@ -175,6 +177,7 @@ def polish(
     moves: Moves,
     store: Store,
     tell: Callable[[float], None],
+    name: str = "polish",
 ) -> tuple[RegisterFrames, np.ndarray]:
     """Return better registers, and what each frame loses by its levels.
 
@@ -192,6 +195,8 @@ def polish(
         Where what is done already is kept.
     tell : callable
         Is told the share done.
+    name : str
+        Under which it is kept.
     """  # fmt: skip
     bench = Bench(model, frames.frame_cycles, goal)
     values = frames.values
@@ -199,7 +204,7 @@ def polish(
     rows = np.vstack((np.zeros((1, values.shape[1]), np.uint8), values, np.repeat(values[-1:], HORIZON, axis=0)))
     goals = np.vstack((level, np.repeat(level[-1:], HORIZON, axis=0)))
     losses = np.zeros(len(values))
-    kept = store.get("polish")
+    kept = store.get(name)
     if kept is None:
         first, now = 0, likeness.course(goal.target, listen_to_all(bench, frames, model))
     else:
@@ -209,11 +214,11 @@ def polish(
             bench.go_on(rows[t : t + 2])
     for t in range(first, len(values)):
         if t % KEPT_FRAMES == 0 and t > first:
-            store.put("polish", first=t, rows=rows, losses=losses, **now._asdict())
+            store.put(name, first=t, rows=rows, losses=losses, **now._asdict())
         frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of)
         for _ in range(moves.rounds):
             before = frame.lowest
-            for change in changes(frame.rows[1], bool(voiced[t]), moves):
+            for change in changes(frame.rows[1], bool(voiced[t]), moves, frame.lacking(moves.lacks)):
                 frame.attempt(change)
             if frame.lowest > before - 5 * LEAST_GAIN:
                 break
@@ -250,10 +255,18 @@ class FrameSearch:
         self.columns = bench.columns(t)
         self.goals = goals.copy()
         self.rows = rows.copy()
-        costs = [replan(self.rows, self.generators, self.goals, v, bench.cycles, level_of) for v in range(VOICES)]
-        self.costs = np.array(costs)
+        self.costs = np.array([self._plan(v) for v in range(VOICES)])
         self.power = bench.try_rows(self.state, self.rows, self.columns)
         self.lowest = self.loss(self.power) + FUTURE_WEIGHT * self.costs.sum()
+
+    def _plan(self, voice: int) -> float:
+        """Plan an envelope anew where that serves its goals better; return what is missed."""
+        missed = miss(self.rows, self.generators, self.goals, voice, self.bench.cycles, self.level_of)
+        trial = self.rows.copy()
+        cost = replan(trial, self.generators, self.goals, voice, self.bench.cycles, self.level_of)
+        if cost < missed:
+            self.rows = trial
+        return min(cost, missed)
 
     def loss(self, power: np.ndarray, keep: bool = False) -> float:
         """Return the loss of what the columns around the frame sound like."""
@@ -269,6 +282,19 @@ class FrameSearch:
             - goal.weights[1] * course
             - goal.weights[2] * spectrogram
         )
+
+    def lacking(self, count: int) -> list[float]:
+        """Return the middles, in Hz, of the bands that the target has most more of than the sound."""
+        goal = self.bench.goal
+        wanted = goal.compressed[self.columns.start : self.columns.stop]
+        lack = (wanted - (self.power + goal.floor) ** 0.125).mean(axis=0) * (goal.bands.hz > 0)
+        found = []
+        for _ in range(count):
+            band = int(np.argmax(lack))
+            if lack[band] > 0:
+                found.append(float(goal.bands.hz[band]))
+            lack[max(band - 1, 0) : band + 2] = 0
+        return found
 
     def attempt(self, change: Change) -> None:
         """Try a change, and keep it if it sounds more like the target."""
@@ -313,9 +339,7 @@ def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: 
     Returns what the planner expects to miss.
     """
     control = rows[:, voice_register(voice, CONTROL)] & ~np.uint8(GATE)
-    ordered = (rows[1:] != rows[:-1])[:, ORDER]
-    first = 4 + 7 * voice
-    timing = envelopes.Timing(ordered[:, :first].sum(axis=1), ordered[:, first + 2 : first + 6].sum(axis=1), cycles)
+    timing = envelopes.timing_of(rows[1:], voice, cycles, rows[0])
     wanted = level[:, voice]
     found, cost = envelopes.plan_from(generators[voice], wanted, control[1:], int(control[0]), timing, level_of, BEAM)
     rows[1:, voice_register(voice, ATTACK_DECAY)] = found[:, 0]
@@ -324,7 +348,41 @@ def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: 
     return cost
 
 
-def changes(row: np.ndarray, voiced: bool, moves: Moves) -> Iterator[Change]:
+def miss(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of) -> float:
+    """Return by how much an envelope as it stands in rows 1 and up misses its levels, as `replan` counts it."""
+    control = rows[1:, voice_register(voice, CONTROL)]
+    ad, sr = rows[1:, voice_register(voice, ATTACK_DECAY)], rows[1:, voice_register(voice, SUSTAIN_RELEASE)]
+    registers = np.stack((ad, sr, control & GATE), axis=1).astype(np.int64)
+    timing = envelopes.timing_of(rows[1:], voice, cycles, rows[0])
+    found = envelopes.reached(registers, timing, level_of, generators[voice])
+    changed = int((np.diff(rows[:, [voice_register(voice, r) for r in _ENVELOPE]], axis=0) != 0).sum())
+    misses = (np.sqrt(found) - np.sqrt(level[:, voice : voice + 1])) ** 2
+    return float(misses.mean(axis=1).sum()) + envelopes.WRITE_COST * changed
+
+
+_ENVELOPE = (ATTACK_DECAY, SUSTAIN_RELEASE)
+
+
+def finer(frames: RegisterFrames, times: int, count: int, model: str) -> tuple[RegisterFrames, np.ndarray]:
+    """Return the same sound in shorter frames, at most `count`, and each voice's mean level in them (frames, 3)."""
+    cycles = frames.frame_cycles // times
+    values = np.repeat(frames.values, times, axis=0)[:count]
+    level_of = envelopes.levels(model).astype(np.float64)
+    level = np.zeros((len(values), VOICES))
+    for v in range(VOICES):
+        registers = np.stack(
+            [
+                values[:, voice_register(v, ATTACK_DECAY)],
+                values[:, voice_register(v, SUSTAIN_RELEASE)],
+                values[:, voice_register(v, CONTROL)] & GATE,
+            ],
+            axis=1,
+        )
+        level[:, v] = envelopes.reached(registers, envelopes.timing_of(values, v, cycles), level_of).mean(axis=1)
+    return RegisterFrames(values, cycles), level
+
+
+def changes(row: np.ndarray, voiced: bool, moves: Moves, lacking: list[float]) -> Iterator[Change]:
     """Yield what is worth trying for the registers of a frame."""
     for v in range(VOICES):
         for factor in moves.levels:
@@ -351,6 +409,9 @@ def changes(row: np.ndarray, voiced: bool, moves: Moves) -> Iterator[Change]:
             for wave in (TRIANGLE, SAWTOOTH, PULSE):
                 if not control & wave:
                     yield Change(v, 1, ((voice_register(v, CONTROL), wave | (control & GATE)), *_wide(v, row)))
+    for hz in lacking:
+        for v in range(1 if voiced else 0, VOICES):
+            yield from _filled(v, row, hz, master if voiced else 0)
     if row[RES_FILT] & 7 and row[MODE_VOL] & 0x70:
         cutoff = int(row[FC_LO]) & 7 | int(row[FC_HI]) << 3
         for step in moves.cutoffs:
@@ -358,6 +419,26 @@ def changes(row: np.ndarray, voiced: bool, moves: Moves) -> Iterator[Change]:
             yield Change(-1, 1, ((FC_LO, new & 7), (FC_HI, new >> 3)))
         if moves.waveforms:
             yield Change(-1, 1, ((RES_FILT, int(row[RES_FILT]) ^ 0xF0),))
+
+
+def _filled(voice: int, row: np.ndarray, hz: float, master: int) -> Iterator[Change]:
+    """Yield what gives a voice to a band: the harmonic of voice 1 that is nearest, or noise as far as that."""
+    gate = int(row[voice_register(voice, CONTROL)]) & GATE
+    freq = hz * FREQ_PER_HZ
+    if master:
+        freq = max(round(freq / master), 1) * master
+    for control, new in ((TRIANGLE, round(freq)), (NOISE, round(freq * NOISE_SHARE))):
+        if 0 < new < 65_536:
+            yield Change(voice, 1, (
+                (voice_register(voice, CONTROL), control | gate),
+                (voice_register(voice, FREQ_LO), new & 0xFF), (voice_register(voice, FREQ_HI), new >> 8),
+            ))  # fmt: skip
+
+
+FREQ_PER_HZ = (1 << 24) / PAL.clock_hz
+NOISE_SHARE = (
+    2.5 / 16
+)  # guess: noise changes 16 times in a turn of the oscillator; its power ends well above half of that
 
 
 def _freq(row: np.ndarray, voice: int) -> int:

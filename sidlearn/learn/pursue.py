@@ -10,7 +10,7 @@ import numpy as np
 
 from sidlearn.clock import PAL, frame_cycles
 from sidlearn.learn import envelopes, likeness, polish, search
-from sidlearn.learn.analyse import Target, analyse, analyse_columns
+from sidlearn.learn.analyse import Bands, Target, analyse, analyse_columns, bands_for
 from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
 from sidlearn.learn.checkpoint import Forgetful, Store
 from sidlearn.registers import (
@@ -34,7 +34,7 @@ from sidlearn.registers import (
     WRITABLE,
     voice_register,
 )
-from sidlearn.writes import FRAME_ORDER, RegisterFrames
+from sidlearn.writes import RegisterFrames
 
 HZ_TO_FREQ = (1 << 24) / PAL.clock_hz
 FRAME_SECONDS = 0.02
@@ -91,13 +91,11 @@ SIX_LEVELS, THREE_LEVELS = (0, 3, 6, 9, 12, 16), (2, 7, 12)
 
 # At most 2 s (fast) and 10 s (best) of CPU per second of sound.
 EFFORTS = {
-    ("fast", 50): Effort(2, (True,), SIX_LEVELS, polish.FEW),
-    ("fast", 100): Effort(4, (True,), SIX_LEVELS, None),
-    ("fast", 200): Effort(4, (True,), THREE_LEVELS, None),
-    ("best", 50): Effort(1, (True, True), SIX_LEVELS, polish.MANY),
-    ("best", 100): Effort(2, (True, True), SIX_LEVELS, polish.SOME),
-    ("best", 200): Effort(2, (True,), SIX_LEVELS, polish.FEW),
+    "fast": Effort(2, (True,), SIX_LEVELS, polish.FEW),
+    "best": Effort(1, (True, True), SIX_LEVELS, polish.MANY),
 }
+FINER_EFFORTS = {"fast": (None, polish.FEW), "best": (polish.MANY, polish.SOME)}
+"""Where there are more than `COARSE_RATE` frames a second: what is tried in the emulator before and after."""
 
 
 def pursue(
@@ -136,24 +134,43 @@ def pursue(
     effort : Effort, optional
         In place of the one that goes with the quality.
     """
-    cycles = frame_cycles(frame_rate)
-    effort = effort or EFFORTS[quality, frame_rate]
+    effort = effort or EFFORTS[quality]
+    cycles, times = frame_cycles(COARSE_RATE), frame_rate // COARSE_RATE
     seconds = cycles / PAL.clock_hz
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
     atoms = dictionary(model, seconds)
     store, tell = checkpoint or Forgetful(), progress or _say_nothing
-    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds, store, tell, voices)
+    finer_moves = None
+    if times > 1:
+        moves, finer_moves = FINER_EFFORTS[quality]
+        effort = effort._replace(moves=moves)
+    coarse_share = 1.0 if times == 1 else COARSE_SHARE
+    told = lambda done, what: tell(coarse_share * done, what)  # noqa: E731
+    score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds, store, told, voices)
     frames = to_frames(score, cycles, model)
     if effort.moves is not None:
-        goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms)
+        goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms.bands)
         frames, loss = polish.polish(
             frames, score.level, target.f0_hz > 0, goal, model, effort.moves, store,
-            lambda done: tell(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"),
+            lambda done: told(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"),
+        )  # fmt: skip
+    if finer_moves is not None:
+        count = max(1, int(np.ceil(len(audio) / sample_rate / seconds * times)))
+        frames, level = polish.finer(frames, times, count, model)
+        bands = bands_for(frames.frame_cycles / PAL.clock_hz)
+        goal = goal_of(audio, sample_rate, count, frames.frame_cycles, wanted, bands)
+        voiced = np.repeat(target.f0_hz > 0, times)[:count]
+        frames, loss = polish.polish(
+            frames, level, voiced, goal, model, finer_moves, store,
+            lambda done: tell(coarse_share + (1 - coarse_share) * done, "finer"), "finer",
         )  # fmt: skip
     return Pursued(close(frames), (UNSURE * np.exp(-CONFIDENCE_SLOPE * loss)).astype(np.float32))
 
 
+COARSE_RATE = 50
+"""Frames a second in which choices are made; where there are more of them, they begin with what these have."""
+COARSE_SHARE = 0.5  # of the time, measured
 CHOOSING_SHARE = 0.35  # of the time, measured
 UNSURE = 0.49
 """Nothing here is known to be what a SID played, so no frame counts as sure."""
@@ -177,14 +194,14 @@ def _say_nothing(done: float, what: str) -> None:
     pass
 
 
-def goal_of(audio: np.ndarray, sample_rate: int, count: int, cycles: int, wanted: Wanted, atoms: Dictionary):
+def goal_of(audio: np.ndarray, sample_rate: int, count: int, cycles: int, wanted: Wanted, bands: Bands):
     """Return what the registers' sound is compared with."""
     step = polish.column_cycles(cycles)
     seconds = np.arange(count * cycles // step + 1) * step / PAL.clock_hz
-    power = analyse_columns(audio, sample_rate, seconds, atoms.bands) * np.float32(wanted.gain)
-    alike = likeness.likeness(power, atoms.bands.hz, step / PAL.clock_hz, wanted.gain)
+    power = analyse_columns(audio, sample_rate, seconds, bands) * np.float32(wanted.gain)
+    alike = likeness.likeness(power, bands.hz, step / PAL.clock_hz, wanted.gain)
     compressed = ((power + wanted.floor) ** 0.125).astype(np.float32)
-    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, WEIGHTS, atoms.bands, step)
+    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, WEIGHTS, bands, step)
 
 
 # --- Choosing ----------------------------------------------------------------------------------------------------
@@ -297,33 +314,19 @@ def _choose_piece(
 
 WEIGHTS = np.array([10.0, 1.0, 1.0])
 """Of the distance of levels, the likeness of courses and that of spectrograms."""
-COLUMN_SECONDS = 0.0099
-"""Shortest time between two columns that are compared."""
 
 
 def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary, routing, rows, frame_seconds, effort):
     """Choose again with regard to how the sound moves, in place; return what each frame loses by its levels."""
-    share = max(1, round(COLUMN_SECONDS / frame_seconds))
     frames, bands = len(palettes), len(wanted.weight)
-    columns = -(-frames // share)
-    column_of = np.arange(frames) // share
-    counts = np.bincount(column_of, minlength=columns)
-
-    def by_column(power: np.ndarray) -> np.ndarray:
-        out = np.zeros((columns, bands), np.float32)
-        np.add.at(out, column_of, power)
-        return out / counts[:, None].astype(np.float32)
-
-    hz = atoms.bands.hz
-    target = likeness.likeness(by_column(wanted.power), hz, share * frame_seconds, wanted.gain)
+    target = likeness.likeness(wanted.power, atoms.bands.hz, frame_seconds, wanted.gain)
     power = np.zeros((frames, bands), np.float32)
     constant = np.zeros(frames)
     for t in range(frames):
         sound, constant[t] = render_candidate(palettes[t], best[t], atoms, routing, setting[t], wanted)
         power[t] = sound - wanted.floor
-    now = likeness.course(target, by_column(power))
+    now = likeness.course(target, power)
     factor = np.where(routing.voices, atoms.constants.low_pass if routing.mode & 0x10 else 0.0, 1.0)
-    weights = WEIGHTS / np.array([1, share, share])
     losses = np.zeros(frames)
     coarse = np.array(effort.levels, np.int64)
     for thorough in effort.passes:
@@ -333,30 +336,23 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
             own = np.append(frame.name, -1)
             cost = sum((own[None] != np.array(n[1:])[:, None]).astype(np.float64) for n in near)
             row_cost = sum((rows != n[0]).astype(np.float64) for n in near)
-            rest = by_column_rest(power, t, share) / counts[column_of[t]]
             around = np.array([constant[max(t - 1, 0)], constant[min(t + 1, frames - 1)]])
             terms = likeness.Terms(
                 atoms.filters.gain, routing.voices, LEVEL_OF, coarse, wanted.floor, wanted.weight, atoms.click,
-                float(1 / counts[column_of[t]]), weights,
+                WEIGHTS,
             )  # fmt: skip
             given = likeness.Frame(
                 frame.power, frame.allowed, np.zeros((3, len(own))) + WEIGHTS[0] * SWITCH_COST * cost,
                 factor[:, None] * frame.constant, rows, np.zeros(len(rows)) + WEIGHTS[0] * SWITCH_COST * row_cost,
-                around, wanted.compressed[t], rest.astype(np.float32),
+                around, wanted.compressed[t],
             )  # fmt: skip
             setting[t], _, plain = likeness.choose_again(
-                target, now, int(column_of[t]), given, terms, best[t], int(setting[t]), thorough
+                target, now, t, given, terms, best[t], int(setting[t]), thorough
             )
             losses[t] = plain / WEIGHTS[0] / float(np.sum(wanted.weight))
             sound, constant[t] = render_candidate(frame, best[t], atoms, routing, setting[t], wanted)
             power[t] = sound - wanted.floor
     return losses
-
-
-def by_column_rest(power: np.ndarray, t: int, share: int) -> np.ndarray:
-    """Return the power of the other frames in a frame's column."""
-    first = t - t % share
-    return power[first : first + share].sum(axis=0) - power[t]
 
 
 def want(target: Target, atoms: Dictionary, loudness: float) -> Wanted:
@@ -648,23 +644,12 @@ def to_frames(score: Score, cycles: int, model: str) -> RegisterFrames:
 def plan_voice(values: np.ndarray, voice: int, level: np.ndarray, cycles: int, model: str) -> envelopes.Plan:
     """Plan the envelope of a voice into the registers; those that are written before it must stand already."""
     control = values[:, voice_register(voice, CONTROL)] & ~np.uint8(GATE)
-    timing = timing_of(values, voice, cycles)
+    timing = envelopes.timing_of(values, voice, cycles)
     plan = envelopes.plan(level, control, timing, model)
     values[:, voice_register(voice, ATTACK_DECAY)] = plan.attack_decay
     values[:, voice_register(voice, SUSTAIN_RELEASE)] = plan.sustain_release
     values[:, voice_register(voice, CONTROL)] = control | plan.gate * np.uint8(GATE)
     return plan
-
-
-def timing_of(values: np.ndarray, voice: int, cycles: int) -> envelopes.Timing:
-    """Return when the writes of a voice come."""
-    order = np.array(FRAME_ORDER)
-    changed = values != np.vstack((np.zeros((1, WRITABLE), np.uint8), values[:-1]))
-    ordered = changed[:, order]
-    first = int(np.flatnonzero(order == voice_register(voice, ATTACK_DECAY))[0])
-    before = ordered[:, :first].sum(axis=1)
-    between = ordered[:, first + 2 : first + 6].sum(axis=1)
-    return envelopes.Timing(before, between, cycles)
 
 
 def fill_silence(score: Score) -> Score:

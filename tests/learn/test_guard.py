@@ -51,7 +51,7 @@ def loss_of(sound, frames) -> float:
     target = pursue.analyse(sound, RATE, len(frames), seconds)
     atoms = pursue.dictionary("6581", seconds)
     wanted = pursue.want(target, atoms, LOUDNESS)
-    goal = pursue.goal_of(sound, RATE, len(frames), frames.frame_cycles, wanted, atoms)
+    goal = pursue.goal_of(sound, RATE, len(frames), frames.frame_cycles, wanted, atoms.bands)
     bench = pursue.polish.Bench("6581", frames.frame_cycles, goal)
     power = pursue.polish.listen_to_all(bench, frames, "6581")
     levels = (((power + goal.floor) ** 0.125 - goal.compressed) ** 2 @ goal.weight).mean()
@@ -73,12 +73,13 @@ def test_all_refinements_together_make_speech_clearer(stages):
 
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    """The run dies in the middle of the choosing, and once more in the middle of the polish."""
+    """The run dies in the middle of the choosing, and once more in the middle of the polish of shorter frames."""
     monkeypatch.setattr(pursue, "PIECE_FRAMES", 20)
     monkeypatch.setattr(pursue.polish, "KEPT_FRAMES", 10)
     sound = babble(0.8)
     effort = pursue.Effort(4, (False,), pursue.THREE_LEVELS, pursue.polish.FEW)
-    whole = pursue.pursue(sound, RATE, effort=effort)
+    how = {"effort": effort, "quality": "fast", "frame_rate": 100}
+    whole = pursue.pursue(sound, RATE, **how)
 
     class Dying(Forgetful):
         """A store that outlives the runs, which die at its third and sixth result."""
@@ -99,8 +100,8 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
     store = Dying()
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            pursue.pursue(sound, RATE, effort=effort, checkpoint=store)
-    resumed = pursue.pursue(sound, RATE, effort=effort, checkpoint=store)
+            pursue.pursue(sound, RATE, checkpoint=store, **how)
+    resumed = pursue.pursue(sound, RATE, checkpoint=store, **how)
     assert store.puts > 5
     assert resumed.frames == whole.frames
     assert np.array_equal(resumed.confidence, whole.confidence)
