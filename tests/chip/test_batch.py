@@ -79,3 +79,10 @@ def test_the_logs_are_left_as_they_were():
     before = log.events.copy()
     render_batch([log] * LANES)
     assert np.array_equal(log.events, before)
+
+
+def test_nothing_is_left_of_the_chips_before():
+    logs = [tune(0.1, seed=n) for n in range(LANES)]
+    before = [sound.tobytes() for sound in render_batch(logs)]
+    render_batch([traffic(seed=n, length=30_000, everything=True) for n in range(LANES)], "8580")
+    assert [sound.tobytes() for sound in render_batch(logs)] == before
