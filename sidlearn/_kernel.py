@@ -6,6 +6,7 @@ numba is imported when a kernel has to be compiled, never by ``import sidlearn``
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache, update_wrapper
@@ -91,6 +92,7 @@ class Kernel:
         """numba's own object; the plain function under ``NUMBA_DISABLE_JIT``."""
         if self._dispatcher is None:
             self._dispatcher = load_numba().njit(**self._options)(self._function)
+            _watch_sources(self._dispatcher, self._function.__module__)
         return self._dispatcher
 
     @property
@@ -122,6 +124,28 @@ class Kernel:
         result = self.dispatcher(*arguments)
         _native.keep(self._function, kinds, self._dispatcher, arguments)
         return result
+
+
+def sources_of(module: str) -> tuple[str, ...]:
+    """Return the files of a module and of all that it takes kernels from."""
+    found: list[str] = []
+    names = [module]
+    for name in names:
+        content = sys.modules.get(name)
+        if content is None or content.__file__ is None:
+            continue
+        found.append(content.__file__)
+        others = {v._function.__module__ for v in vars(content).values() if isinstance(v, Kernel)}
+        names += sorted(others - set(names))
+    return tuple(found)
+
+
+def _watch_sources(dispatcher: Any, module: str) -> None:
+    """Let numba's cache look at all files that a kernel is made from; by itself it looks at one alone."""
+    file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if getattr(file, "_source_stamp", None):  # numba's own workings, which may change: then it is as ever
+        stamps = tuple((s.st_mtime, s.st_size) for s in map(os.stat, sources_of(module)))
+        file._source_stamp = (file._source_stamp, stamps)
 
 
 def kernel(function: F) -> F:

@@ -71,3 +71,16 @@ def test_other_things_are_left_to_numba(value):
 
 def test_what_is_no_object_file_is_not_linked():
     assert _native.missing(b"no code") == ["no ELF file"]
+
+
+def test_a_kernel_is_compiled_again_when_a_file_it_calls_into_changes():
+    from sidlearn import _kernel
+    from sidlearn.c64 import cia, machine
+    from sidlearn.cpu import kernel
+
+    files = _kernel.sources_of(machine.__name__)
+    assert files[0] == machine.__file__
+    assert {cia.__file__, kernel.__file__} <= set(files)
+    if not os.environ.get("NUMBA_DISABLE_JIT"):
+        _, stamps = machine.run_exact.dispatcher._cache._cache_file._source_stamp
+        assert len(stamps) == len(files)

@@ -3,9 +3,6 @@
 `run_exact` goes bus cycle by bus cycle. `run_fast` runs whole instructions from one event to the next: interrupts come
 with the cycle, bad lines stop the CPU, but a write beside a bad line may be off by a cycle or two, and sprites take no
 time. Both leave off between two cycles or instructions, so that one can go on where the other has stopped.
-
-The functions called here stand in the files of their chips. numba's cache looks at this file alone: after a change in
-one of those, clear the cache (`tests/conftest.py` does).
 """
 
 from __future__ import annotations
