@@ -111,20 +111,36 @@ def judge(truth: RegisterFrames, found: Decoded) -> dict[str, float]:
     """Return the share of right registers by measure, and how confidence did."""
     total = {m: [0, 0] for m in MEASURES}
     sure = sure_right = frames = 0
-    pairs = zip(voices(truth), voices(found.frames), found.confidence, strict=True)
-    for true, ours, confidence in pairs:
+    cents: list[float] = []
+    for true, ours, confidence in zip(voices(truth), voices(found.frames), found.confidence, strict=False):
         all_right = True
         for m in MEASURES:
             k, n = hits(m, true, ours)
             total[m][0] += k
             total[m][1] += n
             all_right &= k == n
+        cents += errors(true, ours)
         frames += 1
         if confidence >= SURE:
             sure += 1
             sure_right += all_right
     scores = {m: total[m][0] / max(total[m][1], 1) for m in MEASURES}
+    scores["cents"] = float(np.mean(cents)) if cents else 0.0
     return {**scores, "sure": sure / max(frames, 1), "sure_right": sure_right / max(sure, 1)}
+
+
+def errors(truth: list[Voice], found: list[Voice]) -> list[float]:
+    """Return by how many cents the notes that are right are off."""
+    apart = [
+        min((abs(a.note - b.note) for b in found if counts("notes", b)), default=1) for a in truth if counts("notes", a)
+    ]
+    return [100 * d for d in apart if d <= 0.5]
+
+
+def right_frames(truth: RegisterFrames, found: Decoded) -> np.ndarray:
+    """Return whether everything that counts is right, by frame."""
+    pairs = zip(voices(truth), voices(found.frames), strict=False)
+    return np.array([all(k == n for k, n in (hits(m, a, b) for m in MEASURES)) for a, b in pairs])
 
 
 def main() -> None:

@@ -67,6 +67,30 @@ class Frame:
         return self.after.image
 
 
+COMPILED = (
+    kernel.frame_events,
+    kernel.frame_wave,
+    kernel.frame_envelope,
+    kernel.finish,
+    kernel.contribution,
+    kernel.decimate,
+    kernel.decimate_levels,
+    kernel.integral_table,
+    kernel.scan_frequencies,
+    kernel.fold_frequencies,
+    kernel.scan_widths,
+    kernel.scan_noise,
+    kernel.scan_adsr,
+    kernel.run_events,
+)
+
+
+def prepare() -> None:
+    """Have numba call the kernels: they are called some thousand times a second, which ctypes is slow at."""
+    for some in COMPILED:
+        some.dispatcher  # noqa: B018  # the property compiles, or loads what was compiled
+
+
 class Forward:
     """One chip model and one target.
 
@@ -81,6 +105,7 @@ class Forward:
     """
 
     def __init__(self, name: str, target: np.ndarray, frame_cycles: int, clock_hz: int = PAL.clock_hz) -> None:
+        prepare()
         self.name = name
         record = models.load(name, clock_hz)[0]
         self.record = record
