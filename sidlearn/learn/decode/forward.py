@@ -88,7 +88,7 @@ COMPILED = (
 def prepare() -> None:
     """Have numba call the kernels: they are called some thousand times a second, which ctypes is slow at."""
     for some in COMPILED:
-        some.dispatcher  # noqa: B018  # the property compiles, or loads what was compiled
+        some.dispatcher  # type: ignore[union-attr]  # noqa: B018  # compiles, or loads what was compiled
 
 
 class Forward:
