@@ -1,0 +1,290 @@
+"""AD, SR and gates by the levels that a voice had since its note began."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode.forward import Frame, field, with_voice
+from sidlearn.learn.decode.path import (
+    SKIP,
+    SOME_DECAYS,
+    SOME_RELEASES,
+    SOME_SUSTAINS,
+    YOUNG_FRAMES,
+    Option,
+    Past,
+    padded,
+)
+from sidlearn.learn.decode.shapes import Shapes
+from sidlearn.registers import CONTROL, GATE, VOICE_STRIDE, VOICES
+
+BLOCK = 27
+"""Steps of a block in which an envelope is taken as level: 9 samples."""
+
+OPEN_FRAMES = 12
+"""Frames within which a note shows attack and decay or its release rate; guess."""
+
+LONGEST_REFIT = 40
+"""Frames by which an envelope is followed back; guess."""
+
+HIDDEN_FRAMES = 2
+"""For so many frames the ADSR delay bug can hide a gate: 32 768 cycles."""
+
+SOME_PAIRS = np.array(
+    [(a << 4 | d, s << 4 | r) for r in SOME_RELEASES for s in SOME_SUSTAINS for d in SOME_DECAYS for a in range(16)],
+    np.int64,
+)
+"""Every attack with some decays, sustains and releases."""
+
+
+class Envelopes(Shapes):
+    """Envelopes of notes, by simulation."""
+
+    def new_envelopes(
+        self, v: int, image: np.ndarray, rest: np.ndarray, several: bool = False, count: int = 3
+    ) -> list[Option]:
+        """Return options in which a note begins with the envelopes that fit best."""
+        freq, width, control, _, _ = field(image, v)
+        _, _, _, ad, sr = field(self.before().image, v)
+        frame = self.play(with_voice(image, v, ad=ad ^ 0x10, sr=sr ^ 0x10))
+        pairs = self.fit_pairs(v, frame, rest, len(self.path), {}, count, several, (ad, sr))
+        return [Option((freq, width, control | GATE, i, k)) for i, k in pairs]
+
+    def fit_pairs(
+        self,
+        v: int,
+        frame: Frame,
+        rest: np.ndarray,
+        begin: int,
+        gates: dict[int, int],
+        count: int,
+        several: bool = False,
+        old: tuple[int, int] | None = None,
+    ) -> list[tuple[int, int]]:
+        """Return the best AD and SR of a voice from frame `begin` on, of all that there are; `several` for many.
+
+        With `old` both must be others, since that moves what is written after them.
+        """
+        known = sorted({(a, s) for u in range(VOICES) for _, a, s in self.instruments(u)})
+        pairs = np.concatenate([np.array(known, np.int64).reshape(-1, 2), SOME_PAIRS])
+        scores = self.rank(v, frame, rest, begin, gates, pairs)
+        for vary in (
+            lambda a, d, s, r: [(a, j, k, r) for j in range(16) for k in range(16)],
+            lambda a, d, s, r: [(i, d, s, k) for i in (max(a - 1, 0), a, min(a + 1, 15)) for k in range(16)],
+        ):
+            ad, sr = (int(x) for x in pairs[np.argmax(scores)])
+            more = np.array([(a << 4 | d, s << 4 | r) for a, d, s, r in vary(ad >> 4, ad & 15, sr >> 4, sr & 15)])
+            pairs = np.concatenate([pairs, more])
+            scores = np.concatenate([scores, self.rank(v, frame, rest, begin, gates, more)])
+        if old is not None:
+            same = (pairs == old).any(axis=1)
+            same[: len(known)] = False
+            scores[same] = -np.inf
+        found = self.distinct(pairs, scores, count)
+        if not several:
+            return found
+        # two that rise together are hard to tell: the best of every attack and every few decays
+        kind = pairs[:, 0] >> 4 << 2 | (pairs[:, 0] & 15) >> 2
+        order = np.argsort(-scores, kind="stable")
+        _, first = np.unique(kind[order], return_index=True)
+        return [*dict.fromkeys([*found, *((int(pairs[k, 0]), int(pairs[k, 1])) for k in order[first])])]
+
+    @staticmethod
+    def distinct(pairs: np.ndarray, scores: np.ndarray, count: int) -> list[tuple[int, int]]:
+        """Return the best of `pairs`, one of those that sound the same."""
+        found: list[tuple[int, int]] = []
+        last = np.inf
+        for k in np.argsort(-scores, kind="stable"):
+            if scores[k] < last - 1e-9:
+                last = scores[k]
+                found.append((int(pairs[k, 0]), int(pairs[k, 1])))
+                if len(found) == count:
+                    break
+        return found
+
+    def refits(self, v: int, best: Frame, rest: np.ndarray) -> list[Option]:
+        """Return options in which the envelope of a voice was another than thought, or its gate changed unnoticed."""
+        number = len(self.path)
+        freq, width, control, ad, sr = field(best.image, v)
+        was = field(self.before().image, v)[2] & GATE
+        on = self.turned(v, number, GATE)
+        if on is None:
+            return []
+        age = number - on
+        wave = control & 0xFE
+        made: list[Option] = []
+        if was and age <= YOUNG_FRAMES:
+            shape = (freq, width, wave | GATE)
+            frame = self.play(with_voice(best.image, v, *shape))
+            several = self.freely and sum(self.open(u, best) for u in range(VOICES)) > 1
+            made += self.past_options(v, frame, on, {}, shape, self.fit_pairs(v, frame, rest, on, {}, 3, several))
+        for begin in self.begins(v, on, (ad, sr)):
+            made += self.patterns(v, best, rest, begin, on)
+        return made
+
+    def begins(self, v: int, on: int, registers: tuple[int, int]) -> list[int]:
+        """Return the frames in which AD and SR of the note that began in frame `on` may have been written."""
+        earliest = len(self.path) - LONGEST_REFIT
+        found = [max(on, earliest)]
+        last = self.turned(v, on, GATE)
+        if last is not None and last > earliest and field(self.path[last].image, v)[3:] == registers:
+            found.append(last)
+        return found
+
+    def patterns(self, v: int, best: Frame, rest: np.ndarray, begin: int, on: int) -> list[Option]:
+        """Return what the gate of a voice may have done in the last frames, with the AD and SR that go with it."""
+        number = len(self.path)
+        freq, width, control, ad, sr = field(best.image, v)
+        was = field(self.before().image, v)[2] & GATE
+        a, s, r = ad >> 4, sr >> 4, sr & 15
+        wave = control & 0xFE
+        made: list[Option] = []
+        off = self.turned(v, number, 0)
+        held = (number if was or off is None else off) - on
+        window = range(max(on + 1, number - HIDDEN_FRAMES), number + 1)
+        present = tuple(field(self.path[k].image, v)[2] & GATE for k in window[:-1])
+        releases = np.array([(ad, s << 4 | k) for k in range(16)], np.int64)
+        for pattern in product((0, GATE), repeat=len(window)):
+            gates = dict(zip(window, pattern, strict=True))
+            shape = (freq, width, wave | pattern[-1])
+            if pattern[:-1] == present and pattern[-1] == was and held <= OPEN_FRAMES:
+                attacks = range(max(a - 1, 0), min(a + 2, 16)) if number - on <= YOUNG_FRAMES else (a,)
+                pairs = [(i << 4 | j, k << 4 | r) for i in attacks for j in range(16) for k in range(16)]
+                made += self.refit(v, best, rest, begin, {}, np.array(pairs, np.int64), shape)
+            elif pattern[:-1] == present and pattern[-1] == was:
+                pairs = [(ad, k << 4 | r) for k in range(16)]
+                made += self.refit(v, best, rest, begin, {}, np.array(pairs, np.int64), shape, 1)
+            if not all(pattern):
+                changed = {k: g for k, g in gates.items() if k == number or g != present[k - window[0]]}
+                made += self.refit(v, best, rest, begin, changed, releases, shape, 1)
+                if v and min(changed) < number:
+                    made += self.refit(v, best, rest, begin, changed, releases, shape, 1, min(changed))
+        return made
+
+    def refit(
+        self,
+        v: int,
+        best: Frame,
+        rest: np.ndarray,
+        begin: int,
+        gates: dict[int, int],
+        pairs: np.ndarray,
+        shape: tuple[int, int, int],
+        count: int = 2,
+        late: int = -1,
+    ) -> list[Option]:
+        """Return the best of `pairs` (AD, SR), written in frame `begin`."""
+        image = with_voice(best.image, v, *shape)
+        frame = self.play(image) if not np.array_equal(image, best.image) else best
+        scores = self.rank(v, frame, rest, begin, gates, pairs, late)
+        return self.past_options(v, frame, begin, gates, shape, self.distinct(pairs, scores, count), late)
+
+    def past_options(
+        self,
+        v: int,
+        frame: Frame,
+        begin: int,
+        gates: dict[int, int],
+        shape: tuple[int, int, int],
+        pairs: Sequence[tuple[int, int]],
+        late: int = -1,
+    ) -> list[Option]:
+        """Return options with AD and SR that were written in frame `begin`."""
+        made = []
+        for ad, sr in pairs:
+            past = Past(begin, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number), late)
+            env = self.run(v, frame, begin, gates, ad, sr, frame.number - begin, late)
+            made.append(Option((*shape, ad, sr), past, env.tobytes()))
+        return made
+
+    def events(
+        self, v: int, frame: Frame, begin: int, gates: dict[int, int], fresh: tuple[bool, bool], late: int = -1
+    ) -> np.ndarray:
+        """Return the writes to an envelope from frame `begin` on, int64 (writes, 3), AD and SR as -1.
+
+        `fresh` tells whether AD and SR get other values in frame `begin`.
+        """
+        rows = []
+        old = self.image(begin - 1)
+        _, _, _, ad, sr = field(old, v)
+        ad, sr = ad ^ 0x10 * fresh[0], sr ^ 0x10 * fresh[1]
+        for k, f in enumerate([*self.path[begin:], frame]):
+            image = with_voice(f.image, v, ad=ad, sr=sr)
+            if f.number in gates:
+                image = with_voice(image, v, control=field(image, v)[2] & ~GATE | gates[f.number])
+            pads = padded(f.pads, v) if f.number == late else f.pads
+            own = self.forward.events_between(old, image, pads, f.number == 0 and self.everything)
+            for cycle, register, value in own:
+                offset = register - v * VOICE_STRIDE
+                if CONTROL <= offset < VOICE_STRIDE:
+                    rows.append((cycle + k * self.forward.frame_cycles, offset, -1 if offset > CONTROL else value))
+            old = image
+        return np.array(rows, np.int64).reshape(-1, 3)
+
+    def run(
+        self, v: int, frame: Frame, begin: int, gates: dict[int, int], ad: int, sr: int, frames: int, late: int = -1
+    ) -> np.ndarray:
+        """Return the envelope some frames after the start of frame `begin`."""
+        _, _, _, old_ad, old_sr = field(self.image(begin - 1), v)
+        events = self.events(v, frame, begin, gates, (ad != old_ad, sr != old_sr), late)
+        cycles = frames * self.forward.frame_cycles
+        env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v].copy()
+        levels = np.zeros(frames * self.forward.steps + 1, np.uint8)
+        kernel.run_events(env, events[events[:, 0] < cycles], ad, sr, cycles, levels)
+        return env
+
+    def rank(
+        self,
+        v: int,
+        frame: Frame,
+        rest: np.ndarray,
+        begin: int,
+        gates: dict[int, int],
+        pairs: np.ndarray,
+        late: int = -1,
+    ) -> np.ndarray:
+        """Return the energy that each of `pairs` (AD, SR) explains from frame `begin` on, float64 (pairs,)."""
+        n = self.forward.samples
+        carriers, rests = [], []
+        for f in self.path[begin:]:
+            carrier, left = self.carried(f)
+            carriers.append(carrier[v])
+            rests.append(left + carrier[v] * self.sampled(f.levels[v]))
+        carriers.append(self.carrier(frame, v))
+        rests.append(rest)
+        carrier = np.concatenate(carriers)
+        left = np.concatenate(rests)
+        at = np.maximum(np.arange(len(left)) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)
+        block = at // BLOCK
+        blocks = int(block[-1]) + 1
+        use = np.ones(len(left))
+        use[:SKIP] = 0
+        use[len(left) - n : len(left) - n + SKIP] = 0
+        cross = np.bincount(block, carrier * left * use, blocks)
+        energy = np.bincount(block, carrier * carrier * use, blocks)
+        steps = n * kernel.DECIMATION * (len(self.path) - begin + 1)
+        levels = np.zeros(steps + BLOCK + 1, np.uint8)
+        scores = np.empty(len(pairs))
+        env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v]
+        _, _, _, ad, sr = field(self.image(begin - 1), v)
+        fresh = (pairs != (ad, sr)) @ (1, 2)
+        for kind in np.unique(fresh):
+            some = np.flatnonzero(fresh == kind)
+            part = np.empty(len(some))
+            events = self.events(v, frame, begin, gates, (bool(kind & 1), bool(kind & 2)), late)
+            kernel.scan_adsr(env, events, steps, BLOCK, cross, energy, self.forward.dac_env, pairs[some], levels, part)
+            scores[some] = part
+        return scores - self.tie * self.novelty(v, pairs)
+
+    def novelty(self, v: int, pairs: np.ndarray) -> np.ndarray:
+        """Return how many nibbles of pairs (AD, SR) differ from the nearest that a voice was played with."""
+        known = {(a, s) for _, a, s in self.instruments(v)} | {field(self.before().image, v)[3:]}
+        least = np.full(len(pairs), 4)
+        for ad, sr in known:
+            other = pairs ^ np.array([ad, sr])
+            least = np.minimum(least, ((other & 0xF) != 0).sum(axis=1) + ((other >> 4) != 0).sum(axis=1))
+        return least

@@ -1,0 +1,240 @@
+"""The frames found so far, and what every part of the search asks about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_voice
+from sidlearn.registers import GATE
+
+FREQ_STEP = 32
+"""Of the scan: an error of this is a 27th of a period of the fundamental after a PAL frame."""
+
+LOWEST, HIGHEST = 96, 65_535
+
+SKIP = 24
+"""Samples at the start of a frame that also depend on the frame before."""
+
+FIRST_SKIP = 30
+"""The same for the first frame, where the target rings."""
+
+GOOD_RMS = 3e-4
+"""A frame this near to its target needs no search: twice what the right registers leave in most frames."""
+
+FLOOR_RMS = 1.3e-4
+"""What the right registers leave of most frames; measured on pyresidfp 0.17.0."""
+
+LIKELY_RMS = 8e-4
+"""What the right registers leave at most, in frames in which fast attacks begin."""
+
+KNOTS = 17
+"""Of free levels in a frame."""
+
+SMOOTHNESS = 0.3
+"""How much a bend of free levels costs; guess."""
+
+NOISE = 0x80
+
+PULSE = 0x40
+
+Group = tuple[int, int, int, int, int]
+"""FREQ, PW, CONTROL, AD and SR of a voice."""
+
+YOUNG_FRAMES = 4
+"""Frames within which the attack of a note may still be hidden by the ADSR delay bug, or under way."""
+
+SOME_DECAYS, SOME_SUSTAINS, SOME_RELEASES = (8, 3, 11), (8, 15, 0), (8, 0, 1, 3)
+"""A release rate can delay the attack that follows."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was different in frames before: AD and SR from `begin` on, and gates by frame."""
+
+    begin: int
+    ad: int
+    sr: int
+    gates: tuple[tuple[int, int], ...] = ()
+    late: int = -1
+    """A frame in which one more write, that nobody hears, came before those of the voice; -1: none."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What one voice may do in a frame."""
+
+    group: Group
+    past: Past | None = None
+    env: bytes = b""
+    """State of the envelope at the start of the frame, if `past` changes it."""
+
+
+def padded(pads: tuple, v: int) -> tuple:
+    """Return `pads` with one more write ahead of those of a voice."""
+    return (*pads[:v], pads[v] + 1, *pads[v + 1 :])
+
+
+def hat_functions(n: int) -> np.ndarray:
+    """Return the functions that join `KNOTS` points by straight lines, float64 (KNOTS, n)."""
+    at = np.linspace(0, KNOTS - 1, n)
+    return np.maximum(0, 1 - np.abs(at - np.arange(KNOTS)[:, None]))
+
+
+class Path:
+    """Frames decoded so far with one `Forward`."""
+
+    everything = True
+    """Whether the first frame writes all registers, and not only what differs from zero."""
+
+    def __init__(self, forward: Forward) -> None:
+        self.forward = forward
+        self.path: list[Frame] = []
+        self.floor: list[float] = []
+        self.start = forward.power_on()
+        self.freqs = np.arange(LOWEST, HIGHEST, FREQ_STEP, dtype=np.int64)
+        self.noise_freqs = np.unique(np.round(np.geomspace(200, 65_535, 2500)).astype(np.int64))
+        self.hats = hat_functions(forward.samples)
+        self.at = np.arange(forward.samples) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP
+        bend = np.diff(np.eye(KNOTS), 2, axis=0)
+        self.bend = SMOOTHNESS * bend.T @ bend + 1e-6 * np.eye(KNOTS)
+        self.trace = False
+        self.freely = True
+        self.tie = 0.03 * forward.samples * (FLOOR_RMS / forward.slope) ** 2
+        self._tables: dict = {}
+        self._seen: dict[bytes, Frame] = {}
+        self._parts: dict = {}
+        self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
+        self._last: tuple[Frame, np.ndarray] | None = None
+        self._mixed = np.empty(forward.steps, np.float32)
+        self._history = np.zeros(forward.taps.size - 1, np.float32)
+
+    def before(self) -> State:
+        """Return the state that the next frame begins with."""
+        return self.path[-1].after if self.path else self.start
+
+    def image(self, number: int) -> np.ndarray:
+        """Return the registers after frame `number`."""
+        return self.path[number].image if number >= 0 else self.start.image
+
+    def rms(self, energy: float) -> float:
+        """Return the root mean square of an error per sample."""
+        return float(np.sqrt(max(energy, 0) / self.forward.samples))
+
+    def good(self, frame: Frame) -> bool:
+        """Whether nothing is left to explain."""
+        return self.rms(frame.energy) < GOOD_RMS
+
+    def play(self, image: np.ndarray, pads: tuple = NO_PADS) -> Frame:
+        """Play the frame under way with the registers of `image`."""
+        key = image.tobytes() + bytes(pads)
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = self.evaluate(self.before(), len(self.path), image, pads)
+        return found
+
+    def evaluate(self, state: State, number: int, image: np.ndarray, pads: tuple) -> Frame:
+        """Play any frame."""
+        first = number == 0
+        return self.forward.evaluate(state, number, image, pads, FIRST_SKIP if first else 0, first and self.everything)
+
+    def renew(self) -> None:
+        """Forget what was played for another past."""
+        self._seen.clear()
+        self._parts.clear()
+        self.forward.forget()
+
+    def accept(self, frame: Frame) -> None:
+        """Make a frame part of the path."""
+        self.pass_dc(frame)
+        self.floor.append(self.rms(frame.energy))
+        self.path.append(frame)
+
+    def pass_dc(self, frame: Frame) -> None:
+        """Let the constant error of a frame be known to the next one."""
+        error = self.forward.target[frame.number] - frame.out - frame.before.dc
+        if frame.number:
+            frame.after.dc = frame.before.dc + 0.5 * float(error.mean())
+        else:
+            frame.after.dc = frame.before.dc + float(error[FIRST_SKIP:].mean())
+
+    def better(self, old: Frame, new: Frame) -> Frame:
+        """Return `new` if it is nearer to the target by more than noise, else `old`."""
+        return new if new.energy < old.energy - max(1e-6, 0.03 * old.energy) else old
+
+    def turned(self, v: int, end: int, gate: int) -> int | None:
+        """Return the last frame before `end` in which the gate of a voice went on (GATE) or off (0), or None."""
+        for k in range(end - 1, -1, -1):
+            if field(self.path[k].image, v)[2] & GATE == gate and field(self.image(k - 1), v)[2] & GATE != gate:
+                return k
+        return None
+
+    def instruments(self, v: int, count: int = 4) -> list[tuple[int, int, int]]:
+        """Return waveform, AD and SR that a voice was played with, the newest first."""
+        found: list[tuple[int, int, int]] = []
+        for frame in reversed(self.path):
+            _, _, control, ad, sr = field(frame.image, v)
+            if control & GATE and (control & 0xFE, ad, sr) not in found:
+                found.append((control & 0xFE, ad, sr))
+                if len(found) == count:
+                    break
+        return found
+
+    def heard(self, v: int, count: int = 8) -> list[int]:
+        """Return the latest values of FREQ of a voice."""
+        found: dict[int, None] = {}
+        for frame in reversed(self.path[-100:]):
+            found.setdefault(field(frame.image, v)[0])
+            if len(found) == count:
+                break
+        return list(found)
+
+    def guesses(self, v: int) -> list[tuple[int, int]]:
+        """Return FREQ and PW with which a voice may go on, the likeliest first."""
+        past = [field(self.image(k), v)[:2] for k in range(len(self.path) - 1, max(len(self.path) - 13, -2), -1)]
+        freq, width = past[0]
+        freqs, widths = [freq], [width]
+        if len(past) > 1 and (slope := width - past[1][1]) and 0 <= width + slope < 4096:
+            widths.insert(0, width + slope)
+        if len(past) > 3:  # what it did most of the time: a silent voice is hard to hear
+            slopes = [past[k][1] - past[k + 1][1] for k in range(len(past) - 1)]
+            slope = max(sorted(set(slopes)), key=slopes.count)
+            if slope and 0 <= width + slope < 4096 and width + slope not in widths:
+                widths.insert(1, width + slope)
+        if len(past) > 1 and (slope := freq - past[1][0]):
+            freqs.append(min(max(freq + slope, 0), 65_535))
+        for period in (2, 3, 4, 6):
+            if len(past) > period and past[period - 1][0] != freq:
+                cycle = len(past) >= 2 * period and all(past[i][0] == past[i + period][0] for i in range(period))
+                new = past[period - 1][0]
+                if cycle and new in freqs:
+                    freqs.remove(new)
+                if new not in freqs:
+                    freqs.insert(0 if cycle else len(freqs), new)
+        found = [(f, w) for f in freqs for w in widths]
+        return sorted(found, key=lambda o: freqs.index(o[0]) + widths.index(o[1]))
+
+    def open(self, v: int, frame: Frame) -> bool:
+        """Whether the envelope of a voice is not yet sure: its gate changed a short time ago."""
+        if field(frame.image, v)[2] & 0xF0 == 0:
+            return False
+        if (field(frame.image, v)[2] ^ field(self.before().image, v)[2]) & GATE:
+            return True
+        turned = self.turned(v, len(self.path), field(self.before().image, v)[2] & GATE)
+        return turned is not None and len(self.path) - turned <= YOUNG_FRAMES
+
+    def past_image(self, some: Sequence[Option], number: int, image: np.ndarray) -> np.ndarray:
+        """Return the registers of an earlier frame as options have them."""
+        for v, option in enumerate(some):
+            past = option.past
+            if past is None:
+                continue
+            if number >= past.begin:
+                image = with_voice(image, v, ad=past.ad, sr=past.sr)
+            for at, gate in past.gates:
+                if at == number:
+                    image = with_voice(image, v, control=field(image, v)[2] & ~GATE | gate)
+        return image

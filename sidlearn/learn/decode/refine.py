@@ -1,0 +1,117 @@
+"""FREQ and PW moved to where the error is least."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidlearn.learn.decode.envelopes import Envelopes
+from sidlearn.learn.decode.forward import Frame, field, with_voice
+from sidlearn.learn.decode.path import LIKELY_RMS, NOISE, PULSE
+from sidlearn.registers import VOICES
+
+
+class Refinement(Envelopes):
+    """The last step to the exact values."""
+
+    def refine(self, frame: Frame, rounds: int = 4) -> Frame:
+        """Move FREQ and PW of the audible voices to where the error is least, all together."""
+        best = frame
+        for turn in range(rounds):
+            if self.good(best):
+                break
+            old = best
+            if turn and self.rms(best.energy) > LIKELY_RMS:
+                best = self.tune_noise(best)
+            new = self.step(best)
+            if new is not None and new.energy < best.energy:
+                best = new
+            if best.energy > 0.98 * old.energy and turn:
+                break
+        return self.descend(best)
+
+    def tune_noise(self, frame: Frame) -> Frame:
+        """Try every FREQ near to that of a noise: there is no slope to follow."""
+        best = frame
+        for v, i in self.movable(frame):
+            if i == 0 and field(frame.image, v)[2] & NOISE:
+                for reach, step in ((48, 6), (4, 1)):
+                    middle = best
+                    for by in range(-reach, reach + 1, step):
+                        image = self.moved(middle, (v, 0), by)
+                        if image is not None:
+                            best = min(best, self.again(middle, image), key=lambda f: f.energy)
+        return best
+
+    def again(self, frame: Frame, image: np.ndarray, pads: tuple | None = None) -> Frame:
+        """Play a frame with other registers from the state in which it began."""
+        if frame.before is self.before():
+            return self.play(image, frame.pads if pads is None else pads)
+        return self.evaluate(frame.before, frame.number, image, frame.pads if pads is None else pads)
+
+    def movable(self, frame: Frame) -> list[tuple[int, int]]:
+        """Return voice and register (0 FREQ, 1 PW) of what can be heard and was changed in this frame."""
+        found = []
+        for v in range(VOICES):
+            freq, width, control, _, _ = field(frame.image, v)
+            old = field(frame.before.image, v)
+            if frame.levels[v].max() < 3 or control < 16:
+                continue
+            if freq != old[0]:
+                found.append((v, 0))
+            changed = width != old[1] or control & 0xF0 != old[2] & 0xF0
+            if control & 0xF0 == PULSE and (changed or self.rms(frame.energy) > LIKELY_RMS):
+                found.append((v, 1))
+        return found
+
+    def moved(self, frame: Frame, which: tuple[int, int], by: int) -> np.ndarray | None:
+        """Return registers in which one value is moved, or None beyond its ends."""
+        v, i = which
+        value = field(frame.image, v)[i] + by
+        if not 0 <= value <= (0xFFF if i else 0xFFFF):
+            return None
+        return with_voice(frame.image, v, **{"width" if i else "freq": value})
+
+    def step(self, frame: Frame) -> Frame | None:
+        """Take one Gauss-Newton step in all that moves; None where nothing does."""
+        moves = [(v, i) for v, i in self.movable(frame) if not field(frame.image, v)[2] & NOISE]
+        columns, used = [], []
+        for which in moves:
+            by = 8 if which[1] else 2
+            image = self.moved(frame, which, by)
+            if image is None:
+                by = -by
+                image = self.moved(frame, which, by)
+            if image is None:
+                continue
+            change = (self.again(frame, image).out - frame.out) / by
+            columns.append(change - change.mean())
+            used.append(which)
+        if not used:
+            return None
+        error = self.forward.target[frame.number] - frame.out - frame.before.dc
+        matrix = np.stack(columns).astype(np.float64)
+        gram = matrix @ matrix.T
+        gram[np.diag_indices(len(used))] *= 1 + 1e-6
+        gram[np.diag_indices(len(used))] += 1e-12
+        by_all = np.linalg.solve(gram, matrix @ (error - error.mean()))
+        image = frame.image
+        for (v, i), by in zip(used, by_all, strict=True):
+            limit = 128 if i else 24
+            value = field(image, v)[i] + round(float(np.clip(by, -limit, limit)))
+            value = min(max(value, 0), 0xFFF if i else 0xFFFF)
+            image = with_voice(image, v, **{"width" if i else "freq": value})
+        return self.again(frame, image)
+
+    def descend(self, frame: Frame) -> Frame:
+        """Move single registers by one, or by more where a noise hears FREQ, as long as that helps."""
+        best = frame
+        for v, i in self.movable(frame):
+            noisy = bool(field(frame.image, v)[2] & NOISE)
+            for step in (24, 8, 3, 1) if noisy else (1,):
+                for by in (step, -step):
+                    while (image := self.moved(best, (v, i), by)) is not None:
+                        new = self.again(best, image)
+                        if new.energy >= best.energy:
+                            break
+                        best = new
+        return best

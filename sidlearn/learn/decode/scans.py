@@ -1,0 +1,220 @@
+"""What one voice may be, given what is left for it: FREQ, pulse widths and waveforms by how much they explain."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
+from sidlearn.learn.decode.path import HIGHEST, SKIP, Path
+from sidlearn.registers import VOICE_STRIDE, VOICES
+
+
+def tops(values: np.ndarray, scores: np.ndarray, count: int, distance: int = 2) -> list[int]:
+    """Return the values of the highest local maxima of `scores`, at least `distance` places apart."""
+    found: list[int] = []
+    places: list[int] = []
+    inner = np.r_[True, scores[1:] >= scores[:-1]] & np.r_[scores[:-1] > scores[1:], True] & (scores > 0)
+    candidates = np.flatnonzero(inner)
+    for k in candidates[np.argsort(-scores[candidates], kind="stable")]:
+        if all(abs(k - p) > distance for p in places):
+            places.append(int(k))
+            found.append(int(values[k]))
+            if len(found) == count:
+                break
+    return found
+
+
+class Scans(Path):
+    """Scans of one voice."""
+
+    def rest(self, frame: Frame, v: int) -> np.ndarray:
+        """Return what is left for one voice, without its mean."""
+        parts = self.parts(frame)
+        rest = self.forward.sums(frame) - sum(parts[u] for u in range(VOICES) if u != v)
+        return rest - rest[SKIP:].mean()
+
+    def parts(self, frame: Frame) -> np.ndarray:
+        """Return what each voice adds to the sum of voices in a frame, float64 (3, samples)."""
+        if self._last is None or self._last[0] is not frame:
+            f = self.forward
+            made = np.empty((VOICES, f.samples), np.float32)
+            for v in range(VOICES):
+                kernel.contribution(
+                    frame.waves[v],
+                    frame.levels[v],
+                    f.dac_env,
+                    f.drift,
+                    f.per_wave,
+                    f.taps,
+                    self._mixed,
+                    self._history,
+                    made[v],
+                )
+            self._last = (frame, made.astype(np.float64))
+        return self._last[1]
+
+    def written(self, image: np.ndarray, v: int) -> int:
+        """Return the cycle at which FREQ of a voice changes if the other registers become those of `image`."""
+        before = self.before().image
+        image = with_voice(image, v, freq=field(before, v)[0] ^ 0x0101)
+        events = self.forward.events_between(before, image, NO_PADS, not self.path and self.everything)
+        # between its two bytes the high one is still the old one
+        return int(events[events[:, 1] == v * VOICE_STRIDE + 1, 0][0])
+
+    def levels(self, image: np.ndarray, v: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Return what a wave level is multiplied by at each sample, what is added, and whether there is anything."""
+        forward = self.forward
+        events = forward.events(self.before(), image, NO_PADS, not self.path and self.everything)
+        env = self.before().env[v].copy()
+        levels = np.empty(forward.steps, np.uint8)
+        kernel.frame_envelope(env, v, events, forward.frame_cycles, levels)
+        gain, constant = np.empty(forward.samples), np.empty(forward.samples)
+        kernel.decimate_levels(levels, forward.dac_env, forward.drift, forward.per_wave, gain, constant)
+        return gain, constant, bool(levels.max() > 2)
+
+    def table(self, waveform: int, width: int) -> np.ndarray:
+        """Return the integral of a waveform over its period."""
+        key = (waveform, width if waveform == 4 else 0)
+        if key not in self._tables:
+            if len(self._tables) > 64:
+                self._tables.clear()
+            table = np.empty(4097)
+            kernel.integral_table(waveform, width, self.forward.dac, table)
+            self._tables[key] = table
+        return self._tables[key]
+
+    def peaks(
+        self,
+        rest: np.ndarray,
+        gain: np.ndarray,
+        constant: np.ndarray,
+        waveform: int,
+        width: int,
+        v: int,
+        written: int,
+        freqs: np.ndarray,
+        count: int = 3,
+    ) -> list[int]:
+        """Return the FREQ that explain most of `rest`, levels and waveform being known."""
+        osc = self.before().osc[v]
+        acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
+        table = self.table(waveform, width)
+
+        def scan(some: np.ndarray) -> np.ndarray:
+            scores, gains = np.empty(len(some)), np.empty(len(some))
+            kernel.scan_frequencies(
+                rest, gain, constant, table, acc, old, written, some, SKIP, 0.85, 1.15, scores, gains
+            )
+            return scores
+
+        found = []
+        for top in tops(freqs, scan(freqs), count):
+            f = top
+            for reach, step in ((28, 4), (3, 1)):
+                near = np.arange(max(f - reach, 1), min(f + reach, HIGHEST) + 1, step)
+                f = int(near[np.argmax(scan(near))])
+            found.append(f)
+        return found
+
+    def folded(
+        self, rest: np.ndarray, gain: np.ndarray, v: int, written: int, count: int
+    ) -> list[tuple[int, int, int, float]]:
+        """Return FREQ, PW (0 without pulse), waveform and gain that explain most of `rest`."""
+        osc = self.before().osc[v]
+        acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
+        freqs = self.freqs
+        n = len(freqs)
+        scores, kinds, widths, gains = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+        dac = self.forward.dac
+        kernel.fold_frequencies(rest, gain, dac, acc, old, written, freqs, SKIP, 1.15, scores, kinds, widths, gains)
+        found = []
+        for top in tops(freqs, scores, count):
+            k = int(np.searchsorted(freqs, top))
+            kind, width, g = int(kinds[k]), int(widths[k]), float(gains[k])
+            table = self.table(kind, width)
+            f = top
+            for reach, step in ((30, 3), (2, 1)):
+                near = np.arange(max(f - reach, 1), min(f + reach, HIGHEST) + 1, step)
+                s, gs = np.empty(len(near)), np.empty(len(near))
+                kernel.scan_frequencies(
+                    rest, gain, np.zeros_like(gain), table, acc, old, written, near, SKIP, 0.5 * g, 1.5 * g, s, gs
+                )
+                f = int(near[np.argmax(s)])
+            found.append((min(f, HIGHEST), width if kind == 4 else 0, kind, g))
+        return found
+
+    def widths(
+        self, rest: np.ndarray, gain: np.ndarray, constant: np.ndarray, v: int, freq: int, written: int
+    ) -> list[int]:
+        """Return the PW that explain most of `rest`, FREQ and levels being known."""
+        osc = self.before().osc[v]
+        dac = self.forward.dac
+        scores = np.empty(257)
+        kernel.scan_widths(
+            rest,
+            gain,
+            constant,
+            float(dac[0xFFF] - dac[0]),
+            float(dac[0]),
+            int(osc[kernel.ACC]),
+            int(osc[kernel.FREQ]),
+            written,
+            freq,
+            SKIP,
+            scores,
+        )
+        return [int(w) * 16 for w in tops(np.arange(256), scores[:256], 2, 4)]
+
+    def noise_peaks(
+        self,
+        rest: np.ndarray,
+        gain: np.ndarray,
+        constant: np.ndarray,
+        v: int,
+        written: int,
+        freqs: np.ndarray,
+        reach: tuple[float, float] = (0.85, 1.15),
+    ) -> list[int]:
+        """Return the FREQ of noise that explain most of `rest`."""
+        osc = self.before().osc[v]
+
+        def scan(some: np.ndarray) -> np.ndarray:
+            scores = np.empty(len(some))
+            kernel.scan_noise(rest, gain, constant, self.forward.dac, osc, written, some, SKIP, *reach, scores)
+            return scores
+
+        found = []
+        for f in tops(freqs, scan(freqs), 2, 2):
+            near = np.unique(np.linspace(f * 0.996, min(f * 1.004, HIGHEST), 25).astype(np.int64))
+            found.append(int(near[np.argmax(scan(near))]))
+        return found
+
+    def carried(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each voice of a frame of the path sounds like at level 1, and what is left of the target."""
+        found = self._carried.get(frame.number)
+        if found is None or found[0] is not frame:
+            carriers = np.stack([self.carrier(frame, v) for v in range(VOICES)])
+            left = self.forward.sums(frame) - self.parts(frame).sum(axis=0)
+            left[:SKIP] = left[SKIP:].mean()
+            left -= left.mean()
+            found = self._carried[frame.number] = (frame, carriers, left)
+        return found[1], found[2]
+
+    def carrier(self, frame: Frame, v: int) -> np.ndarray:
+        """Return what a voice of a frame sounds like at level 1, float64 (samples,), without its mean."""
+        return self.voice_at_full(frame.waves[v])
+
+    def sampled(self, levels: np.ndarray) -> np.ndarray:
+        """Return envelopes by steps as levels by samples."""
+        return self.forward.dac_env[levels[np.maximum(self.at, 0)]]
+
+    def voice_at_full(self, wave: np.ndarray) -> np.ndarray:
+        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), without its mean."""
+        part = np.empty(self.forward.samples, np.float32)
+        self._history[:] = 0
+        steps = (self.forward.per_wave * wave + self.forward.drift).astype(np.float32)
+        kernel.decimate(steps, self.forward.taps, self._history, part)
+        made = part.astype(np.float64)
+        made[:SKIP] = made[SKIP:].mean()
+        return made - made.mean()
