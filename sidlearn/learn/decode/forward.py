@@ -255,7 +255,7 @@ class Forward:
 
 def field(image: np.ndarray, v: int) -> tuple[int, int, int, int, int]:
     """Return FREQ, PW, CONTROL, AD and SR of a voice."""
-    r = image[v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE].astype(int)
+    r = image[v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE].tolist()
     return r[0] | r[1] << 8, (r[2] | r[3] << 8) & 0xFFF, r[4], r[5], r[6]
 
 

@@ -34,7 +34,7 @@ LIKELY_RMS = 8e-4
 KNOTS = 17
 """Of free levels in a frame."""
 
-SMOOTHNESS = 0.3
+SMOOTHNESS = 0.003
 """How much a bend of free levels costs; guess."""
 
 NOISE = 0x80
@@ -96,7 +96,7 @@ class Path:
         self.floor: list[float] = []
         self.start = forward.power_on()
         self.freqs = np.arange(LOWEST, HIGHEST, FREQ_STEP, dtype=np.int64)
-        self.noise_freqs = np.unique(np.round(np.geomspace(200, 65_535, 2500)).astype(np.int64))
+        self.noise_freqs = self.freqs
         self.hats = hat_functions(forward.samples)
         self.at = np.arange(forward.samples) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP
         bend = np.diff(np.eye(KNOTS), 2, axis=0)
@@ -107,6 +107,7 @@ class Path:
         self._tables: dict = {}
         self._seen: dict[bytes, Frame] = {}
         self._parts: dict = {}
+        self._shapes: dict = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
         self._last: tuple[Frame, np.ndarray] | None = None
         self._mixed = np.empty(forward.steps, np.float32)
@@ -145,6 +146,7 @@ class Path:
         """Forget what was played for another past."""
         self._seen.clear()
         self._parts.clear()
+        self._shapes.clear()
         self.forward.forget()
 
     def accept(self, frame: Frame) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import LIKELY_RMS, NOISE, PULSE
+from sidlearn.learn.decode.sets import Sets
 from sidlearn.registers import VOICES
 
 
-class Refinement(Envelopes):
+class Refinement(Sets):
     """The last step to the exact values."""
 
     def refine(self, frame: Frame, rounds: int = 4) -> Frame:

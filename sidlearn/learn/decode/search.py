@@ -10,9 +10,8 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
-from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, LIKELY_RMS, NOISE, PULSE, SKIP, Option, padded
+from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, NOISE, PULSE, SKIP, Option, padded
 from sidlearn.learn.decode.refine import Refinement
-from sidlearn.learn.decode.shapes import Notes
 from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 
 TOGGLE_COST = 3e-7
@@ -99,18 +98,14 @@ class Searcher(Refinement):
         if self.good(best) and combined:
             return best
         if self.path:
-            best, combined = self.rounds(self.near, options, best, combined)
-            if self.rms(best.energy) < LIKELY_RMS:
-                return best
-            for v, more in enumerate(self.pursue(best)):
-                self.add(options[v], more)
+            sets = self.shape_sets(best)
+            for notes in sets:
+                for v in range(VOICES):
+                    self.add(options[v], self.clothed(v, best, notes))
             best, combined = self.combine(options, best)
             if not self.good(best):
                 best, combined = self.rounds(self.near, options, best, combined)
-            if self.good(best):
-                return best
-            if self.rms(best.energy) < LIKELY_RMS:
-                return best
+            return best
         for some in self.discover(best):
             for v in range(VOICES):
                 self.add(options[v], some[v])
@@ -143,24 +138,43 @@ class Searcher(Refinement):
         for option in more:
             options.setdefault(option)
 
-    def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
-        """Return what a voice adds to the sum of voices with an option, without its mean, float64 (samples - SKIP,)."""
-        image = with_voice(base, v, *option.group)
-        before = self.before()
-        old = before.image
+    def own_writes(self, v: int, option: Option, base: np.ndarray, slot: int) -> np.ndarray:
+        """Return the writes of one voice, the first of them after `slot` others, int64 (writes, 3)."""
+        old = self.before().image
         if option.past is not None:
             old = self.past_image([option if u == v else OTHER for u in range(VOICES)], len(self.path) - 1, old)
-        events = self.forward.events_between(old, image, NO_PADS, not self.path and self.everything)
-        own = events[events[:, 1] // VOICE_STRIDE == v]
-        key = (v, option, own[:, 0].tobytes())
+        everything = not self.path and self.everything
+        pads = NO_PADS if everything else tuple(slot if u == v else 0 for u in range(VOICES + 1))
+        events = self.forward.events_between(old, with_voice(old, v, *option.group), pads, everything)
+        events = events[events[:, 1] // VOICE_STRIDE == v]
+        if option.group[2] & 6:  # the voice that rings or syncs it
+            source = (v + 2) % VOICES
+            more = self.forward.events_between(self.before().image, base)
+            more = more[more[:, 1] // VOICE_STRIDE == source]
+            events = np.concatenate([events, more])
+            events = events[np.argsort(events[:, 0], kind="stable")]
+        return events
+
+    def part(self, v: int, option: Option, base: np.ndarray, slot: int = -1) -> np.ndarray:
+        """Return what a voice adds to the sum of voices with an option, without its mean, float64 (samples - SKIP,).
+
+        Its writes come after `slot` others; -1: as many as with the registers of `base`.
+        """
+        if slot < 0:
+            events = self.forward.events_between(
+                self.before().image, with_voice(base, v, *option.group), NO_PADS, not self.path and self.everything
+            )
+            slot = int((events[:, 1] < v * VOICE_STRIDE).sum() + (events[:, 1] >= VOICES * VOICE_STRIDE).sum())
+        events = self.own_writes(v, option, base, slot)
+        key = (v, option, events.tobytes())
         found = self._parts.get(key)
         if found is None:
+            before, f = self.before(), self.forward
             env = np.frombuffer(option.env, np.int64).copy() if option.env else before.env[v].copy()
-            wave, _ = self.forward.wave(before, v, events)
-            levels = np.empty(self.forward.steps, np.uint8)
-            kernel.frame_envelope(env, v, events, self.forward.frame_cycles, levels)
-            out = np.empty(self.forward.samples, np.float32)
-            f = self.forward
+            wave, _ = f.wave(before, v, events)
+            levels = np.empty(f.steps, np.uint8)
+            kernel.frame_envelope(env, v, events, f.frame_cycles, levels)
+            out = np.empty(f.samples, np.float32)
             kernel.contribution(wave, levels, f.dac_env, f.drift, f.per_wave, f.taps, self._mixed, self._history, out)
             found = out[SKIP:].astype(np.float64)
             found -= found.mean()
@@ -173,13 +187,10 @@ class Searcher(Refinement):
         target = self.forward.sums(best)[SKIP:]
         target = target - target.mean()
         base = best.image
-        for _ in range(2):
-            left = self.lefts(lists, base, target)
-            at = np.unravel_index(int(np.argmin(left)), left.shape)
-            # what is written before moves what comes later: once more about the combination that was found
-            base = best.image
-            for v in range(VOICES):
-                base = with_voice(base, v, *lists[v][at[v]].group)
+        left = self.lefts(lists, base, target)
+        at = np.unravel_index(int(np.argmin(left)), left.shape)
+        for v in range(VOICES):
+            base = with_voice(base, v, *lists[v][at[v]].group)
         for v, options_v in enumerate(options):
             if len(lists[v]) > MOST_OPTIONS:
                 least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
@@ -234,13 +245,38 @@ class Searcher(Refinement):
         return count
 
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Return how much every combination leaves of `target`, less what it has, one axis a voice."""
-        parts = [np.stack([self.part(v, o, base) for o in lists[v]]) for v in range(VOICES)]
-        own = [np.einsum("ij,ij->i", p, p) - 2 * (p @ target) for p in parts]
-        left = own[0][:, None, None] + own[1][None, :, None] + own[2][None, None, :]
-        left += 2 * (parts[0] @ parts[1].T)[:, :, None]
-        left += 2 * (parts[0] @ parts[2].T)[:, None, :]
-        left += 2 * (parts[1] @ parts[2].T)[None, :, :]
+        """Return how much every combination leaves of `target`, less what it has, one axis a voice.
+
+        What is written for a voice moves what is written for the next.
+        """
+        events = self.forward.events_between(self.before().image, base)
+        shared = int((events[:, 1] >= VOICES * VOICE_STRIDE).sum())
+        counts = [
+            np.array([len(self.own_writes(v, o, base, 0)) if not o.group[2] & 6 else 7 for o in lists[v]])
+            for v in range(2)
+        ]
+        left = np.empty([len(some) for some in lists])
+
+        def stacked(v: int, rows: np.ndarray, slot: int) -> tuple[np.ndarray, np.ndarray]:
+            some = np.stack([self.part(v, lists[v][k], base, slot) for k in rows])
+            return some, np.einsum("ij,ij->i", some, some) - 2 * (some @ target)
+
+        thirds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for first in np.unique(counts[0]):
+            rows0 = np.flatnonzero(counts[0] == first)
+            parts0, own0 = stacked(0, rows0, shared)
+            for second in np.unique(counts[1]):
+                rows1 = np.flatnonzero(counts[1] == second)
+                parts1, own1 = stacked(1, rows1, shared + int(first))
+                slot = shared + int(first + second)
+                if slot not in thirds:
+                    thirds[slot] = stacked(2, np.arange(len(lists[2])), slot)
+                parts2, own2 = thirds[slot]
+                block = own0[:, None, None] + own1[None, :, None] + own2[None, None, :]
+                block += 2 * (parts0 @ parts1.T)[:, :, None]
+                block += 2 * (parts0 @ parts2.T)[:, None, :]
+                block += 2 * (parts1 @ parts2.T)[None, :, :]
+                left[np.ix_(rows0, rows1)] = block
         return left
 
     def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
@@ -514,45 +550,22 @@ class Searcher(Refinement):
 
         Voices are added one by one, their levels being free; a few ways to do so are kept.
         """
-        before = self.before()
-        free = [v for v in range(VOICES) if not field(before.image, v)[2] & GATE]
-        parts = self.parts(best)
-        base = self.forward.sums(best) - sum(parts[v] for v in range(VOICES) if v not in free)
-        base = base - base[SKIP:].mean()
-        flat = np.full(self.forward.samples, self.forward.per_wave)
-        drift = np.full(self.forward.samples, self.forward.drift)
-        silent = Notes({}, base, float(base[SKIP:] @ base[SKIP:]), {}, {})
+        base = self.forward.sums(best)
+        silent = self.fit_notes(base, {})
         beam = [silent]
-        for _ in free:
-            found = list(beam)
-            for notes in beam:
-                for v in free:
-                    if v in notes.shapes:
-                        continue
-                    written = self.written(self.begun(best.image, {**notes.shapes, v: (0, 0, 0)}), v)
-                    shapes = [(f, w, kind << 4) for f, w, kind, _ in self.folded(notes.rest, flat, v, written, FOUND)]
-                    shapes += [
-                        (f, field(before.image, v)[1], NOISE)
-                        for f in self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs, (0.05, 1.1))
-                    ]
-                    found += [self.fit_notes(best, base, {**notes.shapes, v: shape}) for shape in shapes]
-            found.sort(key=lambda x: x.energy)
-            unique: dict[tuple, Notes] = {}
-            for notes in found:
-                unique.setdefault(tuple(sorted(notes.shapes.items())), notes)
-            tuned = [self.tune(best, base, notes) for notes in list(unique.values())[: 2 * KEPT]]
-            beam = sorted(tuned, key=lambda x: x.energy)[:KEPT]
-        if not self.path:
-            more = [n for notes in beam[:3] for n in self.swapped(best, base, notes)]
-            beam = sorted([*beam, *more], key=lambda x: x.energy)
+        for _ in range(VOICES):
+            found = self.distinct_sets([*beam, *(new for notes in beam for new in self.extended(base, notes))])
+            beam = sorted((self.tune(base, notes) for notes in found[: 2 * KEPT]), key=lambda x: x.energy)[:KEPT]
+        more = [n for notes in beam[:3] for n in self.swapped(base, notes)]
+        beam = self.distinct_sets([*beam, *more])
         if self.trace:
-            print("   found", [(n.shapes, round(float(np.sqrt(n.energy / 795)) * 1e4)) for n in [silent, *beam]])
+            print("   found", [(n.shapes, round(self.left(n) * 1e4, 1)) for n in [silent, *beam]])
         made = []
         for notes in beam[:2]:
             options: list[list[Option]] = [[] for _ in range(VOICES)]
-            for v, (f, w, wave) in notes.shapes.items():
-                others = sum(notes.parts[u] for u in notes.shapes if u != v)
+            for v, (f, w, wave, _) in notes.shapes.items():
                 image = with_voice(best.image, v, f, w, wave | GATE)
-                options[v] = self.new_envelopes(v, image, base - others, len(notes.shapes) > 1)
+                rest = notes.rest + notes.parts[v]
+                options[v] = self.new_envelopes(v, image, rest, len(notes.shapes) > 1)
             made.append(options)
         return made
