@@ -29,7 +29,7 @@ from sidlearn.registers import (
     VOICE_STRIDE,
     WRITABLE,
 )
-from sidlearn.writes import RegisterFrames
+from sidlearn.writes import FRAME_ORDER, WRITE_DTYPE, WRITE_GAP_CYCLES, RegisterFrames, RegisterWrites
 
 SAMPLE_RATE = 44_100
 A4_FREQ = 7492
@@ -220,12 +220,21 @@ def sweep(values: np.ndarray, rng: np.random.Generator) -> None:
     values[:, MODE_VOL] = int(rng.choice([1, 1, 1, 2, 4, 3])) << 4 | 15
 
 
+def everything(frames: RegisterFrames) -> RegisterWrites:
+    """Return the writes of frames; the first frame writes all registers, as players do that begin."""
+    later = frames.writes()
+    rows = [(WRITE_GAP_CYCLES * k, register, frames.values[0, register]) for k, register in enumerate(FRAME_ORDER)]
+    first = np.array(rows, WRITE_DTYPE)
+    events = np.concatenate([first, later.events[later.events["cycle"] >= frames.frame_cycles]])
+    return RegisterWrites(events, later.length, later.clock_hz)
+
+
 def sound(frames: RegisterFrames, chip: str, flaws: Flaws | None = None, seed: int = 0) -> np.ndarray:
     """Play frames; `chip` is a model of ours, or "6581" or "8580" after "residfp:" for pyresidfp."""
     import soxr
 
     flaws = flaws or Flaws()
-    writes = frames.writes()
+    writes = everything(frames)
     rate = SAMPLE_RATE * (1 + flaws.clock_ppm * 1e-6)
     if chip.startswith("residfp:"):
         import pyresidfp._pyresidfp as residfp

@@ -9,7 +9,7 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_voice
-from sidlearn.registers import GATE
+from sidlearn.registers import GATE, VOICES
 
 FREQ_STEP = 32
 """Of the scan: an error of this is a 27th of a period of the fundamental after a PAL frame."""
@@ -184,6 +184,12 @@ class Path:
                 if len(found) == count:
                     break
         return found
+
+    def unheard(self, v: int, control: int, width: int) -> list[int]:
+        """Return PW of a voice without a pulse that may have been written: what comes later is delayed by it."""
+        if control & PULSE or v == VOICES - 1 or not self.path:
+            return []
+        return [width, width ^ 1, width ^ 0x101]
 
     def heard(self, v: int, count: int = 8) -> list[int]:
         """Return the latest values of FREQ of a voice."""

@@ -22,6 +22,8 @@ TRIED, SAME = 48, 4
 alone."""
 
 REFINED = 3
+ENVELOPE_WRITE = 0.5
+"""What a write of AD or SR costs beside a change of a gate; guess."""
 
 MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
@@ -231,9 +233,9 @@ class Searcher(Refinement):
                 return adopted, adopted
         return best, played[0][0]
 
-    def toggles(self, some: Sequence[Option]) -> int:
-        """Return how many gates change in a combination, beside those of the path."""
-        count = 0
+    def toggles(self, some: Sequence[Option]) -> float:
+        """Return how many gates change in a combination, beside those of the path, and half of the other writes."""
+        count = 0.0
         for v, option in enumerate(some):
             gates = dict(option.past.gates) if option.past is not None else {}
             count += len(gates)
@@ -242,6 +244,8 @@ class Searcher(Refinement):
             count += gate != last
             if last and not gate and option.group[0] != field(self.before().image, v)[0]:
                 count += 2  # a note that ends as it changes its pitch
+            ad, sr = field(self.image(option.past.begin - 1) if option.past is not None else self.before().image, v)[3:]
+            count += ENVELOPE_WRITE * ((option.group[3] != ad) + (option.group[4] != sr))
         return count
 
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -391,6 +395,9 @@ class Searcher(Refinement):
         made = []
         pairs = self.guesses(v) if self.path else [(freq, width)]
         values = [*dict.fromkeys([(freq, width), *pairs, *((f, width) for f in self.heard(v))])]
+        for w in self.unheard(v, control, width):
+            made.append(Option((*values[0][:1], w, control, ad, sr)))
+            made.append(Option((freq, w, control, ad, sr)))
         for f, w in values:
             made.append(Option((f, w, control, ad, sr)))
             made.append(Option((f, w, control ^ GATE, ad, sr)))
@@ -555,7 +562,7 @@ class Searcher(Refinement):
         beam = [silent]
         for _ in range(VOICES):
             found = self.distinct_sets([*beam, *(new for notes in beam for new in self.extended(base, notes))])
-            beam = sorted((self.tune(base, notes) for notes in found[: 2 * KEPT]), key=lambda x: x.energy)[:KEPT]
+            beam = sorted((self.settle(base, notes) for notes in found[: 2 * KEPT]), key=lambda x: x.energy)[:KEPT]
         more = [n for notes in beam[:3] for n in self.swapped(base, notes)]
         beam = self.distinct_sets([*beam, *more])
         if self.trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,11 @@ EXPLAINED_RMS = 1.2e-3
 """What the right shapes leave of most frames, their levels being free; measured on pyresidfp 0.17.0."""
 ENOUGH_RMS = 2.5e-3
 """What they leave where an attack begins within the frame."""
-UNKNOWN = (0, 0, 0)
+NEAR_FREQ = 32
+"""Sets whose FREQ are nearer count as one."""
+PAGED_REACH = 40
+"""How far from what was found a FREQ is tried that differs in its upper byte alone."""
+UNKNOWN, FIRST_UNKNOWN = (0, 0, 0), (3, 2, 2)
 CANDIDATES, WAYS, SCANNED = 7, 3, 3
 """Shapes of a voice that are predicted, sets that are kept, and shapes that a scan gives."""
 
@@ -98,6 +103,13 @@ class Sets(Envelopes):
             found = self.distinct_sets([*found, *ways])
             if not ways or self.left(found[0]) < ENOUGH_RMS:
                 break
+        if self.left(found[0]) > ENOUGH_RMS:  # once more for each voice, now that the others are known
+            for notes in found[:2]:
+                for v in notes.shapes:
+                    others = {u: shape for u, shape in notes.shapes.items() if u != v}
+                    more = self.extended(base, self.fit_notes(base, others), (v,))
+                    found += [self.settle(base, new) for new in self.distinct_sets(more)[:2]]
+            found = self.distinct_sets(found)
         if self.trace:
             print("   sets", [(n.shapes, round(self.left(n) * 1e4, 1)) for n in found[:WAYS]])
         return found[:WAYS]
@@ -107,22 +119,23 @@ class Sets(Envelopes):
         """Return sets in the order of what they leave, each but once."""
         found: dict[tuple, Notes] = {}
         for notes in sorted(some, key=lambda n: n.energy):
-            found.setdefault(tuple(sorted(notes.shapes.items())), notes)
+            names = ((v, f // NEAR_FREQ, wave) for v, (f, _, wave, _) in sorted(notes.shapes.items()))
+            found.setdefault(tuple(names), notes)
         return list(found.values())
 
     def fit_set(self, base: np.ndarray, shapes: dict[int, Shape]) -> Notes:
         """Fit shapes, with the writes of voices one after the other."""
-        return self.fit_notes(base, self.slotted(shapes, UNKNOWN))
+        return self.fit_notes(base, self.slotted(shapes, UNKNOWN if self.path else FIRST_UNKNOWN))
 
-    def extended(self, base: np.ndarray, notes: Notes) -> list[Notes]:
+    def extended(self, base: np.ndarray, notes: Notes, voices: Sequence[int] = range(VOICES)) -> list[Notes]:
         """Return a set with one more voice, for the shapes of each that explain most of what is left."""
         flat = np.full(self.forward.samples, self.forward.per_wave)
         drift = np.full(self.forward.samples, self.forward.drift)
         made = []
-        for v in range(VOICES):
+        for v in voices:
             if v in notes.shapes:
                 continue
-            slot = self.slotted({**notes.shapes, v: (0, 0, 0, 0)}, UNKNOWN)[v][3]
+            slot = self.slotted({**notes.shapes, v: (0, 0, 0, 0)}, UNKNOWN if self.path else FIRST_UNKNOWN)[v][3]
             slot = max(slot, 2 * sum(u not in notes.shapes for u in range(v)))
             written = self.written_at(v, slot)
             width = field(self.before().image, v)[1]
@@ -130,6 +143,8 @@ class Sets(Envelopes):
                 (f, w if kind == 4 else width, kind << 4, slot)
                 for f, w, kind, _ in self.folded(notes.rest, flat, v, written, SCANNED)
             ]
+            widths = list(dict.fromkeys(w for _, w in self.guesses(v)))[:2] if self.path else []
+            shapes += [(f, w, PULSE, slot) for f, _, wave, _ in shapes[:2] if wave == PULSE for w in widths]
             noises = self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs, (0.05, 1.1))
             shapes += [(f, width, NOISE, slot) for f in noises]
             made += [self.fit_notes(base, {**notes.shapes, v: shape}) for shape in shapes]
@@ -145,7 +160,14 @@ class Sets(Envelopes):
         f, w, wave, _ = notes.shapes[v]
         w = w if wave == PULSE else width
         low = control & 0x0E
-        made = [Option((f, w, wave | low | g, ad, sr)) for g in (gate, gate ^ GATE)]
+        old = field(before, v)[0]
+        paged = old + (f - old + 128 & ~0xFF)  # one byte alone is written
+        if 0 < abs(paged - f) < PAGED_REACH:
+            made = [Option((paged, w, wave | low | g, ad, sr)) for g in (gate, gate ^ GATE)]
+        else:
+            made = []
+        widths = [w, *self.unheard(v, wave, width)]
+        made += [Option((f, x, wave | low | g, ad, sr)) for x in dict.fromkeys(widths) for g in (gate, gate ^ GATE)]
         rest = notes.rest + notes.parts[v]
         if gate:
             frame = self.play(with_voice(best.image, v, f, w, wave | low | gate))

@@ -37,6 +37,8 @@ OTHERS = (
     (2, 1, 1),
 )
 """Writes before each voice beside FREQ, PW and waveform of those before it: their gates, and AD and SR of its own."""
+FIRST_OTHERS = tuple((3, a, b) for a in (2, 0, 3, 4) for b in (2, 0, 3, 4))
+"""The same in the first frame: volume, AD, SR, and PW of waveforms that do not hear it."""
 STEPS = (1.0, 1.0, 1.0, 1.0, 0.5)
 """Shares of a Gauss-Newton step that are taken."""
 
@@ -161,7 +163,7 @@ class Shapes(Scans):
         if not self.path and self.everything:
             return notes
         best = notes
-        for others in OTHERS:
+        for others in OTHERS if self.path else FIRST_OTHERS:
             for turning in (False, True):
                 shapes = self.slotted(notes.shapes, others, turning)
                 if shapes != best.shapes:
