@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from functools import lru_cache
 
 import numpy as np
 
-from sidlearn.chip import models
+from sidlearn.chip import generator, models
 from sidlearn.clock import PAL
 from sidlearn.learn.decode import kernel
 from sidlearn.registers import CONTROL, PW_LO, VOICE_STRIDE, VOICES, WRITABLE
@@ -61,6 +62,8 @@ class Frame:
     """Float32 (samples,)."""
     energy: float
     """Of the difference to the target."""
+    free: dict[int, np.ndarray] = field_of(default_factory=dict)
+    """Envelopes of voices that follow no generator, as they were heard, uint8 (steps,)."""
 
     @property
     def image(self) -> np.ndarray:
@@ -197,8 +200,9 @@ class Forward:
         pads: tuple = NO_PADS,
         skip: int = 0,
         everything: bool = False,
+        free: dict[int, np.ndarray] | None = None,
     ) -> Frame:
-        """Play one frame in which the registers become `image`."""
+        """Play one frame in which the registers become `image`; voices in `free` have these envelopes."""
         self.evaluated += 1
         events = self.events(before, image, pads, everything)
         waves = np.empty((VOICES, self.steps), np.float32)
@@ -207,6 +211,9 @@ class Forward:
         for v in range(VOICES):
             waves[v], osc[v] = self.wave(before, v, events)
             kernel.frame_envelope(env[v], v, events, self.frame_cycles, levels[v])
+            if free and v in free:
+                levels[v] = free[v]
+                generator.set_level(env[v], int(free[v][-1]))
         history = before.history.copy()
         out = np.empty(self.samples, np.float32)
         energy = kernel.finish(
@@ -224,7 +231,7 @@ class Forward:
             out,
         )
         after = State(osc, env, history, image, before.dc)
-        return Frame(number, before, after, pads, waves, levels, out, energy)
+        return Frame(number, before, after, pads, waves, levels, out, energy, dict(free or {}))
 
     def sums(self, frame: Frame) -> np.ndarray:
         """Return the sum of voices that a frame of the target stands for, the mixer undone, float64 (samples,)."""

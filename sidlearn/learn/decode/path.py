@@ -108,6 +108,8 @@ class Path:
         self._seen: dict[bytes, Frame] = {}
         self._parts: dict = {}
         self._shapes: dict = {}
+        self._bases: dict = {}
+        self._products: dict = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
         self._last: tuple[Frame, np.ndarray] | None = None
         self._mixed = np.empty(forward.steps, np.float32)
@@ -137,16 +139,21 @@ class Path:
             found = self._seen[key] = self.evaluate(self.before(), len(self.path), image, pads)
         return found
 
-    def evaluate(self, state: State, number: int, image: np.ndarray, pads: tuple) -> Frame:
+    def evaluate(
+        self, state: State, number: int, image: np.ndarray, pads: tuple, free: dict[int, np.ndarray] | None = None
+    ) -> Frame:
         """Play any frame."""
         first = number == 0
-        return self.forward.evaluate(state, number, image, pads, FIRST_SKIP if first else 0, first and self.everything)
+        skip = FIRST_SKIP if first else 0
+        return self.forward.evaluate(state, number, image, pads, skip, first and self.everything, free)
 
     def renew(self) -> None:
         """Forget what was played for another past."""
         self._seen.clear()
         self._parts.clear()
         self._shapes.clear()
+        self._bases.clear()
+        self._products.clear()
         self.forward.forget()
 
     def accept(self, frame: Frame) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
-from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, NOISE, PULSE, SKIP, Option, padded
+from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, LIKELY_RMS, NOISE, PULSE, SKIP, Option, padded
 from sidlearn.learn.decode.refine import Refinement
 from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 
@@ -25,9 +25,14 @@ REFINED = 3
 ENVELOPE_WRITE = 0.5
 """What a write of AD or SR costs beside a change of a gate; guess."""
 
-MOST_OPTIONS = 80
+MOST_OPTIONS = 40
 """Of a voice that are kept from round to round."""
 
+FREE_RATIO = 1.5
+"""Of what a frame leaves to what its shapes leave: above, the envelopes are taken as they are heard; guess."""
+MOST_GUESSES, MOST_TOGGLED = 9, 4
+"""FREQ and PW that are foreseen for a voice, and those with which the gate changes."""
+NEAR_NOISE = 2000
 ENOUGH = 8
 """Good combinations beyond the first that are compared."""
 
@@ -100,6 +105,11 @@ class Searcher(Refinement):
         if self.good(best) and combined:
             return best
         if self.path:
+            for v in range(VOICES):
+                self.add(options[v], self.moves(v, combined or best))
+            best, combined = self.combine(options, best)
+            if self.good(best):
+                return best
             sets = self.shape_sets(best)
             for notes in sets:
                 for v in range(VOICES):
@@ -107,6 +117,8 @@ class Searcher(Refinement):
             best, combined = self.combine(options, best)
             if not self.good(best):
                 best, combined = self.rounds(self.near, options, best, combined)
+            if sets and self.rms(best.energy) > max(FREE_RATIO * self.left(sets[0]), LIKELY_RMS):
+                best = min(best, self.free_frame(sets[0]), key=lambda f: f.energy)
             return best
         for some in self.discover(best):
             for v in range(VOICES):
@@ -377,7 +389,10 @@ class Searcher(Refinement):
         self.forward.forget()
         for old in self.path[begin:]:
             pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
-            new = self.evaluate(state, old.number, changed(old.image, old.number), pads)
+            free = {
+                v: levels for v, levels in old.free.items() if (past := some[v].past) is None or old.number < past.begin
+            }
+            new = self.evaluate(state, old.number, changed(old.image, old.number), pads, free)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
                 return None
             self.pass_dc(new)
@@ -393,17 +408,42 @@ class Searcher(Refinement):
         freq, width, control, ad, sr = field(best.image, v)
         _, _, was, _, _ = field(self.before().image, v)
         made = []
-        pairs = self.guesses(v) if self.path else [(freq, width)]
-        values = [*dict.fromkeys([(freq, width), *pairs, *((f, width) for f in self.heard(v))])]
+        pairs = self.guesses(v)[:MOST_GUESSES] if self.path else [(freq, width)]
         for w in self.unheard(v, control, width):
-            made.append(Option((*values[0][:1], w, control, ad, sr)))
+            made.append(Option((*pairs[0][:1], w, control, ad, sr)))
             made.append(Option((freq, w, control, ad, sr)))
-        for f, w in values:
-            made.append(Option((f, w, control, ad, sr)))
-            made.append(Option((f, w, control ^ GATE, ad, sr)))
-            if not was & GATE:
-                for wave, a, s in self.instruments(v):
-                    made.append(Option((f, w, wave | GATE, a, s)))
+        values = [*dict.fromkeys([(freq, width), *pairs])]
+        made += [Option((f, w, control, ad, sr)) for f, w in values]
+        made += [Option((f, w, control ^ GATE, ad, sr)) for f, w in values[:MOST_TOGGLED]]
+        made += [Option((f, w, wave | control & 0x0E, ad, sr)) for f, w, wave, _ in self.followers(v)]
+        if not was & GATE:
+            starts = [(f, width) for f in dict.fromkeys(f for f, _, _, _ in self.starts(v))]
+            for f, w in [*values[:2], *starts]:
+                made += [Option((f, w, wave | GATE, a, s)) for wave, a, s in self.instruments(v, 3)]
+        return made
+
+    def moves(self, v: int, best: Frame) -> list[Option]:
+        """Return options in which FREQ moves a little, or PW by any amount, and the envelope goes on."""
+        freq, width, control, ad, sr = field(best.image, v)
+        if best.levels[v].max() <= 2 or control < 16 or control & 6:
+            return []
+        rest = self.rest(best, v)
+        written = self.written(best.image, v)
+        gain, constant, _ = self.levels(best.image, v)
+        made: list[Option] = []
+        if control & NOISE:
+            freqs = np.arange(max(freq - NEAR_NOISE, 1), min(freq + NEAR_NOISE, HIGHEST), 16, dtype=np.int64)
+            made += [
+                Option((f, width, control, ad, sr)) for f in self.noise_peaks(rest, gain, constant, v, written, freqs)
+            ]
+        elif control >> 4 in (1, 2, 4):
+            freqs = np.arange(max(int(freq * 0.85), 1), min(int(freq * 1.18) + 17, HIGHEST), 16, dtype=np.int64)
+            for f in self.peaks(rest, gain, constant, control >> 4, width, v, written, freqs, 2):
+                unheard = dict.fromkeys([width, *self.unheard(v, control, width)])
+                made += [Option((f, w, control, ad, sr)) for w in unheard]
+            if control & PULSE:
+                widths = self.widths(rest, gain, constant, v, freq, written)
+                made += [Option((freq, w, control, ad, sr)) for w in widths]
         return made
 
     def near(self, v: int, best: Frame) -> list[Option]:

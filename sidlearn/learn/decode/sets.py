@@ -9,9 +9,9 @@ import numpy as np
 
 from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import NOISE, PULSE, SKIP, Option
+from sidlearn.learn.decode.path import KNOTS, NOISE, PULSE, SKIP, Option
 from sidlearn.learn.decode.shapes import USUAL_SLOTS, Notes, Shape
-from sidlearn.registers import GATE, VOICES
+from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
 EXPLAINED_RMS = 1.2e-3
 """What the right shapes leave of most frames, their levels being free; measured on pyresidfp 0.17.0."""
@@ -19,8 +19,10 @@ ENOUGH_RMS = 2.5e-3
 """What they leave where an attack begins within the frame."""
 NEAR_FREQ = 32
 """Sets whose FREQ are nearer count as one."""
-PAGED_REACH = 40
-"""How far from what was found a FREQ is tried that differs in its upper byte alone."""
+RISE = 0.08
+"""Of a level within a quarter of a frame by which a gate is known to be on; guess."""
+BLOCK_STEPS = 8
+"""Steps with one level where levels are heard."""
 UNKNOWN, FIRST_UNKNOWN = (0, 0, 0), (3, 2, 2)
 CANDIDATES, WAYS, SCANNED = 7, 3, 3
 """Shapes of a voice that are predicted, sets that are kept, and shapes that a scan gives."""
@@ -160,12 +162,7 @@ class Sets(Envelopes):
         f, w, wave, _ = notes.shapes[v]
         w = w if wave == PULSE else width
         low = control & 0x0E
-        old = field(before, v)[0]
-        paged = old + (f - old + 128 & ~0xFF)  # one byte alone is written
-        if 0 < abs(paged - f) < PAGED_REACH:
-            made = [Option((paged, w, wave | low | g, ad, sr)) for g in (gate, gate ^ GATE)]
-        else:
-            made = []
+        made: list[Option] = []
         widths = [w, *self.unheard(v, wave, width)]
         made += [Option((f, x, wave | low | g, ad, sr)) for x in dict.fromkeys(widths) for g in (gate, gate ^ GATE)]
         rest = notes.rest + notes.parts[v]
@@ -175,3 +172,24 @@ class Sets(Envelopes):
         for _, a, s in self.instruments(v):
             made.append(Option((f, w, wave | low | GATE, a, s)))
         return made + self.new_envelopes(v, with_voice(best.image, v, f, w, wave | low | GATE), rest, True)
+
+    def free_frame(self, notes: Notes) -> Frame:
+        """Play the frame under way with shapes and levels as they were heard, whatever made these."""
+        before = self.before()
+        image, free = before.image, {}
+        pads, at = [0, 0, 0, 0], 0
+        steps = np.clip((np.arange(self.forward.steps) - self.at[0]) / (self.at[-1] - self.at[0]), 0, 1) * (KNOTS - 1)
+        for v in range(VOICES):
+            if v not in notes.shapes:
+                continue
+            f, w, wave, slot = notes.shapes[v]
+            control = field(before.image, v)[2]
+            heard = np.interp(steps, np.arange(KNOTS), notes.levels[v])
+            gate = GATE if np.max(heard[len(heard) // 4 :] - heard[: -(len(heard) // 4)]) > RISE else control & GATE
+            image = with_voice(image, v, f, w if wave == PULSE else None, wave | control & 0x0E | gate)
+            free[v] = np.abs(self.forward.dac_env[None, :] - heard[::BLOCK_STEPS, None]).argmin(axis=1)
+            free[v] = np.repeat(free[v], BLOCK_STEPS)[: self.forward.steps].astype(np.uint8)
+            pads[v] = max(slot - at, 0)
+            events = self.forward.events_between(before.image, image)
+            at += pads[v] + int((events[:, 1] // VOICE_STRIDE == v).sum())
+        return self.evaluate(before, len(self.path), image, (pads[0], pads[1], pads[2], 0), free)

@@ -39,6 +39,8 @@ OTHERS = (
 """Writes before each voice beside FREQ, PW and waveform of those before it: their gates, and AD and SR of its own."""
 FIRST_OTHERS = tuple((3, a, b) for a in (2, 0, 3, 4) for b in (2, 0, 3, 4))
 """The same in the first frame: volume, AD, SR, and PW of waveforms that do not hear it."""
+PAGED_REACH = 40
+"""How far from what was found a FREQ is tried that differs in its upper byte alone."""
 STEPS = (1.0, 1.0, 1.0, 1.0, 0.5)
 """Shares of a Gauss-Newton step that are taken."""
 
@@ -88,23 +90,45 @@ class Shapes(Scans):
         if not shapes:
             left = centred(base)[SKIP:]
             return Notes({}, base, float(left @ left), {}, {})
-        carriers = [self.shape_carrier(v, shape) for v, shape in shapes.items()]
-        basis = np.concatenate([self.hats * c for c in carriers])
-        used = basis[:, SKIP:]
-        used = used - used.mean(axis=1, keepdims=True)
-        gram = used @ used.T + np.kron(np.eye(len(shapes)), self.bend)
-        amounts = np.linalg.solve(gram, used @ base[SKIP:]).reshape(len(shapes), KNOTS)
+        keys = list(shapes.items())
+        carriers = [self.shape_carrier(v, shape) for v, shape in keys]
+        gram = np.empty((len(keys) * KNOTS, len(keys) * KNOTS))
+        for i, first in enumerate(keys):
+            for k, second in enumerate(keys[: i + 1]):
+                block = self.product(first, second)
+                gram[i * KNOTS : (i + 1) * KNOTS, k * KNOTS : (k + 1) * KNOTS] = block
+                gram[k * KNOTS : (k + 1) * KNOTS, i * KNOTS : (i + 1) * KNOTS] = block.T
+        cross = np.concatenate([self.basis(key) @ base[SKIP:] for key in keys])
+        amounts = np.linalg.solve(gram, cross).reshape(len(keys), KNOTS)
         amounts = np.clip(amounts, 0, 1.05)
         parts = {v: (a @ self.hats) * c for v, a, c in zip(shapes, amounts, carriers, strict=True)}
         rest = base - sum(parts.values())
         left = centred(rest)[SKIP:]
         return Notes(shapes, rest, float(left @ left), parts, dict(zip(shapes, amounts, strict=True)))
 
+    def basis(self, key: tuple[int, Shape]) -> np.ndarray:
+        """Return what a voice sounds like with the level of each knot, means taken away, float64 (KNOTS, samples)."""
+        found = self._bases.get(key)
+        if found is None:
+            made = (self.hats * self.shape_carrier(*key))[:, SKIP:]
+            found = self._bases[key] = made - made.mean(axis=1, keepdims=True)
+        return found
+
+    def product(self, first: tuple[int, Shape], second: tuple[int, Shape]) -> np.ndarray:
+        """Return the products of two bases, float64 (KNOTS, KNOTS), with the cost of bends where they are one."""
+        found = self._products.get((first, second))
+        if found is None:
+            found = self.basis(first) @ self.basis(second).T
+            if first == second:
+                found += self.bend
+            self._products[first, second] = found
+        return found
+
     def tune(self, base: np.ndarray, notes: Notes) -> Notes:
         """Move FREQ and PW to where the error is least, levels being free."""
-        for factor in STEPS:
+        for turn, factor in enumerate(STEPS):
             for v, (_, _, wave, _) in notes.shapes.items():
-                if wave == NOISE:
+                if wave == NOISE and turn in (0, 2):
                     notes = self.rescan(base, notes, v)
             columns, moves = [], []
             for v, shape in notes.shapes.items():
@@ -169,6 +193,14 @@ class Shapes(Scans):
                 if shapes != best.shapes:
                     new = self.fit_notes(base, shapes)
                     best = new if new.energy < 0.99 * best.energy else best
+        for v, (f, w, wave, slot) in best.shapes.items():
+            old = field(self.before().image, v)[0]
+            paged = old + (f - old + 128 & ~0xFF)  # one byte alone is written
+            if 0 < abs(paged - f) < PAGED_REACH:
+                for then in (slot, slot - 1):
+                    if 0 < paged <= HIGHEST and then >= 0:
+                        new = self.fit_notes(base, {**best.shapes, v: (paged, w, wave, then)})
+                        best = new if new.energy < best.energy else best
         return best
 
     def settle(self, base: np.ndarray, notes: Notes, rounds: int = 3) -> Notes:
@@ -190,7 +222,7 @@ class Shapes(Scans):
         tries: list[tuple[int, int]] = []
         if wave == NOISE:
             slots = range(max(slot - NOISE_SLOTS, 0), slot + NOISE_SLOTS + 1) if self.path else [slot]
-            freqs = np.arange(max(f - NOISE_REACH, 1), min(f + NOISE_REACH, HIGHEST) + 1, 4, dtype=np.int64)
+            freqs = np.arange(max(f - NOISE_REACH, 1), min(f + NOISE_REACH, HIGHEST) + 1, 8, dtype=np.int64)
             scored = []
             for some in slots:
                 scores, written = np.empty(len(freqs)), self.written_at(v, some)
@@ -198,7 +230,7 @@ class Shapes(Scans):
                 k = int(np.argmax(scores))
                 scored.append((float(scores[k]), int(freqs[k]), some))
             for _, top, some in sorted(scored, reverse=True)[:2]:
-                near = np.arange(max(top - 4, 1), min(top + 4, HIGHEST) + 1, dtype=np.int64)
+                near = np.arange(max(top - 7, 1), min(top + 7, HIGHEST) + 1, dtype=np.int64)
                 scores, written = np.empty(len(near)), self.written_at(v, some)
                 kernel.scan_noise(rest, gain, constant, self.forward.dac, osc, written, near, SKIP, 0.5, 1.5, scores)
                 tries.append((int(near[np.argmax(scores)]), some))
