@@ -28,6 +28,8 @@ ENVELOPE_WRITE = 0.5
 MOST_OPTIONS = 40
 """Of a voice that are kept from round to round."""
 
+COMBINED = 20
+"""Options of a voice of which every combination is judged, the times of writes included."""
 FREE_RATIO = 1.5
 """Of what a frame leaves to what its shapes leave: above, the envelopes are taken as they are heard; guess."""
 MOST_GUESSES, MOST_TOGGLED = 9, 4
@@ -111,9 +113,9 @@ class Searcher(Refinement):
             if self.good(best):
                 return best
             sets = self.shape_sets(best)
-            for notes in sets:
+            for rank, notes in enumerate(sets):
                 for v in range(VOICES):
-                    self.add(options[v], self.clothed(v, best, notes))
+                    self.add(options[v], self.clothed(v, best, notes, rank == 0))
             best, combined = self.combine(options, best)
             if not self.good(best):
                 best, combined = self.rounds(self.near, options, best, combined)
@@ -201,15 +203,16 @@ class Searcher(Refinement):
         target = self.forward.sums(best)[SKIP:]
         target = target - target.mean()
         base = best.image
+        least = self.marginals(lists, base, target)
+        for v, options_v in enumerate(options):
+            order = np.argsort(least[v], kind="stable")
+            for k in order[MOST_OPTIONS:]:
+                del options_v[lists[v][k]]
+            lists[v] = [lists[v][k] for k in order[:COMBINED]]
         left = self.lefts(lists, base, target)
         at = np.unravel_index(int(np.argmin(left)), left.shape)
         for v in range(VOICES):
             base = with_voice(base, v, *lists[v][at[v]].group)
-        for v, options_v in enumerate(options):
-            if len(lists[v]) > MOST_OPTIONS:
-                least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
-                for k in np.argsort(least, kind="stable")[MOST_OPTIONS:]:
-                    del options_v[lists[v][k]]
         played: list[tuple[Frame, list[Option]]] = []
         several = sum(self.open(v, best) for v in range(VOICES)) > 1
         enough = 0
@@ -259,6 +262,21 @@ class Searcher(Refinement):
             ad, sr = field(self.image(option.past.begin - 1) if option.past is not None else self.before().image, v)[3:]
             count += ENVELOPE_WRITE * ((option.group[3] != ad) + (option.group[4] != sr))
         return count
+
+    def marginals(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> list[np.ndarray]:
+        """Return what the best combination with each option leaves, when all is written as for `base`."""
+        parts = [np.stack([self.part(v, o, base) for o in lists[v]]).astype(np.float32) for v in range(VOICES)]
+        aim = target.astype(np.float32)
+        own = [np.einsum("ij,ij->i", some, some) - 2 * (some @ aim) for some in parts]
+        pairs = [2 * (parts[a] @ parts[b].T) for a, b in ((0, 1), (0, 2), (1, 2))]
+        least = [np.full(len(some), np.inf, np.float32) for some in lists]
+        for i in range(len(lists[0])):
+            block = (own[0][i] + own[1] + pairs[0][i])[:, None] + (own[2] + pairs[1][i])[None, :] + pairs[2]
+            rows = block.min(axis=1)
+            least[0][i] = rows.min()
+            np.minimum(least[1], rows, out=least[1])
+            np.minimum(least[2], block.min(axis=0), out=least[2])
+        return least
 
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return how much every combination leaves of `target`, less what it has, one axis a voice.

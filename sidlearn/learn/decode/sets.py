@@ -94,14 +94,14 @@ class Sets(Envelopes):
         # one, two or all voices do something new
         known = notes.shapes
         ways: list[Notes] = []
-        for count, kept in ((len(known) - 1, 2), (len(known) - 2, 2), (0, 1)):
+        for count, kept in ((len(known) - 1, 2), (len(known) - 2, 1), (0, 1)):
             if count >= 0:
                 fits = [self.fit_set(base, dict(s)) for s in combinations(known.items(), count)]
                 ways += sorted(fits, key=lambda n: n.energy)[:kept]
         for _ in range(VOICES):
             more = [new for way in ways for new in self.extended(base, way)]
             ways = self.distinct_sets(more)[: 2 * WAYS]
-            ways = sorted((self.settle(base, way) for way in ways), key=lambda n: n.energy)[:WAYS]
+            ways = sorted((self.settle(base, way, 1) for way in ways), key=lambda n: n.energy)[:WAYS]
             found = self.distinct_sets([*found, *ways])
             if not ways or self.left(found[0]) < ENOUGH_RMS:
                 break
@@ -110,8 +110,9 @@ class Sets(Envelopes):
                 for v in notes.shapes:
                     others = {u: shape for u, shape in notes.shapes.items() if u != v}
                     more = self.extended(base, self.fit_notes(base, others), (v,))
-                    found += [self.settle(base, new) for new in self.distinct_sets(more)[:2]]
+                    found += [self.settle(base, new, 1) for new in self.distinct_sets(more)[:2]]
             found = self.distinct_sets(found)
+            found = self.distinct_sets([*found, *(self.settle(base, some) for some in found[:2])])
         if self.trace:
             print("   sets", [(n.shapes, round(self.left(n) * 1e4, 1)) for n in found[:WAYS]])
         return found[:WAYS]
@@ -152,7 +153,7 @@ class Sets(Envelopes):
             made += [self.fit_notes(base, {**notes.shapes, v: shape}) for shape in shapes]
         return made
 
-    def clothed(self, v: int, best: Frame, notes: Notes) -> list[Option]:
+    def clothed(self, v: int, best: Frame, notes: Notes, thorough: bool) -> list[Option]:
         """Return what the envelope of a voice may do with the shape that it has in a set."""
         before = self.before().image
         _, width, control, ad, sr = field(before, v)
@@ -166,6 +167,8 @@ class Sets(Envelopes):
         widths = [w, *self.unheard(v, wave, width)]
         made += [Option((f, x, wave | low | g, ad, sr)) for x in dict.fromkeys(widths) for g in (gate, gate ^ GATE)]
         rest = notes.rest + notes.parts[v]
+        if not thorough:
+            return made
         if gate:
             frame = self.play(with_voice(best.image, v, f, w, wave | low | gate))
             return made + self.refits(v, frame, rest)
