@@ -30,6 +30,8 @@ MOST_OPTIONS = 40
 
 COMBINED = 20
 """Options of a voice of which every combination is judged, the times of writes included."""
+FORESEEN = 6
+"""Options of a voice that are among them whatever they leave: the first, which are foreseen."""
 FREE_RATIO = 1.5
 """Of what a frame leaves to what its shapes leave: above, the envelopes are taken as they are heard; guess."""
 MOST_GUESSES, MOST_TOGGLED = 9, 4
@@ -203,12 +205,14 @@ class Searcher(Refinement):
         target = self.forward.sums(best)[SKIP:]
         target = target - target.mean()
         base = best.image
-        least = self.marginals(lists, base, target)
+        least, base = self.marginals(lists, base, target)
+        least = [np.minimum(a, b) for a, b in zip(least, self.marginals(lists, base, target)[0], strict=True)]
         for v, options_v in enumerate(options):
             order = np.argsort(least[v], kind="stable")
             for k in order[MOST_OPTIONS:]:
                 del options_v[lists[v][k]]
-            lists[v] = [lists[v][k] for k in order[:COMBINED]]
+            kept = dict.fromkeys([*order[:COMBINED].tolist(), *range(min(FORESEEN, len(lists[v])))])
+            lists[v] = [lists[v][k] for k in kept]
         left = self.lefts(lists, base, target)
         at = np.unravel_index(int(np.argmin(left)), left.shape)
         for v in range(VOICES):
@@ -263,8 +267,13 @@ class Searcher(Refinement):
             count += ENVELOPE_WRITE * ((option.group[3] != ad) + (option.group[4] != sr))
         return count
 
-    def marginals(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> list[np.ndarray]:
-        """Return what the best combination with each option leaves, when all is written as for `base`."""
+    def marginals(
+        self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return what the best combination with each option leaves, when all is written as for `base`.
+
+        The registers of the best combination come second.
+        """
         parts = [np.stack([self.part(v, o, base) for o in lists[v]]).astype(np.float32) for v in range(VOICES)]
         aim = target.astype(np.float32)
         own = [np.einsum("ij,ij->i", some, some) - 2 * (some @ aim) for some in parts]
@@ -276,7 +285,9 @@ class Searcher(Refinement):
             least[0][i] = rows.min()
             np.minimum(least[1], rows, out=least[1])
             np.minimum(least[2], block.min(axis=0), out=least[2])
-        return least
+        for v in range(VOICES):
+            base = with_voice(base, v, *lists[v][int(np.argmin(least[v]))].group)
+        return least, base
 
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return how much every combination leaves of `target`, less what it has, one axis a voice.
