@@ -26,8 +26,8 @@ HOPELESS_DB = -5.0
 LOST_DB = -12.0
 LOST_FRAMES = 4
 """After so many frames in a row with a residual above `LOST_DB` nothing more is decoded."""
-SURE_RMS = 8e-4
-"""Error at which a frame is as likely right as wrong; guess."""
+SURE_RMS = 1.2e-3
+"""Error at which a frame is as likely right as wrong; measured on tunes played by pyresidfp 0.17.0."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ def decode(
         if progress is not None:
             progress(len(searcher.path) / total, "decode")
     values = np.zeros((frames, WRITABLE), np.uint8)
-    confidence = np.zeros(frames, np.float32)
+    confidence, likely = np.zeros(frames, np.float32), np.zeros(0)
     if searcher.path:
-        values[: len(searcher.path)] = tidy(searcher)
+        values[: len(searcher.path)], likely = tidy(searcher)
     for k, frame in enumerate(searcher.path):
-        confidence[k] = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
+        confidence[k] = likely[k] / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 3)
     if searcher.path:
         values[len(searcher.path) :] = values[len(searcher.path) - 1]
     left = float(np.median([residual_db(searcher, k) for k in range(len(searcher.path))])) if searcher.path else 0.0
