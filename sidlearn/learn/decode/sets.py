@@ -93,17 +93,17 @@ class Sets(Envelopes):
         found = [notes]
         # one, two or all voices do something new
         known = notes.shapes
-        ways: list[Notes] = []
-        for count, kept in ((len(known) - 1, 2), (len(known) - 2, 1), (0, 1)):
-            if count >= 0:
-                fits = [self.fit_set(base, dict(s)) for s in combinations(known.items(), count)]
-                ways += sorted(fits, key=lambda n: n.energy)[:kept]
-        for _ in range(VOICES):
-            more = [new for way in ways for new in self.extended(base, way)]
-            ways = self.distinct_sets(more)[: 2 * WAYS]
-            ways = sorted((self.settle(base, way, 1) for way in ways), key=lambda n: n.energy)[:WAYS]
-            found = self.distinct_sets([*found, *ways])
-            if not ways or self.left(found[0]) < ENOUGH_RMS:
+        for count, kept in ((len(known) - 1, 3), (len(known) - 2, 2), (0, 1)):
+            if count < 0:
+                continue
+            fits = [self.fit_set(base, dict(s)) for s in combinations(known.items(), count)]
+            ways = sorted(fits, key=lambda n: n.energy)[:kept]
+            for _ in range(VOICES - count):
+                more = [new for way in ways for new in self.extended(base, way)]
+                ways = self.distinct_sets(more)[: 2 * WAYS]
+                ways = sorted((self.settle(base, way, 1) for way in ways), key=lambda n: n.energy)[:WAYS]
+                found = self.distinct_sets([*found, *ways])
+            if self.left(found[0]) < ENOUGH_RMS:
                 break
         if self.left(found[0]) > ENOUGH_RMS:  # once more for each voice, now that the others are known
             for notes in found[:2]:
