@@ -39,10 +39,10 @@ def tune(frames: int, voices: int = 3) -> RegisterFrames:
 
 @pytest.mark.parametrize("model", ["6581"])
 def test_registers_of_our_own_chip_come_back(model):
-    frames = tune(9)
+    frames = tune(6)
     found = decode(sidlearn.render(frames.writes(), model, SAMPLE_RATE), SAMPLE_RATE, model=model)
     assert found.locked
-    n = 8
+    n = 5
     for v in range(3):
         true = np.array([field(image, v) for image in frames.values[:n]])
         ours = np.array([field(image, v) for image in found.frames.values[:n]])

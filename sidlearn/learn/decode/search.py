@@ -12,6 +12,7 @@ from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
 from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, LIKELY_RMS, NOISE, PULSE, SKIP, Option, padded
 from sidlearn.learn.decode.refine import Refinement
+from sidlearn.learn.decode.sets import NEAR_FREQ
 from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 
 TOGGLE_COST = 3e-7
@@ -30,6 +31,8 @@ MOST_OPTIONS = 40
 
 COMBINED = 20
 """Options of a voice of which every combination is judged, the times of writes included."""
+ORDERS, DISCOVERED = 2, 3
+"""Sets of shapes of the first frame that are looked at, each in so many orders of voices."""
 FORESEEN = 6
 """Options of a voice that are among them whatever they leave: the first, which are foreseen."""
 FREE_RATIO = 1.5
@@ -637,7 +640,12 @@ class Searcher(Refinement):
         if self.trace:
             print("   found", [(n.shapes, round(self.left(n) * 1e4, 1)) for n in [silent, *beam]])
         made = []
-        for notes in beam[:2]:
+        kinds: dict[tuple, int] = {}
+        for notes in beam:
+            kind = tuple(sorted((wave, f // NEAR_FREQ) for f, _, wave, _ in notes.shapes.values()))
+            kinds[kind] = kinds.get(kind, 0) + 1
+            if kinds[kind] > ORDERS or len(kinds) > DISCOVERED:
+                continue
             options: list[list[Option]] = [[] for _ in range(VOICES)]
             for v, (f, w, wave, _) in notes.shapes.items():
                 image = with_voice(best.image, v, f, w, wave | GATE)

@@ -256,11 +256,11 @@ class Shapes(Scans):
         names = list(notes.shapes)
         for order in permutations(names):
             shapes = {u: notes.shapes[v] for v, u in zip(names, order, strict=True)}
-            new = self.fit_notes(base, shapes) if order != tuple(names) else notes
+            new = self.fit_notes(base, self.slotted(shapes, FIRST_OTHERS[0])) if order != tuple(names) else notes
             for _ in range(2):
                 for u in names:
                     new = self.rescan(base, new, u)
-            made.append(self.tune(base, new))
+            made.append(self.settle(base, new, 1))
         return made
 
     def free_rest(self, v: int, best: Frame) -> np.ndarray:
