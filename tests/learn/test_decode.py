@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import sidlearn
-from sidlearn.learn.decode import decode
+from sidlearn.learn.checkpoint import Forgetful
+from sidlearn.learn.decode import decode, decoder
 from sidlearn.learn.decode.forward import field, with_voice
 from sidlearn.registers import GATE, MODE_VOL
 from sidlearn.writes import RegisterFrames
@@ -49,6 +50,35 @@ def test_registers_of_our_own_chip_come_back(model):
         assert np.mean(np.abs(true[:, 0] - ours[:, 0]) <= 1) > 0.9
         assert np.mean(true[:, 2] & 0xF0 == ours[:, 2] & 0xF0) > 0.9
     assert np.mean(found.confidence[:n] > 0.5) > 0.7
+
+
+class Kept(Forgetful):
+    """A store in memory that says when it was used."""
+
+    def __init__(self):
+        self.arrays = {}
+
+    def get(self, name):
+        return self.arrays.get(name)
+
+    def put(self, name, /, **arrays):
+        self.arrays[name] = {key: np.asarray(value) for key, value in arrays.items()}
+
+
+def test_a_run_that_is_taken_up_again_ends_with_the_same(monkeypatch):
+    monkeypatch.setattr(decoder, "KEPT_EVERY", 2)
+    frames = tune(4, voices=1)
+    sound = sidlearn.render(frames.writes(), "6581", SAMPLE_RATE)
+    store = Kept()
+    whole = decode(sound, SAMPLE_RATE, checkpoint=store)
+    assert 0 < len(store.arrays["decode"]["images"]) <= 4
+    store.arrays["decode"] = {
+        **store.arrays["decode"],
+        **{key: store.arrays["decode"][key][:2] for key in ("images", "pads")},
+    }
+    again = decode(sound, SAMPLE_RATE, checkpoint=store)
+    assert np.array_equal(whole.frames.values, again.frames.values)
+    assert np.array_equal(whole.confidence, again.confidence)
 
 
 def test_noise_is_not_decoded():

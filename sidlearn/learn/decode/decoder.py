@@ -23,6 +23,8 @@ CLEAR_RMS = 4e-4
 """What the right chip and registers leave of a frame at most, fast attacks aside; measured on pyresidfp 0.17.0."""
 HOPELESS_DB = -5.0
 """A first frame with more than this left was made by no chip, wherever the sound begins; guess."""
+STAGE, KEPT_EVERY = "decode", 25
+"""Name of the checkpoint, and after how many frames it is written."""
 LOST_DB = -12.0
 LOST_FRAMES = 4
 """After so many frames in a row with a residual above `LOST_DB` nothing more is decoded."""
@@ -90,14 +92,17 @@ def decode(
     decoded : Decoded
     """
     store = checkpoint or Forgetful()
-    del store
     frames = max(int(np.ceil(len(audio) / sample_rate * PAL.clock_hz / PAL.frame_cycles)), 1)
-    searcher, origin = started(audio, sample_rate, model)
+    kept = store.get(STAGE)
+    searcher, origin = resumed(audio, sample_rate, model, kept) if kept else started(audio, sample_rate, model)
     total = len(searcher.forward.target)
     lost = LOST_FRAMES if total and residual_db(searcher, 0) > LOST_DB else 0
+    lost = int(kept["lost"]) if kept else lost
     while len(searcher.path) < total and lost < LOST_FRAMES:
         frame = searcher.decode_next()
         lost = lost + 1 if residual_db(searcher, frame.number) > LOST_DB else 0
+        if len(searcher.path) % KEPT_EVERY == 0:
+            store.put(STAGE, **saved(searcher), origin=origins(model, sample_rate).index(origin), lost=lost)
         if progress is not None:
             progress(len(searcher.path) / total, "decode")
     values = np.zeros((frames, WRITABLE), np.uint8)
@@ -145,9 +150,7 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher
     """Return a searcher that has decoded the first frame, for the origin that explains it best."""
     best = None
     for tried, origin in enumerate(origins(model, sample_rate)):
-        target = convert(audio, sample_rate, models.load(origin.model)[0], start_cycles=origin.start_cycles)
-        searcher = Searcher(Forward(origin.model, target, PAL.frame_cycles))
-        searcher.everything = origin.everything
+        searcher = searcher_for(audio, sample_rate, origin)
         if len(searcher.forward.target):
             searcher.decode_next()
         if best is None or searcher.floor < best[0].floor:
@@ -158,6 +161,35 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher
             break
     assert best is not None
     return best
+
+
+def saved(searcher: Searcher) -> dict[str, np.ndarray]:
+    """Return what it takes to play the frames found so far again."""
+    free = [(f.number, v, levels) for f in searcher.path for v, levels in sorted(f.free.items())]
+    return {
+        "images": np.array([f.image for f in searcher.path], np.uint8),
+        "pads": np.array([f.pads for f in searcher.path], np.int64),
+        "free_at": np.array([(number, v) for number, v, _ in free], np.int64).reshape(-1, 2),
+        "free": np.array([levels for _, _, levels in free], np.uint8),
+    }
+
+
+def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, np.ndarray]) -> tuple[Searcher, Origin]:
+    """Return a searcher that has the frames of an earlier run."""
+    origin = origins(model, sample_rate)[int(kept["origin"])]
+    searcher = searcher_for(audio, sample_rate, origin)
+    for k, (image, pads) in enumerate(zip(kept["images"], kept["pads"], strict=True)):
+        free = {int(v): kept["free"][i] for i, (number, v) in enumerate(kept["free_at"]) if number == k}
+        searcher.accept(searcher.evaluate(searcher.before(), k, image, tuple(int(p) for p in pads), free))
+    return searcher, origin
+
+
+def searcher_for(audio: np.ndarray, sample_rate: float, origin: Origin) -> Searcher:
+    """Return a searcher for a sound that came about in a given way."""
+    target = convert(audio, sample_rate, models.load(origin.model)[0], start_cycles=origin.start_cycles)
+    searcher = Searcher(Forward(origin.model, target, PAL.frame_cycles))
+    searcher.everything = origin.everything
+    return searcher
 
 
 def residual_db(searcher: Searcher, number: int) -> float:

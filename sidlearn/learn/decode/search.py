@@ -71,6 +71,7 @@ class Searcher(Refinement):
     def decode_next(self) -> Frame:
         """Find the registers of the next frame and go on to it."""
         self.renew()
+        self.freely = True
         best = self.predict()
         if not self.good(best):
             best = self.search(best)
