@@ -2090,7 +2090,10 @@ def draw_block(voices, chip, model, responses, events, next_event, room, size):
         copy(chip.settings[row], settings[row])
     first_frame = chip.cycle // FRAME
     for row in range(ROWS):
-        copy(chip.drawn[row], room.drawn[row, :STAGE1_FRAMES])
+        if is_empty(chip, row, first_frame):
+            chip.drawn_frame[row] = first_frame
+        else:
+            copy(chip.drawn[row], room.drawn[row, :STAGE1_FRAMES])
     chip.summed = 0
     if chip.summed_end > first_frame * FRAME - PAST:
         begin_sums(chip, room)
@@ -2101,8 +2104,19 @@ def draw_block(voices, chip, model, responses, events, next_event, room, size):
         stretch = cycles_to_write(chip, events, next_event, end - chip.cycle)
         draw_voices(voices, chip, model, responses, room, first_frame, stretch)
     for row in range(ROWS):
-        hold_line(chip, room, row, first_frame, chip.cycle // FRAME + STAGE1_FRAMES)
+        if not is_empty(chip, row, first_frame):
+            hold_line(chip, room, row, first_frame, chip.cycle // FRAME + STAGE1_FRAMES)
     return next_event, changes
+
+
+@kernel
+def is_empty(chip, row, frame):
+    """Whether nothing of a row comes from a frame on, if it does not turn."""
+    return (
+        chip.drawn_level[row] == 0
+        and chip.drawn_part[row] == 0
+        and chip.drawn_from[row] // FRAME + STAGE1_FRAMES <= frame
+    )
 
 
 @kernel
@@ -2121,7 +2135,8 @@ def keep_drawn_block(chip, room, end, changes):
     """As `keep_block`."""
     frames = end // FRAME
     for row in range(ROWS):
-        copy(room.drawn[row, frames : frames + STAGE1_FRAMES], chip.drawn[row])
+        if not is_empty(chip, row, chip.cycle // FRAME - frames):
+            copy(room.drawn[row, frames : frames + STAGE1_FRAMES], chip.drawn[row])
     if not chip.summed:
         chip.summed_end = NEVER
     keep_block(chip, room, end, changes)
@@ -2385,11 +2400,19 @@ def hold_line(chip, room, row, first_frame, end):
 
 
 @kernel
-def add_rows(room, first_row, samples):
+def add_rows(chip, room, first_row, samples):
     """Add the first stage of all voices, in the same order for any cut."""
-    first, second, third = room.drawn[first_row], room.drawn[first_row + 2], room.drawn[first_row + 4]
-    for i in range(samples.size):
-        samples[i] = (first[i] + second[i]) + third[i]
+    fill(samples, np.float32(0))
+    for row in range(first_row, ROWS, 2):
+        if not is_empty(chip, row, chip.cycle // FRAME - samples.size):
+            add(room.drawn[row], samples)
+
+
+@kernel
+def add(source, target):
+    """Add to an array what another one begins with."""
+    for i in range(target.size):
+        target[i] += source[i]
 
 
 # --- Fast mode ---------------------------------------------------------------------------------------------------
@@ -2419,8 +2442,8 @@ def clock_chip_fast(voices, chip, model, events, cycles, decimator, room, respon
 @kernel
 def decimate_inputs(chip, decimator, room, frames):
     """First stage of both sums."""
-    add_rows(room, 0, room.routed_samples[:frames])
-    add_rows(room, 1, room.mixed_samples[:frames])
+    add_rows(chip, room, 0, room.routed_samples[:frames])
+    add_rows(chip, room, 1, room.mixed_samples[:frames])
     if chip.summed:
         add_sums(decimator, room, room.routed[: PAST + frames * FRAME], room.routed_samples[:frames])
         add_sums(decimator, room, room.mixed[: PAST + frames * FRAME], room.mixed_samples[:frames])
@@ -2433,8 +2456,7 @@ def add_sums(decimator, room, sums, samples):
         return
     part = room.part[: samples.size]
     filter_frames(decimator.stage1, sums, room, part)
-    for i in range(samples.size):
-        samples[i] += part[i]
+    add(part, samples)
 
 
 @kernel
@@ -2453,47 +2475,87 @@ def follow_frames(chip, model, room, work, first_frame, frames, changes):
     if is_idle(chip, room, frames, changes):
         pass_idle_frames(chip, room, first_frame, frames, changes)
         return
-    settings = room.settings
-    routed, mixed, low, band, high = room.routed_samples, room.mixed_samples, room.low, room.band, room.high
-    load_frames(chip, model, work)
-    inputs, held, given = chip.frame_inputs, chip.fast_settings, chip.fast_input
+    settings, fed = room.settings, room.fed
+    low, band, high = room.low, room.band, room.high
     low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
-    middle = solved = 0
-    for i in range(frames):
-        inputs[0, 0] = inputs[1, 0]
-        inputs[1, 0], inputs[1, 1] = inputs[2, 0], inputs[2, 1]
-        inputs[2, 0], inputs[2, 1] = routed[i], mixed[i]
-        mixed[i] = inputs[1, 1]
-        j = (first_frame + i - 1) % FAST_STEPS
-        if j == 0:
+    load_frames(chip, model, work)
+    line_up_inputs(chip, room, frames)
+    middle, in_force, done = 0, -1, 0
+    while done < frames:
+        first = (first_frame + done - 1) % FAST_STEPS
+        steps = min(FAST_STEPS - first, frames - done)
+        if first == 0:
             chip.fed = FAST_STEPS
-        middle = setting_at(settings, changes, middle, (first_frame + i) * FRAME - WINDOW // 2)
-        given[j, 0], given[j, 1] = inputs[1, 0], (inputs[2, 0] - inputs[0, 0]) * np.float32(0.125)
-        work["input"][j], work["slope"][j] = given[j, 0], given[j, 1]
-        s, h = settings[middle], held[j]
-        if s[1] != h[0] or s[2] != h[1] or s[3] != h[2] or s[4] != h[3]:
-            h[0], h[1], h[2], h[3] = s[1], s[2], s[3], s[4]
-            set_frame(chip, model, work, j)
-        if s[3] or given[j, 0] != 0 or given[j, 1] != 0:
-            chip.fed = min(chip.fed, j)
-        if j < FAST_STEPS - 1 and i < frames - 1:
-            continue
-        solving = chip.unfed < IDLE_BLOCKS or chip.fed <= j
+        for n in range(steps):
+            work["input"][first + n] = fed[done + n + 1]
+            work["slope"][first + n] = (fed[done + n + 2] - fed[done + n]) * np.float32(0.125)
+        cycle = (first_frame + done) * FRAME - WINDOW // 2
+        middle = setting_at(settings, changes, middle, cycle)
+        if in_force != middle or setting_end(settings, changes, middle) <= cycle + (steps - 1) * FRAME:
+            in_force = set_frames(chip, model, work, settings, changes, middle, cycle, first, steps)
+        find_first_fed(chip, work, first, steps)
+        solving = chip.unfed < IDLE_BLOCKS or chip.fed < first + steps
         if solving:
             solve_frames(work, model)
-        for n in range(solved, i + 1):
-            step = (first_frame + n - 1) % FAST_STEPS
-            if chip.unfed == IDLE_BLOCKS and step < chip.fed:
-                low[n], band[n], high[n] = chip.held[0], chip.held[1], chip.held[2]
-            else:
-                low[n], band[n], high[n] = low_out[step], band_out[step], high_out[step]
-        solved = i + 1
-        if j == FAST_STEPS - 1:
-            if solving:
-                copy(work["state"].ravel(), chip.filter)
-            count_unfed(chip, chip.fed < FAST_STEPS)
-            if chip.unfed == IDLE_BLOCKS - 1:
-                chip.held[0], chip.held[1], chip.held[2] = low_out[j], band_out[j], high_out[j]
+        for n in range(steps):
+            low[done + n] = low_out[first + n]
+            band[done + n] = band_out[first + n]
+            high[done + n] = high_out[first + n]
+        if chip.unfed == IDLE_BLOCKS:
+            for n in range(min(steps, chip.fed - first)):
+                low[done + n], band[done + n], high[done + n] = chip.held[0], chip.held[1], chip.held[2]
+        done += steps
+        if first + steps < FAST_STEPS:
+            keep_inputs(chip, work, first, steps)
+            return
+        if solving:
+            copy(work["state"].ravel(), chip.filter)
+        count_unfed(chip, chip.fed < FAST_STEPS)
+        if chip.unfed == IDLE_BLOCKS - 1:
+            last = FAST_STEPS - 1
+            chip.held[0], chip.held[1], chip.held[2] = low_out[last], band_out[last], high_out[last]
+
+
+@kernel
+def line_up_inputs(chip, room, frames):
+    """What goes into the filter, behind the two frames before; what goes past it, a frame later."""
+    inputs, fed, mixed = chip.frame_inputs, room.fed, room.mixed_samples
+    fed[0], fed[1] = inputs[1, 0], inputs[2, 0]
+    copy(room.routed_samples[:frames], fed[2 : frames + 2])
+    inputs[0, 0], inputs[1, 0], inputs[2, 0] = fed[max(frames - 1, 0)], fed[frames], fed[frames + 1]
+    before = inputs[2, 1]
+    for i in range(frames):
+        mixed[i], before = before, mixed[i]
+    inputs[2, 1] = before
+
+
+@kernel
+def set_frames(chip, model, work, settings, changes, setting, cycle, first, steps):
+    """Set what registers set for so many steps; return the setting if it is that of all steps of the block, or -1."""
+    for n in range(steps):
+        now = setting_at(settings, changes, setting, cycle + n * FRAME)
+        s, held = settings[now], chip.fast_settings[first + n]
+        if s[1] != held[0] or s[2] != held[1] or s[3] != held[2] or s[4] != held[3]:
+            held[0], held[1], held[2], held[3] = s[1], s[2], s[3], s[4]
+            set_frame(chip, model, work, first + n)
+    return setting if steps == FAST_STEPS and now == setting else -1
+
+
+@kernel
+def find_first_fed(chip, work, first, steps):
+    """Note the first of some steps in which something goes into the filter."""
+    inputs, slope = work["input"], work["slope"]
+    for j in range(first, min(first + steps, chip.fed)):
+        if chip.fast_settings[j, 2] or inputs[j] != 0 or slope[j] != 0:
+            chip.fed = j
+            return
+
+
+@kernel
+def keep_inputs(chip, work, first, steps):
+    """Keep what goes into the filter in steps of a block that is not yet full."""
+    for j in range(first, first + steps):
+        chip.fast_input[j, 0], chip.fast_input[j, 1] = work["input"][j], work["slope"][j]
 
 
 @kernel
@@ -2518,12 +2580,11 @@ def pass_idle_frames(chip, room, first_frame, frames, changes):
     if frames == 0:
         return
     inputs, mixed, middle = chip.frame_inputs, room.mixed_samples, 0
-    before, last = inputs[2, 1], mixed[frames - 1]
+    before = inputs[2, 1]
     inputs[0, 0] = inputs[1, 0] = inputs[2, 0] = np.float32(0)
-    inputs[1, 1], inputs[2, 1] = mixed[frames - 2] if frames > 1 else before, last
-    for i in range(frames - 1, 0, -1):
-        mixed[i] = mixed[i - 1]
-    mixed[0] = before
+    for i in range(frames):
+        mixed[i], before = before, mixed[i]
+    inputs[2, 1] = before
     fill(room.low[:frames], chip.held[0])
     fill(room.band[:frames], chip.held[1])
     fill(room.high[:frames], chip.held[2])

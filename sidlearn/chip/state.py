@@ -214,6 +214,7 @@ ROOM_DTYPE = np.dtype(
         ("samples", "f4", (_FRAMES,)),  # sound of the first stage
         ("routed_samples", "f4", (_FRAMES,)),  # fast mode: first stage of the sums,
         ("mixed_samples", "f4", (_FRAMES,)),
+        ("fed", "f4", (_FRAMES + 2,)),  # inputs of the filter, with those of two frames before
         ("low", "f4", (_FRAMES,)),  # outputs of the filter,
         ("band", "f4", (_FRAMES,)),
         ("high", "f4", (_FRAMES,)),
