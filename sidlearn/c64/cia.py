@@ -130,8 +130,8 @@ def clock_cia(cia):
         delay |= PULSE_B0 | LOAD_B1
         if not delay & ICR_READ:  # a bug of the 6526; source: readings in the VICE test programs ciavarious
             flag(cia, TIMER_B)
-            if cia.mask & TIMER_B:
-                delay |= INTERRUPT0
+        if cia.mask & TIMER_B:
+            delay |= INTERRUPT0
     if delay & LOAD_B1:
         cia.counter[1] = cia.latch[1]
         delay &= ~COUNT_B2
