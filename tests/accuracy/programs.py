@@ -32,7 +32,7 @@ UNKNOWN = "not analysed"
 # Part of a path -> why its programs fail.
 FAILS = {
     "sdr-icr-4485": BATCH, "ciavarious/cia3.prg": UNKNOWN, "hour-test": ROM, "ampmtest": ROM,
-    "cia-timer-oldcias": UNKNOWN, "dd0dtest": UNKNOWN, "tod/fix-hour": UNKNOWN,
+    "dd0dtest": UNKNOWN, "tod/fix-hour": UNKNOWN,
     "hzsync1": UNKNOWN, "hzsync6": UNKNOWN, "mmufetch.prg": ROM_CODE,
     "irq-ack-vicii.prg": UNKNOWN, "ackraster.prg": UNKNOWN,
 }  # fmt: skip
