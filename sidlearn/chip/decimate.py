@@ -36,8 +36,8 @@ MIN_TAPS = 64
 TAPS_UNIT = 16
 """The kernel takes so many taps at a time."""
 
-FAST_PASS_SHARE = 0.41
-"""Fast mode is flat up to this share of the sample rate only: half as many taps."""
+FAST_PASS_SHARE = 0.43
+"""Fast mode is flat up to this share of the sample rate only: fewer taps."""
 
 MIN_SAMPLE_RATE = 8_000
 RESAMPLED_MAX = 192_000
