@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sidlearn._kept import kept
 from sidlearn.chip import tables, waveforms
 from sidlearn.clock import PAL
 from sidlearn.errors import ModelError, nearest, one_of
@@ -351,6 +352,7 @@ def _is_number(value: Any) -> bool:
 
 
 @lru_cache(maxsize=16)
+@kept
 def _build(chip: Parameters, clock_hz: float) -> np.recarray:
     """Pack the tables of one chip into a record."""
     model = np.zeros(1, dtype=MODEL_DTYPE).view(np.recarray)
