@@ -277,15 +277,3 @@ def skip(state, limit):
         state[RATE_COUNTER] = period - 1
         state[RATE_MATCH] = 1
     return limit
-
-
-EXPONENTIAL_PERIODS = ((0x5D, 1), (0x36, 2), (0x1A, 4), (0x0E, 8), (0x06, 16), (0x00, 30))
-"""Level above which the exponential counter has a period. Source: SID netlist, as in `step`."""
-
-
-def set_level(state: np.ndarray, level: int) -> None:
-    """Put a level into a generator whose state is not known: as if it had come down to it."""
-    state[COUNTER] = level
-    state[ENABLED] = 1 if level else state[ENABLED]
-    state[EXPONENTIAL_NEXT] = 0
-    state[EXPONENTIAL_PERIOD] = next((period for above, period in EXPONENTIAL_PERIODS if level > above), 1)

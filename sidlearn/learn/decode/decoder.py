@@ -28,8 +28,8 @@ STAGE, KEPT_EVERY = "decode", 25
 LOST_DB = -12.0
 LOST_FRAMES = 4
 """After so many frames in a row with a residual above `LOST_DB` nothing more is decoded."""
-SURE_RMS = 1.2e-3
-"""Error at which a frame is as likely right as wrong; measured on tunes played by pyresidfp 0.17.0."""
+SURE_RMS = 8e-4
+"""Error at which a frame is as likely right as wrong; guess."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def decode(
         if progress is not None:
             progress(len(searcher.path) / total, "decode")
     values = np.zeros((frames, WRITABLE), np.uint8)
-    confidence, likely = np.zeros(frames, np.float32), np.zeros(0)
+    confidence = np.zeros(frames, np.float32)
     if searcher.path:
-        values[: len(searcher.path)], likely = tidy(searcher)
+        values[: len(searcher.path)] = tidy(searcher)
     for k, frame in enumerate(searcher.path):
-        confidence[k] = likely[k] / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 3)
+        confidence[k] = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
     if searcher.path:
         values[len(searcher.path) :] = values[len(searcher.path) - 1]
     left = float(np.median([residual_db(searcher, k) for k in range(len(searcher.path))])) if searcher.path else 0.0
@@ -165,12 +165,9 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher
 
 def saved(searcher: Searcher) -> dict[str, np.ndarray]:
     """Return what it takes to play the frames found so far again."""
-    free = [(f.number, v, levels) for f in searcher.path for v, levels in sorted(f.free.items())]
     return {
         "images": np.array([f.image for f in searcher.path], np.uint8),
         "pads": np.array([f.pads for f in searcher.path], np.int64),
-        "free_at": np.array([(number, v) for number, v, _ in free], np.int64).reshape(-1, 2),
-        "free": np.array([levels for _, _, levels in free], np.uint8),
     }
 
 
@@ -179,8 +176,7 @@ def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, n
     origin = origins(model, sample_rate)[int(kept["origin"])]
     searcher = searcher_for(audio, sample_rate, origin)
     for k, (image, pads) in enumerate(zip(kept["images"], kept["pads"], strict=True)):
-        free = {int(v): kept["free"][i] for i, (number, v) in enumerate(kept["free_at"]) if number == k}
-        searcher.accept(searcher.evaluate(searcher.before(), k, image, tuple(int(p) for p in pads), free))
+        searcher.accept(searcher.evaluate(searcher.before(), k, image, tuple(int(p) for p in pads)))
     return searcher, origin
 
 

@@ -31,8 +31,6 @@ OPEN_FRAMES = 12
 LONGEST_REFIT = 40
 """Frames by which an envelope is followed back; guess."""
 
-LONGEST_INSTRUMENT = 100
-"""Frames by which AD and SR are followed back over notes; guess."""
 HIDDEN_FRAMES = 2
 """For so many frames the ADSR delay bug can hide a gate: 32 768 cycles."""
 
@@ -126,23 +124,7 @@ class Envelopes(Shapes):
             made += self.past_options(v, frame, on, {}, shape, self.fit_pairs(v, frame, rest, on, {}, 3, several))
         for begin in self.begins(v, on, (ad, sr)):
             made += self.patterns(v, best, rest, begin, on)
-        start = self.instrument_start(v, on)
-        for option in list(made) if start < on else ():
-            past = option.past
-            if past is not None and past.late < 0 and past.begin > start:
-                made += self.past_options(v, best, start, dict(past.gates), option.group[:3], [(past.ad, past.sr)])
         return made
-
-    def instrument_start(self, v: int, on: int) -> int:
-        """Return the frame in which the notes began that a voice has played with the same waveform up to now."""
-        wave = field(self.path[on].image, v)[2] & 0xF0
-        for k in range(on - 1, max(len(self.path) - LONGEST_INSTRUMENT, 0) - 1, -1):
-            control = field(self.path[k].image, v)[2]
-            if control & GATE and control & 0xF0 != wave:
-                break
-            if control & GATE and not field(self.image(k - 1), v)[2] & GATE:
-                on = k
-        return on
 
     def begins(self, v: int, on: int, registers: tuple[int, int]) -> list[int]:
         """Return the frames in which AD and SR of the note that began in frame `on` may have been written."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from dataclasses import field as field_of
 from functools import lru_cache
 
 import numpy as np
 
-from sidlearn.chip import generator, models
+from sidlearn.chip import models
 from sidlearn.clock import PAL
 from sidlearn.learn.decode import kernel
 from sidlearn.registers import CONTROL, PW_LO, VOICE_STRIDE, VOICES, WRITABLE
@@ -62,8 +61,6 @@ class Frame:
     """Float32 (samples,)."""
     energy: float
     """Of the difference to the target."""
-    free: dict[int, np.ndarray] = field_of(default_factory=dict)
-    """Envelopes of voices that follow no generator, as they were heard, uint8 (steps,)."""
 
     @property
     def image(self) -> np.ndarray:
@@ -200,9 +197,8 @@ class Forward:
         pads: tuple = NO_PADS,
         skip: int = 0,
         everything: bool = False,
-        free: dict[int, np.ndarray] | None = None,
     ) -> Frame:
-        """Play one frame in which the registers become `image`; voices in `free` have these envelopes."""
+        """Play one frame in which the registers become `image`."""
         self.evaluated += 1
         events = self.events(before, image, pads, everything)
         waves = np.empty((VOICES, self.steps), np.float32)
@@ -211,9 +207,6 @@ class Forward:
         for v in range(VOICES):
             waves[v], osc[v] = self.wave(before, v, events)
             kernel.frame_envelope(env[v], v, events, self.frame_cycles, levels[v])
-            if free and v in free:
-                levels[v] = free[v]
-                generator.set_level(env[v], int(free[v][-1]))
         history = before.history.copy()
         out = np.empty(self.samples, np.float32)
         energy = kernel.finish(
@@ -231,7 +224,7 @@ class Forward:
             out,
         )
         after = State(osc, env, history, image, before.dc)
-        return Frame(number, before, after, pads, waves, levels, out, energy, dict(free or {}))
+        return Frame(number, before, after, pads, waves, levels, out, energy)
 
     def sums(self, frame: Frame) -> np.ndarray:
         """Return the sum of voices that a frame of the target stands for, the mixer undone, float64 (samples,)."""
@@ -262,7 +255,7 @@ class Forward:
 
 def field(image: np.ndarray, v: int) -> tuple[int, int, int, int, int]:
     """Return FREQ, PW, CONTROL, AD and SR of a voice."""
-    r = image[v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE].tolist()
+    r = image[v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE].astype(int)
     return r[0] | r[1] << 8, (r[2] | r[3] << 8) & 0xFFF, r[4], r[5], r[6]
 
 

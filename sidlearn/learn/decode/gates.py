@@ -17,33 +17,24 @@ from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
 ENOUGH = 0.6
 """Share of the votes of the likeliest length with which a longer one is taken; guess."""
-ALONE, MOST_SHARE = 0.4, 0.98
-"""How likely a gate is that nobody hears, of a voice with one note, and of one whose notes all agree; guess."""
 SAME_STEPS = 40
 """Envelope steps of eight cycles in which two gates may differ and still sound the same; guess."""
 
 
-def tidy(searcher: Searcher) -> tuple[np.ndarray, np.ndarray]:
-    """Return the registers of the frames that a searcher found, gates moved to where they are likely, uint8.
-
-    How likely the gates of each frame are comes second, float64 (frames,).
-    """
+def tidy(searcher: Searcher) -> np.ndarray:
+    """Return the registers of the frames that a searcher found, gates moved to where they are likely, uint8."""
     values = np.array([frame.image for frame in searcher.path])
-    likely = np.ones(len(values))
     for v in range(VOICES):
         notes = [(on, off, end, hidden(searcher, v, on, off, end)) for on, off, end in split(values, v)]
         votes = Counter(at - on for on, _, _, places in notes for at in places)
         for on, off, end, places in notes:
             most = max(votes[at - on] for at in places)
             best = max(at for at in places if votes[at - on] >= ENOUGH * most)
-            if len(places) > 1:
-                share = min(votes[best - on] / len(notes), MOST_SHARE) if len(notes) > 1 else ALONE
-                likely[min(places) : max(places)] *= share
             if best != off:
                 for k in range(on, end):
                     control = field(values[k], v)[2]
                     values[k] = with_voice(values[k], v, control=control & ~GATE | (GATE if k < best else 0))
-    return values, likely
+    return values
 
 
 def split(values: np.ndarray, v: int) -> list[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_voice
-from sidlearn.registers import GATE, VOICES
+from sidlearn.registers import GATE
 
 FREQ_STEP = 32
 """Of the scan: an error of this is a 27th of a period of the fundamental after a PAL frame."""
@@ -34,7 +34,7 @@ LIKELY_RMS = 8e-4
 KNOTS = 17
 """Of free levels in a frame."""
 
-SMOOTHNESS = 0.003
+SMOOTHNESS = 0.3
 """How much a bend of free levels costs; guess."""
 
 NOISE = 0x80
@@ -96,7 +96,7 @@ class Path:
         self.floor: list[float] = []
         self.start = forward.power_on()
         self.freqs = np.arange(LOWEST, HIGHEST, FREQ_STEP, dtype=np.int64)
-        self.noise_freqs = self.freqs
+        self.noise_freqs = np.unique(np.round(np.geomspace(200, 65_535, 2500)).astype(np.int64))
         self.hats = hat_functions(forward.samples)
         self.at = np.arange(forward.samples) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP
         bend = np.diff(np.eye(KNOTS), 2, axis=0)
@@ -107,9 +107,6 @@ class Path:
         self._tables: dict = {}
         self._seen: dict[bytes, Frame] = {}
         self._parts: dict = {}
-        self._shapes: dict = {}
-        self._bases: dict = {}
-        self._products: dict = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
         self._last: tuple[Frame, np.ndarray] | None = None
         self._mixed = np.empty(forward.steps, np.float32)
@@ -139,21 +136,15 @@ class Path:
             found = self._seen[key] = self.evaluate(self.before(), len(self.path), image, pads)
         return found
 
-    def evaluate(
-        self, state: State, number: int, image: np.ndarray, pads: tuple, free: dict[int, np.ndarray] | None = None
-    ) -> Frame:
+    def evaluate(self, state: State, number: int, image: np.ndarray, pads: tuple) -> Frame:
         """Play any frame."""
         first = number == 0
-        skip = FIRST_SKIP if first else 0
-        return self.forward.evaluate(state, number, image, pads, skip, first and self.everything, free)
+        return self.forward.evaluate(state, number, image, pads, FIRST_SKIP if first else 0, first and self.everything)
 
     def renew(self) -> None:
         """Forget what was played for another past."""
         self._seen.clear()
         self._parts.clear()
-        self._shapes.clear()
-        self._bases.clear()
-        self._products.clear()
         self.forward.forget()
 
     def accept(self, frame: Frame) -> None:
@@ -191,12 +182,6 @@ class Path:
                 if len(found) == count:
                     break
         return found
-
-    def unheard(self, v: int, control: int, width: int) -> list[int]:
-        """Return PW of a voice without a pulse that may have been written: what comes later is delayed by it."""
-        if control & PULSE or v == VOICES - 1 or not self.path:
-            return []
-        return [width, width ^ 1, width ^ 0x101]
 
     def heard(self, v: int, count: int = 8) -> list[int]:
         """Return the latest values of FREQ of a voice."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import HIGHEST, LIKELY_RMS, NOISE, PULSE
-from sidlearn.learn.decode.sets import Sets
-from sidlearn.learn.decode.shapes import PAGED_REACH
+from sidlearn.learn.decode.path import LIKELY_RMS, NOISE, PULSE
 from sidlearn.registers import VOICES
 
 
-class Refinement(Sets):
+class Refinement(Envelopes):
     """The last step to the exact values."""
 
     def refine(self, frame: Frame, rounds: int = 4) -> Frame:
@@ -28,22 +27,7 @@ class Refinement(Sets):
                 best = new
             if best.energy > 0.98 * old.energy and turn:
                 break
-        best = self.descend(best)
-        return best if self.good(best) else self.turn_page(best)
-
-    def turn_page(self, frame: Frame) -> Frame:
-        """Try FREQ near by that differ in one byte only from those before: one write less moves all that follows."""
-        best = frame
-        for v, i in self.movable(frame):
-            freq, old = field(best.image, v)[0], field(best.before.image, v)[0]
-            for paged in (old + (freq - old + 128 & ~0xFF), freq & ~0xFF | old & 0xFF):
-                if i == 0 and 0 < abs(paged - freq) < PAGED_REACH and 0 < paged <= HIGHEST:
-                    new = self.again(best, with_voice(best.image, v, freq=paged))
-                    for _ in range(2):
-                        moved = self.step(new)
-                        new = moved if moved is not None and moved.energy < new.energy else new
-                    best = min(best, self.descend(new), key=lambda f: f.energy)
-        return best
+        return self.descend(best)
 
     def tune_noise(self, frame: Frame) -> Frame:
         """Try every FREQ near to that of a noise: there is no slope to follow."""

@@ -25,18 +25,14 @@ def tops(values: np.ndarray, scores: np.ndarray, count: int, distance: int = 2) 
     return found
 
 
-def centred(rest: np.ndarray) -> np.ndarray:
-    """Return what is left of a frame without its mean."""
-    return rest - rest[SKIP:].mean()
-
-
 class Scans(Path):
     """Scans of one voice."""
 
     def rest(self, frame: Frame, v: int) -> np.ndarray:
-        """Return what is left for one voice."""
+        """Return what is left for one voice, without its mean."""
         parts = self.parts(frame)
-        return self.forward.sums(frame) - sum(parts[u] for u in range(VOICES) if u != v)
+        rest = self.forward.sums(frame) - sum(parts[u] for u in range(VOICES) if u != v)
+        return rest - rest[SKIP:].mean()
 
     def parts(self, frame: Frame) -> np.ndarray:
         """Return what each voice adds to the sum of voices in a frame, float64 (3, samples)."""
@@ -101,7 +97,6 @@ class Scans(Path):
         count: int = 3,
     ) -> list[int]:
         """Return the FREQ that explain most of `rest`, levels and waveform being known."""
-        rest = centred(rest)
         osc = self.before().osc[v]
         acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
         table = self.table(waveform, width)
@@ -126,7 +121,6 @@ class Scans(Path):
         self, rest: np.ndarray, gain: np.ndarray, v: int, written: int, count: int
     ) -> list[tuple[int, int, int, float]]:
         """Return FREQ, PW (0 without pulse), waveform and gain that explain most of `rest`."""
-        rest = centred(rest)
         osc = self.before().osc[v]
         acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
         freqs = self.freqs
@@ -154,7 +148,6 @@ class Scans(Path):
         self, rest: np.ndarray, gain: np.ndarray, constant: np.ndarray, v: int, freq: int, written: int
     ) -> list[int]:
         """Return the PW that explain most of `rest`, FREQ and levels being known."""
-        rest = centred(rest)
         osc = self.before().osc[v]
         dac = self.forward.dac
         scores = np.empty(257)
@@ -184,7 +177,6 @@ class Scans(Path):
         reach: tuple[float, float] = (0.85, 1.15),
     ) -> list[int]:
         """Return the FREQ of noise that explain most of `rest`."""
-        rest = centred(rest)
         osc = self.before().osc[v]
 
         def scan(some: np.ndarray) -> np.ndarray:
@@ -205,11 +197,12 @@ class Scans(Path):
             carriers = np.stack([self.carrier(frame, v) for v in range(VOICES)])
             left = self.forward.sums(frame) - self.parts(frame).sum(axis=0)
             left[:SKIP] = left[SKIP:].mean()
+            left -= left.mean()
             found = self._carried[frame.number] = (frame, carriers, left)
         return found[1], found[2]
 
     def carrier(self, frame: Frame, v: int) -> np.ndarray:
-        """Return what a voice of a frame sounds like at level 1, float64 (samples,)."""
+        """Return what a voice of a frame sounds like at level 1, float64 (samples,), without its mean."""
         return self.voice_at_full(frame.waves[v])
 
     def sampled(self, levels: np.ndarray) -> np.ndarray:
@@ -217,11 +210,11 @@ class Scans(Path):
         return self.forward.dac_env[levels[np.maximum(self.at, 0)]]
 
     def voice_at_full(self, wave: np.ndarray) -> np.ndarray:
-        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,)."""
+        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), without its mean."""
         part = np.empty(self.forward.samples, np.float32)
         self._history[:] = 0
         steps = (self.forward.per_wave * wave + self.forward.drift).astype(np.float32)
         kernel.decimate(steps, self.forward.taps, self._history, part)
         made = part.astype(np.float64)
         made[:SKIP] = made[SKIP:].mean()
-        return made
+        return made - made.mean()

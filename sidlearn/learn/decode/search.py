@@ -12,7 +12,7 @@ from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
 from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, LIKELY_RMS, NOISE, PULSE, SKIP, Option, padded
 from sidlearn.learn.decode.refine import Refinement
-from sidlearn.learn.decode.sets import NEAR_FREQ
+from sidlearn.learn.decode.shapes import Notes
 from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 
 TOGGLE_COST = 3e-7
@@ -23,23 +23,10 @@ TRIED, SAME = 48, 4
 alone."""
 
 REFINED = 3
-ENVELOPE_WRITE = 0.5
-"""What a write of AD or SR costs beside a change of a gate; guess."""
 
-MOST_OPTIONS = 40
+MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
 
-COMBINED = 20
-"""Options of a voice of which every combination is judged, the times of writes included."""
-ORDERS, DISCOVERED = 2, 3
-"""Sets of shapes of the first frame that are looked at, each in so many orders of voices."""
-FORESEEN = 6
-"""Options of a voice that are among them whatever they leave: the first, which are foreseen."""
-FREE_RATIO = 1.5
-"""Of what a frame leaves to what its shapes leave: above, the envelopes are taken as they are heard; guess."""
-MOST_GUESSES, MOST_TOGGLED = 9, 4
-"""FREQ and PW that are foreseen for a voice, and those with which the gate changes."""
-NEAR_NOISE = 2000
 ENOUGH = 8
 """Good combinations beyond the first that are compared."""
 
@@ -71,7 +58,6 @@ class Searcher(Refinement):
     def decode_next(self) -> Frame:
         """Find the registers of the next frame and go on to it."""
         self.renew()
-        self.freely = True
         best = self.predict()
         if not self.good(best):
             best = self.search(best)
@@ -113,21 +99,18 @@ class Searcher(Refinement):
         if self.good(best) and combined:
             return best
         if self.path:
-            for v in range(VOICES):
-                self.add(options[v], self.moves(v, combined or best))
-            best, combined = self.combine(options, best)
-            if self.good(best):
+            best, combined = self.rounds(self.near, options, best, combined)
+            if self.rms(best.energy) < LIKELY_RMS:
                 return best
-            sets = self.shape_sets(best)
-            for rank, notes in enumerate(sets):
-                for v in range(VOICES):
-                    self.add(options[v], self.clothed(v, best, notes, rank == 0))
+            for v, more in enumerate(self.pursue(best)):
+                self.add(options[v], more)
             best, combined = self.combine(options, best)
             if not self.good(best):
                 best, combined = self.rounds(self.near, options, best, combined)
-            if sets and self.rms(best.energy) > max(FREE_RATIO * self.left(sets[0]), LIKELY_RMS):
-                best = min(best, self.free_frame(sets[0]), key=lambda f: f.energy)
-            return best
+            if self.good(best):
+                return best
+            if self.rms(best.energy) < LIKELY_RMS:
+                return best
         for some in self.discover(best):
             for v in range(VOICES):
                 self.add(options[v], some[v])
@@ -160,43 +143,24 @@ class Searcher(Refinement):
         for option in more:
             options.setdefault(option)
 
-    def own_writes(self, v: int, option: Option, base: np.ndarray, slot: int) -> np.ndarray:
-        """Return the writes of one voice, the first of them after `slot` others, int64 (writes, 3)."""
-        old = self.before().image
+    def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
+        """Return what a voice adds to the sum of voices with an option, without its mean, float64 (samples - SKIP,)."""
+        image = with_voice(base, v, *option.group)
+        before = self.before()
+        old = before.image
         if option.past is not None:
             old = self.past_image([option if u == v else OTHER for u in range(VOICES)], len(self.path) - 1, old)
-        everything = not self.path and self.everything
-        pads = NO_PADS if everything else tuple(slot if u == v else 0 for u in range(VOICES + 1))
-        events = self.forward.events_between(old, with_voice(old, v, *option.group), pads, everything)
-        events = events[events[:, 1] // VOICE_STRIDE == v]
-        if option.group[2] & 6:  # the voice that rings or syncs it
-            source = (v + 2) % VOICES
-            more = self.forward.events_between(self.before().image, base)
-            more = more[more[:, 1] // VOICE_STRIDE == source]
-            events = np.concatenate([events, more])
-            events = events[np.argsort(events[:, 0], kind="stable")]
-        return events
-
-    def part(self, v: int, option: Option, base: np.ndarray, slot: int = -1) -> np.ndarray:
-        """Return what a voice adds to the sum of voices with an option, without its mean, float64 (samples - SKIP,).
-
-        Its writes come after `slot` others; -1: as many as with the registers of `base`.
-        """
-        if slot < 0:
-            events = self.forward.events_between(
-                self.before().image, with_voice(base, v, *option.group), NO_PADS, not self.path and self.everything
-            )
-            slot = int((events[:, 1] < v * VOICE_STRIDE).sum() + (events[:, 1] >= VOICES * VOICE_STRIDE).sum())
-        events = self.own_writes(v, option, base, slot)
-        key = (v, option, events.tobytes())
+        events = self.forward.events_between(old, image, NO_PADS, not self.path and self.everything)
+        own = events[events[:, 1] // VOICE_STRIDE == v]
+        key = (v, option, own[:, 0].tobytes())
         found = self._parts.get(key)
         if found is None:
-            before, f = self.before(), self.forward
             env = np.frombuffer(option.env, np.int64).copy() if option.env else before.env[v].copy()
-            wave, _ = f.wave(before, v, events)
-            levels = np.empty(f.steps, np.uint8)
-            kernel.frame_envelope(env, v, events, f.frame_cycles, levels)
-            out = np.empty(f.samples, np.float32)
+            wave, _ = self.forward.wave(before, v, events)
+            levels = np.empty(self.forward.steps, np.uint8)
+            kernel.frame_envelope(env, v, events, self.forward.frame_cycles, levels)
+            out = np.empty(self.forward.samples, np.float32)
+            f = self.forward
             kernel.contribution(wave, levels, f.dac_env, f.drift, f.per_wave, f.taps, self._mixed, self._history, out)
             found = out[SKIP:].astype(np.float64)
             found -= found.mean()
@@ -209,18 +173,18 @@ class Searcher(Refinement):
         target = self.forward.sums(best)[SKIP:]
         target = target - target.mean()
         base = best.image
-        least, base = self.marginals(lists, base, target)
-        least = [np.minimum(a, b) for a, b in zip(least, self.marginals(lists, base, target)[0], strict=True)]
+        for _ in range(2):
+            left = self.lefts(lists, base, target)
+            at = np.unravel_index(int(np.argmin(left)), left.shape)
+            # what is written before moves what comes later: once more about the combination that was found
+            base = best.image
+            for v in range(VOICES):
+                base = with_voice(base, v, *lists[v][at[v]].group)
         for v, options_v in enumerate(options):
-            order = np.argsort(least[v], kind="stable")
-            for k in order[MOST_OPTIONS:]:
-                del options_v[lists[v][k]]
-            kept = dict.fromkeys([*order[:COMBINED].tolist(), *range(min(FORESEEN, len(lists[v])))])
-            lists[v] = [lists[v][k] for k in kept]
-        left = self.lefts(lists, base, target)
-        at = np.unravel_index(int(np.argmin(left)), left.shape)
-        for v in range(VOICES):
-            base = with_voice(base, v, *lists[v][at[v]].group)
+            if len(lists[v]) > MOST_OPTIONS:
+                least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
+                for k in np.argsort(least, kind="stable")[MOST_OPTIONS:]:
+                    del options_v[lists[v][k]]
         played: list[tuple[Frame, list[Option]]] = []
         several = sum(self.open(v, best) for v in range(VOICES)) > 1
         enough = 0
@@ -256,9 +220,9 @@ class Searcher(Refinement):
                 return adopted, adopted
         return best, played[0][0]
 
-    def toggles(self, some: Sequence[Option]) -> float:
-        """Return how many gates change in a combination, beside those of the path, and half of the other writes."""
-        count = 0.0
+    def toggles(self, some: Sequence[Option]) -> int:
+        """Return how many gates change in a combination, beside those of the path."""
+        count = 0
         for v, option in enumerate(some):
             gates = dict(option.past.gates) if option.past is not None else {}
             count += len(gates)
@@ -267,65 +231,16 @@ class Searcher(Refinement):
             count += gate != last
             if last and not gate and option.group[0] != field(self.before().image, v)[0]:
                 count += 2  # a note that ends as it changes its pitch
-            ad, sr = field(self.image(option.past.begin - 1) if option.past is not None else self.before().image, v)[3:]
-            count += ENVELOPE_WRITE * ((option.group[3] != ad) + (option.group[4] != sr))
         return count
 
-    def marginals(
-        self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Return what the best combination with each option leaves, when all is written as for `base`.
-
-        The registers of the best combination come second.
-        """
-        parts = [np.stack([self.part(v, o, base) for o in lists[v]]).astype(np.float32) for v in range(VOICES)]
-        aim = target.astype(np.float32)
-        own = [np.einsum("ij,ij->i", some, some) - 2 * (some @ aim) for some in parts]
-        pairs = [2 * (parts[a] @ parts[b].T) for a, b in ((0, 1), (0, 2), (1, 2))]
-        least = [np.full(len(some), np.inf, np.float32) for some in lists]
-        for i in range(len(lists[0])):
-            block = (own[0][i] + own[1] + pairs[0][i])[:, None] + (own[2] + pairs[1][i])[None, :] + pairs[2]
-            rows = block.min(axis=1)
-            least[0][i] = rows.min()
-            np.minimum(least[1], rows, out=least[1])
-            np.minimum(least[2], block.min(axis=0), out=least[2])
-        for v in range(VOICES):
-            base = with_voice(base, v, *lists[v][int(np.argmin(least[v]))].group)
-        return least, base
-
     def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Return how much every combination leaves of `target`, less what it has, one axis a voice.
-
-        What is written for a voice moves what is written for the next.
-        """
-        events = self.forward.events_between(self.before().image, base)
-        shared = int((events[:, 1] >= VOICES * VOICE_STRIDE).sum())
-        counts = [
-            np.array([len(self.own_writes(v, o, base, 0)) if not o.group[2] & 6 else 7 for o in lists[v]])
-            for v in range(2)
-        ]
-        left = np.empty([len(some) for some in lists])
-
-        def stacked(v: int, rows: np.ndarray, slot: int) -> tuple[np.ndarray, np.ndarray]:
-            some = np.stack([self.part(v, lists[v][k], base, slot) for k in rows])
-            return some, np.einsum("ij,ij->i", some, some) - 2 * (some @ target)
-
-        thirds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for first in np.unique(counts[0]):
-            rows0 = np.flatnonzero(counts[0] == first)
-            parts0, own0 = stacked(0, rows0, shared)
-            for second in np.unique(counts[1]):
-                rows1 = np.flatnonzero(counts[1] == second)
-                parts1, own1 = stacked(1, rows1, shared + int(first))
-                slot = shared + int(first + second)
-                if slot not in thirds:
-                    thirds[slot] = stacked(2, np.arange(len(lists[2])), slot)
-                parts2, own2 = thirds[slot]
-                block = own0[:, None, None] + own1[None, :, None] + own2[None, None, :]
-                block += 2 * (parts0 @ parts1.T)[:, :, None]
-                block += 2 * (parts0 @ parts2.T)[:, None, :]
-                block += 2 * (parts1 @ parts2.T)[None, :, :]
-                left[np.ix_(rows0, rows1)] = block
+        """Return how much every combination leaves of `target`, less what it has, one axis a voice."""
+        parts = [np.stack([self.part(v, o, base) for o in lists[v]]) for v in range(VOICES)]
+        own = [np.einsum("ij,ij->i", p, p) - 2 * (p @ target) for p in parts]
+        left = own[0][:, None, None] + own[1][None, :, None] + own[2][None, None, :]
+        left += 2 * (parts[0] @ parts[1].T)[:, :, None]
+        left += 2 * (parts[0] @ parts[2].T)[:, None, :]
+        left += 2 * (parts[1] @ parts[2].T)[None, :, :]
         return left
 
     def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
@@ -422,10 +337,7 @@ class Searcher(Refinement):
         self.forward.forget()
         for old in self.path[begin:]:
             pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
-            free = {
-                v: levels for v, levels in old.free.items() if (past := some[v].past) is None or old.number < past.begin
-            }
-            new = self.evaluate(state, old.number, changed(old.image, old.number), pads, free)
+            new = self.evaluate(state, old.number, changed(old.image, old.number), pads)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
                 return None
             self.pass_dc(new)
@@ -441,42 +353,14 @@ class Searcher(Refinement):
         freq, width, control, ad, sr = field(best.image, v)
         _, _, was, _, _ = field(self.before().image, v)
         made = []
-        pairs = self.guesses(v)[:MOST_GUESSES] if self.path else [(freq, width)]
-        for w in self.unheard(v, control, width):
-            made.append(Option((*pairs[0][:1], w, control, ad, sr)))
-            made.append(Option((freq, w, control, ad, sr)))
-        values = [*dict.fromkeys([(freq, width), *pairs])]
-        made += [Option((f, w, control, ad, sr)) for f, w in values]
-        made += [Option((f, w, control ^ GATE, ad, sr)) for f, w in values[:MOST_TOGGLED]]
-        made += [Option((f, w, wave | control & 0x0E, ad, sr)) for f, w, wave, _ in self.followers(v)]
-        if not was & GATE:
-            starts = [(f, width) for f in dict.fromkeys(f for f, _, _, _ in self.starts(v))]
-            for f, w in [*values[:2], *starts]:
-                made += [Option((f, w, wave | GATE, a, s)) for wave, a, s in self.instruments(v, 3)]
-        return made
-
-    def moves(self, v: int, best: Frame) -> list[Option]:
-        """Return options in which FREQ moves a little, or PW by any amount, and the envelope goes on."""
-        freq, width, control, ad, sr = field(best.image, v)
-        if best.levels[v].max() <= 2 or control < 16 or control & 6:
-            return []
-        rest = self.rest(best, v)
-        written = self.written(best.image, v)
-        gain, constant, _ = self.levels(best.image, v)
-        made: list[Option] = []
-        if control & NOISE:
-            freqs = np.arange(max(freq - NEAR_NOISE, 1), min(freq + NEAR_NOISE, HIGHEST), 16, dtype=np.int64)
-            made += [
-                Option((f, width, control, ad, sr)) for f in self.noise_peaks(rest, gain, constant, v, written, freqs)
-            ]
-        elif control >> 4 in (1, 2, 4):
-            freqs = np.arange(max(int(freq * 0.85), 1), min(int(freq * 1.18) + 17, HIGHEST), 16, dtype=np.int64)
-            for f in self.peaks(rest, gain, constant, control >> 4, width, v, written, freqs, 2):
-                unheard = dict.fromkeys([width, *self.unheard(v, control, width)])
-                made += [Option((f, w, control, ad, sr)) for w in unheard]
-            if control & PULSE:
-                widths = self.widths(rest, gain, constant, v, freq, written)
-                made += [Option((freq, w, control, ad, sr)) for w in widths]
+        pairs = self.guesses(v) if self.path else [(freq, width)]
+        values = [*dict.fromkeys([(freq, width), *pairs, *((f, width) for f in self.heard(v))])]
+        for f, w in values:
+            made.append(Option((f, w, control, ad, sr)))
+            made.append(Option((f, w, control ^ GATE, ad, sr)))
+            if not was & GATE:
+                for wave, a, s in self.instruments(v):
+                    made.append(Option((f, w, wave | GATE, a, s)))
         return made
 
     def near(self, v: int, best: Frame) -> list[Option]:
@@ -630,27 +514,45 @@ class Searcher(Refinement):
 
         Voices are added one by one, their levels being free; a few ways to do so are kept.
         """
-        base = self.forward.sums(best)
-        silent = self.fit_notes(base, {})
+        before = self.before()
+        free = [v for v in range(VOICES) if not field(before.image, v)[2] & GATE]
+        parts = self.parts(best)
+        base = self.forward.sums(best) - sum(parts[v] for v in range(VOICES) if v not in free)
+        base = base - base[SKIP:].mean()
+        flat = np.full(self.forward.samples, self.forward.per_wave)
+        drift = np.full(self.forward.samples, self.forward.drift)
+        silent = Notes({}, base, float(base[SKIP:] @ base[SKIP:]), {}, {})
         beam = [silent]
-        for _ in range(VOICES):
-            found = self.distinct_sets([*beam, *(new for notes in beam for new in self.extended(base, notes))])
-            beam = sorted((self.settle(base, notes) for notes in found[: 2 * KEPT]), key=lambda x: x.energy)[:KEPT]
-        more = [n for notes in beam[:3] for n in self.swapped(base, notes)]
-        beam = self.distinct_sets([*beam, *more])
+        for _ in free:
+            found = list(beam)
+            for notes in beam:
+                for v in free:
+                    if v in notes.shapes:
+                        continue
+                    written = self.written(self.begun(best.image, {**notes.shapes, v: (0, 0, 0)}), v)
+                    shapes = [(f, w, kind << 4) for f, w, kind, _ in self.folded(notes.rest, flat, v, written, FOUND)]
+                    shapes += [
+                        (f, field(before.image, v)[1], NOISE)
+                        for f in self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs, (0.05, 1.1))
+                    ]
+                    found += [self.fit_notes(best, base, {**notes.shapes, v: shape}) for shape in shapes]
+            found.sort(key=lambda x: x.energy)
+            unique: dict[tuple, Notes] = {}
+            for notes in found:
+                unique.setdefault(tuple(sorted(notes.shapes.items())), notes)
+            tuned = [self.tune(best, base, notes) for notes in list(unique.values())[: 2 * KEPT]]
+            beam = sorted(tuned, key=lambda x: x.energy)[:KEPT]
+        if not self.path:
+            more = [n for notes in beam[:3] for n in self.swapped(best, base, notes)]
+            beam = sorted([*beam, *more], key=lambda x: x.energy)
         if self.trace:
-            print("   found", [(n.shapes, round(self.left(n) * 1e4, 1)) for n in [silent, *beam]])
+            print("   found", [(n.shapes, round(float(np.sqrt(n.energy / 795)) * 1e4)) for n in [silent, *beam]])
         made = []
-        kinds: dict[tuple, int] = {}
-        for notes in beam:
-            kind = tuple(sorted((wave, f // NEAR_FREQ) for f, _, wave, _ in notes.shapes.values()))
-            kinds[kind] = kinds.get(kind, 0) + 1
-            if kinds[kind] > ORDERS or len(kinds) > DISCOVERED:
-                continue
+        for notes in beam[:2]:
             options: list[list[Option]] = [[] for _ in range(VOICES)]
-            for v, (f, w, wave, _) in notes.shapes.items():
+            for v, (f, w, wave) in notes.shapes.items():
+                others = sum(notes.parts[u] for u in notes.shapes if u != v)
                 image = with_voice(best.image, v, f, w, wave | GATE)
-                rest = notes.rest + notes.parts[v]
-                options[v] = self.new_envelopes(v, image, rest, len(notes.shapes) > 1)
+                options[v] = self.new_envelopes(v, image, base - others, len(notes.shapes) > 1)
             made.append(options)
         return made
