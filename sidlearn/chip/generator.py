@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sidlearn._kernel import kernel
+from sidlearn.chip.kernel import rate_period
 from sidlearn.chip.state import POWER_ON_ENVELOPE
 
 # State of one generator, int64 (FIELDS,), see `sidlearn.chip.state.VOICE_DTYPE`.
@@ -70,18 +71,6 @@ def state_of(voice) -> np.ndarray:
         ],
         np.int64,
     )
-
-
-@kernel
-def rate_period(rate):
-    """Cycles of one rate event for a nibble. Source: SID netlist."""
-    if rate < 8:
-        if rate < 4:
-            return (9 if rate == 0 else 32) if rate < 2 else (63 if rate == 2 else 95)
-        return (149 if rate == 4 else 220) if rate < 6 else (267 if rate == 6 else 313)
-    if rate < 12:
-        return (392 if rate == 8 else 977) if rate < 10 else (1954 if rate == 10 else 3126)
-    return (3907 if rate == 12 else 11720) if rate < 14 else (19532 if rate == 14 else 31251)
 
 
 @kernel

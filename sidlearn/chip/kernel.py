@@ -1200,12 +1200,7 @@ def set_step(work, model, t, cutoff, resonance, routing, mode):
 def solve(work, model):
     """Solve one block of steps of one cycle."""
     forecast(work)
-    expand_stages(work, model)
-    if model.is_8580:
-        expand_integrators_8580(work, model)
-    else:
-        expand_integrators_6581(work, model)
-    make_maps(work)
+    expand(work, model)
     follow_maps(work)
     add_outputs(work)
 
@@ -1236,6 +1231,17 @@ def forecast(work):
     most = np.float32(MOST_CHARGE)
     for t in range(charge.size):
         charge[t] = min(max(-most, charge[t]), most)
+
+
+@inline_kernel
+def expand(work, model):
+    """Maps of all steps, from where they are forecast."""
+    expand_stages(work, model)
+    if model.is_8580:
+        expand_integrators_8580(work, model)
+    else:
+        expand_integrators_6581(work, model)
+    make_maps(work)
 
 
 @inline_kernel
@@ -1410,12 +1416,7 @@ def add_outputs(work):
 def solve_frames(work, model):
     """Solve one block of steps of one frame; the outputs are those at the middle of each."""
     forecast_frames(work)
-    expand_stages(work, model)
-    if model.is_8580:
-        expand_integrators_8580(work, model)
-    else:
-        expand_integrators_6581(work, model)
-    make_maps(work)
+    expand(work, model)
     square_maps(work)
     square_maps(work)
     join_halves(work)
@@ -1826,12 +1827,7 @@ def clip_all(model, audio, first, end):
 def solve_lanes(work, model):
     """As `solve`."""
     forecast_lanes(work, np.float32(0))
-    expand_stages(work, model)
-    if model.is_8580:
-        expand_integrators_8580(work, model)
-    else:
-        expand_integrators_6581(work, model)
-    make_maps(work)
+    expand(work, model)
     follow_lane_maps(work)
     add_outputs(work)
 
@@ -2821,12 +2817,7 @@ def take_lane(chip, room, work, lane, column, first_step, steps):
 def solve_frames_in_lanes(work, model):
     """As `solve_frames`."""
     forecast_lanes(work, np.float32(0.5))
-    expand_stages(work, model)
-    if model.is_8580:
-        expand_integrators_8580(work, model)
-    else:
-        expand_integrators_6581(work, model)
-    make_maps(work)
+    expand(work, model)
     square_maps(work)
     square_maps(work)
     join_halves(work)

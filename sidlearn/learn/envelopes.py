@@ -30,7 +30,7 @@ from sidlearn.chip.generator import (
     write_gate,
     write_sustain_release,
 )
-from sidlearn.registers import voice_register
+from sidlearn.registers import WRITABLE, voice_register
 from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES
 
 PARTS = 2
@@ -51,6 +51,11 @@ class Timing(NamedTuple):
     between: np.ndarray
     """int64 (frames,): writes between SUSTAIN_RELEASE and CONTROL."""
     frame_cycles: int
+
+    def cycles(self) -> tuple[np.ndarray, np.ndarray, int, int]:
+        """Return all of it as the kernels take it, and last the cycles from one write to the next."""
+        gap = min(WRITE_GAP_CYCLES, self.frame_cycles // WRITABLE)
+        return np.asarray(self.before, np.int64), np.asarray(self.between, np.int64), self.frame_cycles, gap
 
 
 class Plan(NamedTuple):
@@ -113,15 +118,11 @@ def plan(
     frames = len(wanted)
     weights = np.ones(frames) if weight is None else np.asarray(weight, np.float64)
     target = np.where(np.asarray(wanted) < 0, -1.0, np.sqrt(np.maximum(wanted, 0))).astype(np.float64)
-    gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
     registers, level, _ = _search(
         target,
         weights,
         np.asarray(waveform, np.int64),
-        np.asarray(timing.before, np.int64),
-        np.asarray(timing.between, np.int64),
-        timing.frame_cycles,
-        gap,
+        *timing.cycles(),
         beam,
         levels(model).astype(np.float64),
         np.array(DECAYS, np.int64),
@@ -138,15 +139,11 @@ def plan(
 
 def follow(plan_: Plan, waveform: np.ndarray, timing: Timing) -> np.ndarray:
     """Return the envelope counter at the end of each frame of a plan, uint8 (frames,)."""
-    gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
     registers = np.stack((plan_.attack_decay, plan_.sustain_release, plan_.gate), axis=1).astype(np.int64)
     return _follow(
         registers,
         np.asarray(waveform, np.int64),
-        np.asarray(timing.before, np.int64),
-        np.asarray(timing.between, np.int64),
-        timing.frame_cycles,
-        gap,
+        *timing.cycles(),
         power_on(),
     )
 
@@ -164,13 +161,9 @@ def reached(rows: np.ndarray, timing: Timing, level_of: np.ndarray, state: np.nd
     state : ndarray, int64, shape (FIELDS,), optional
         Of the generator before them; power-on if left out.
     """
-    gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
     return _reached(
         np.asarray(rows, np.int64),
-        np.asarray(timing.before, np.int64),
-        np.asarray(timing.between, np.int64),
-        timing.frame_cycles,
-        gap,
+        *timing.cycles(),
         level_of,
         power_on() if state is None else state.copy(),
     )
@@ -396,15 +389,11 @@ def plan_from(
         From `levels`.
     """
     frames = len(wanted)
-    gap = min(WRITE_GAP_CYCLES, timing.frame_cycles // 25)
     registers, _, cost = _search(
         np.sqrt(np.asarray(wanted, np.float64)),
         np.ones(frames),
         np.asarray(waveform, np.int64),
-        np.asarray(timing.before, np.int64),
-        np.asarray(timing.between, np.int64),
-        timing.frame_cycles,
-        gap,
+        *timing.cycles(),
         beam,
         level_of,
         np.array(DECAYS, np.int64),
