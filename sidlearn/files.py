@@ -12,6 +12,20 @@ from typing import BinaryIO
 from sidlearn.errors import OutputError
 
 
+def in_folder(path: str | Path) -> Path:
+    """Return `path` if there is a folder to write it in.
+
+    Raises
+    ------
+    OutputError
+        If there is none.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: no folder {str(path.parent)!r} to write it in")
+    return path
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """Give a binary file that takes the name `path` when the block ends well, and vanishes when it does not.

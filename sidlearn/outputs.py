@@ -13,7 +13,7 @@ import numpy as np
 from sidlearn import audio
 from sidlearn.errors import OutputError, nearest, one_of
 from sidlearn.export import EXPORTERS, Exporter
-from sidlearn.files import whole_file
+from sidlearn.files import in_folder, whole_file
 from sidlearn.writes import RegisterWrites
 
 
@@ -101,9 +101,7 @@ def check(path: str | Path) -> Path:
     if suffix not in OUTPUTS:
         given = f"ends in {suffix!r}" if suffix else "has no suffix"
         raise OutputError(f"{path}: {given}, expected {one_of(OUTPUTS)}{nearest(suffix, OUTPUTS)}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: no folder {str(path.parent)!r} to write it in")
-    return path
+    return in_folder(path)
 
 
 def save(

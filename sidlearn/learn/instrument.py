@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sidlearn.clock import PAL
-from sidlearn.errors import LearnError, OutputError
+from sidlearn.errors import LearnError
 from sidlearn.files import whole_file
 from sidlearn.learn import envelopes
 from sidlearn.registers import (
@@ -177,20 +177,6 @@ def save(note: Note, path: str | Path) -> None:
 def is_instrument(path: str | Path) -> bool:
     """Whether a file of that name holds an instrument."""
     return Path(path).suffix.lower() in SUFFIXES
-
-
-def check(path: str | Path) -> Path:
-    """Return `path` if an instrument can be written there.
-
-    Raises
-    ------
-    OutputError
-        If there is no such folder.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: no folder {str(path.parent)!r} to write it in")
-    return path
 
 
 # --- Which note --------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 from sidlearn import __version__, audio, clock
 from sidlearn.chip import models
 from sidlearn.errors import LearnError, nearest, one_of
+from sidlearn.files import in_folder
 from sidlearn.learn.checkpoint import Forgetful, Progress, Store, digest
 from sidlearn.registers import VOICES
 from sidlearn.writes import RegisterFrames, RegisterWrites
@@ -71,7 +72,7 @@ class Learned:
         if instrument.is_instrument(path):
             whole = self.report.get("method") != "decode"
             note = instrument.note_of(self.frames, Path(path).stem, self.model, whole)
-            instrument.save(note, instrument.check(path))
+            instrument.save(note, in_folder(path))
             return
         outputs.save(self.writes, path, self.model)
 

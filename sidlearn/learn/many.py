@@ -14,6 +14,7 @@ import numpy as np
 
 from sidlearn import audio
 from sidlearn.errors import LearnError, OutputError, SidlearnError
+from sidlearn.files import in_folder
 from sidlearn.learn import report
 from sidlearn.learn.checkpoint import Checkpoint, Forgetful, Progress, Store
 from sidlearn.learn.learner import AUTO, Learned, Settings, check_settings, key, learn
@@ -154,7 +155,7 @@ def _check_output(path: Path) -> Path:
     from sidlearn import outputs
     from sidlearn.learn import instrument
 
-    return instrument.check(path) if instrument.is_instrument(path) else outputs.check(path)
+    return in_folder(path) if instrument.is_instrument(path) else outputs.check(path)
 
 
 def _targets(paths: Sequence[Path]) -> Iterator[Path]:

@@ -350,17 +350,20 @@ def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: 
 
 def miss(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of) -> float:
     """Return by how much an envelope as it stands in rows 1 and up misses its levels, as `replan` counts it."""
-    control = rows[1:, voice_register(voice, CONTROL)]
-    ad, sr = rows[1:, voice_register(voice, ATTACK_DECAY)], rows[1:, voice_register(voice, SUSTAIN_RELEASE)]
-    registers = np.stack((ad, sr, control & GATE), axis=1).astype(np.int64)
     timing = envelopes.timing_of(rows[1:], voice, cycles, rows[0])
-    found = envelopes.reached(registers, timing, level_of, generators[voice])
+    found = envelopes.reached(_envelope_rows(rows[1:], voice), timing, level_of, generators[voice])
     changed = int((np.diff(rows[:, [voice_register(voice, r) for r in _ENVELOPE]], axis=0) != 0).sum())
     misses = (np.sqrt(found) - np.sqrt(level[:, voice : voice + 1])) ** 2
     return float(misses.mean(axis=1).sum()) + envelopes.WRITE_COST * changed
 
 
 _ENVELOPE = (ATTACK_DECAY, SUSTAIN_RELEASE)
+
+
+def _envelope_rows(values: np.ndarray, voice: int) -> np.ndarray:
+    """Return AD, SR and gate of a voice, (frames, 3)."""
+    ad, sr, control = (values[:, voice_register(voice, r)] for r in (*_ENVELOPE, CONTROL))
+    return np.stack((ad, sr, control & GATE), axis=1)
 
 
 def finer(frames: RegisterFrames, times: int, count: int, model: str) -> tuple[RegisterFrames, np.ndarray]:
@@ -370,15 +373,8 @@ def finer(frames: RegisterFrames, times: int, count: int, model: str) -> tuple[R
     level_of = envelopes.levels(model).astype(np.float64)
     level = np.zeros((len(values), VOICES))
     for v in range(VOICES):
-        registers = np.stack(
-            [
-                values[:, voice_register(v, ATTACK_DECAY)],
-                values[:, voice_register(v, SUSTAIN_RELEASE)],
-                values[:, voice_register(v, CONTROL)] & GATE,
-            ],
-            axis=1,
-        )
-        level[:, v] = envelopes.reached(registers, envelopes.timing_of(values, v, cycles), level_of).mean(axis=1)
+        timing = envelopes.timing_of(values, v, cycles)
+        level[:, v] = envelopes.reached(_envelope_rows(values, v), timing, level_of).mean(axis=1)
     return RegisterFrames(values, cycles), level
 
 
@@ -436,9 +432,8 @@ def _filled(voice: int, row: np.ndarray, hz: float, master: int) -> Iterator[Cha
 
 
 FREQ_PER_HZ = (1 << 24) / PAL.clock_hz
-NOISE_SHARE = (
-    2.5 / 16
-)  # guess: noise changes 16 times in a turn of the oscillator; its power ends well above half of that
+NOISE_SHARE = 2.5 / 16
+"""A guess: noise changes 16 times in a turn of the oscillator, and its power ends well above half of that."""
 
 
 def _freq(row: np.ndarray, voice: int) -> int:

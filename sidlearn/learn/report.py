@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sidlearn.errors import OutputError, one_of
-from sidlearn.files import whole_file
+from sidlearn.files import in_folder, whole_file
 from sidlearn.pictures import WIDTH, lanes, picture, player, spectrogram, stretch
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def check(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in WRITERS:
         raise OutputError(f"{path}: expected a report that ends in {one_of(WRITERS)}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: no folder {str(path.parent)!r} to write it in")
-    return path
+    return in_folder(path)
 
 
 def write(path: str | Path, learned: Learned, target: np.ndarray, sample_rate: int, name: str) -> None:
