@@ -7,11 +7,14 @@ import os
 import sys
 
 BAD_USE, CTRL_C, PIPE_GONE = 2, 130, 141
+MULTIPLYING = ("learn", "bench")
+"""Verbs that work with matrices, or start programs that do."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status: 0, 1 program error, 2 bad input, 130 Ctrl-C, 141 closed pipe."""
     _keep_places()
+    _take_one_thread(sys.argv[1:] if arguments is None else arguments)
     try:
         from sidlearn.cli import run_command
 
@@ -34,6 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"sidlearn: unexpected {text}; SIDLEARN_DEBUG=1 shows where, for a bug report", file=sys.stderr)
         return BAD_USE
+
+
+def _take_one_thread(arguments: list[str]) -> None:
+    """Let numpy start no threads for matrices where none are multiplied: making them ready is half of its import.
+
+    Only while numpy is not there yet, which reads this once; what the user has set stays.
+    """
+    if arguments and arguments[0] not in MULTIPLYING and "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class _Closed:

@@ -38,7 +38,8 @@ def kept(make: F) -> F:
             return make(*arguments)
         path = _path(make, arguments)
         try:
-            digest, _, content = path.read_bytes().partition(b"\n")
+            with path.open("rb") as file:
+                digest, content = file.readline().strip(), file.read()
             if digest.decode() == hashlib.sha1(content).hexdigest():
                 return _thaw(pickle.loads(content))
         except (OSError, ValueError, pickle.UnpicklingError, EOFError, AttributeError, ImportError):

@@ -86,8 +86,8 @@ def signature(arguments: tuple) -> tuple[str, ...] | None:
 def find(function: Callable, kinds: tuple[str, ...]) -> Native | None:
     """Return the kept code of a kernel for arguments of these kinds, or None."""
     try:
-        head, _, code = _path(function, kinds).read_bytes().partition(b"\n")
-        facts = json.loads(head)
+        with _path(function, kinds).open("rb") as file:
+            facts, code = json.loads(file.readline()), file.read()
         if facts["sha1"] != hashlib.sha1(code).hexdigest():
             return None
         return Native(_address(code, facts["symbol"]), facts["result"])
