@@ -40,13 +40,11 @@ _PER_LANE = (
     # given: charges, input, gate, half of a step and of the cell, share of the next resonance, lines of the summer per
     # unit of sum
     "band", "low", "v_in", "gate", "whole", "half", "share", "per_sum",
-    # look-ups, as intercept and slope
-    "x_band", "x_band_slope", "x_low", "x_low_slope", "damped", "damped_slope", "next", "next_slope",
-    "high", "summer_slope",
+    "x_band", "x_band_slope", "x_low", "x_low_slope", "damped_slope", "high", "summer_slope",
     # found
     "out_band", "out_low", "damping_step", "total", "over_high", "over_band", "root_high", "root_band",
     "from_x_band", "from_high", "from_x_low", "from_band",
-    "slope_x_band", "slope_high", "slope_x_low", "slope_out", "near_1", "near_2", "near_3", "near_4",
+    "slope_x_band", "slope_high", "slope_x_low", "slope_out",
     "flow_band", "flow_low", "by_high", "by_out_band", "by_x_band", "by_x_low", "band_by_gate", "low_by_gate",
     "j00", "j01", "j10", "j11", "high_by_band", "high_by_low",
     # carried along
@@ -56,7 +54,11 @@ _PER_LANE = (
     # which outputs are selected, 0 or 1
     "takes_low", "takes_band", "takes_high",
 )  # fmt: skip
-_INDICES = ("at_band", "at_low", "damping_row", "summer_row", "at_sum", "at_1", "at_2", "at_3", "at_4")
+# What tables gave: pairs, so that a look-up is one move.
+_PAIRS = ("band_line", "low_line", "damped_line", "next_line", "sum_line", "near_1", "near_2", "near_3", "near_4")
+_INDICES = (
+    "at_band", "at_low", "at_damping", "damping_row", "summer_row", "at_sum", "at_1", "at_2", "at_3", "at_4",
+)  # fmt: skip
 _CONSTANTS = (
     "drive", "pinch", "snake", "zero", "half_", "one", "two", "lines_half", "top", "vcr_size", "vcr_zero", "vcr_top",
     "most",
@@ -70,22 +72,24 @@ def _work_dtype(kind: type) -> np.dtype:
     They do so only where all else that a loop reads is in variables of its own: what is read from the record at one
     place might, for all the compiler knows, be written at another.
     """
-    lanes = [(name, kind, (LANES,)) for name in _PER_LANE] + [(name, np.int32, (LANES,)) for name in _INDICES]
+    pair = np.result_type(kind, np.complex64)
+    lanes = [(name, kind, (LANES,)) for name in _PER_LANE] + [(name, pair, (LANES,)) for name in _PAIRS]
+    lanes += [(name, np.int32, (LANES,)) for name in _INDICES]
     return np.dtype(lanes + [(name, kind) for name in _CONSTANTS], align=True)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """The tables of one chip's filter."""
+    """The tables of one chip's filter. Straight lines stand as complex numbers: intercept and slope."""
 
     reverse: np.ndarray
-    """Op-amp input by charge, as straight lines: (LINES + 1, 2)."""
+    """Op-amp input by charge, (LINES + 1,) lines."""
     damping: np.ndarray
-    """Resonance stage by the band-pass's charge: (16 * (LINES + 1), 2)."""
+    """Resonance stage by the band-pass's charge, (16 * (LINES + 1),) lines."""
     summer: np.ndarray
-    """Summer by the sum of its inputs: (7 * (LINES + 1), 2)."""
+    """Summer by the sum of its inputs, (7 * (LINES + 1),) lines."""
     current: np.ndarray
-    """6581: of the voltage-controlled resistor, (VCR_SIZE,)."""
+    """6581: of the voltage-controlled resistor, and what is added to the next entry: complex (VCR_SIZE,)."""
     gate: np.ndarray
     """By FC: 6581 `vcr_gate`, 8580 `cutoff`; (2048,)."""
     bend: np.ndarray
@@ -97,8 +101,10 @@ class Filter:
 
     def astype(self, kind: type) -> Filter:
         """Return the same in another float type."""
-        arrays: dict[str, Any] = {n: v.astype(kind) for n, v in self.__dict__.items() if isinstance(v, np.ndarray)}
-        return replace(self, **arrays)
+        arrays = {n: v for n, v in self.__dict__.items() if isinstance(v, np.ndarray)}
+        pair = np.result_type(kind, np.complex64)
+        fields: dict[str, Any] = {n: v.astype(pair if np.iscomplexobj(v) else kind) for n, v in arrays.items()}
+        return replace(self, **fields)
 
     def work(self, kind: type) -> np.ndarray:
         """Return room for the work on `LANES` chips, with the constants filled in."""
@@ -121,7 +127,7 @@ def tables(name: str, step_cycles: float, clock_hz: int, profile: str = "") -> F
         _lines(model.reverse_lines),
         _lines(model.damping_lines),
         _lines(model.summer_lines),
-        np.asarray(model.vcr_current, np.float64),
+        _steps(np.asarray(model.vcr_current, np.float64)),
         np.asarray(model.cutoff if model.is_8580 else model.vcr_gate, np.float64),
         np.ones(2048),
         bool(model.is_8580),
@@ -139,8 +145,13 @@ def tables(name: str, step_cycles: float, clock_hz: int, profile: str = "") -> F
 
 
 def _lines(words: np.ndarray) -> np.ndarray:
-    """Return lines as pairs (intercept, slope) from words of two float32."""
-    return np.asarray(words).view(np.float32).reshape(-1, 2).astype(np.float64)
+    """Return lines as complex numbers (intercept, slope) from words of two float32."""
+    return np.asarray(words).reshape(-1).view(np.complex64).astype(np.complex128)
+
+
+def _steps(values: np.ndarray) -> np.ndarray:
+    """Return a table as complex numbers: an entry, and what leads to the next."""
+    return values + 1j * np.diff(values, append=values[-1:])
 
 
 class Recur(torch.autograd.Function):
@@ -221,33 +232,37 @@ def expand(w, reverse, damping, summer, current, is_8580, between=True):
     for i in range(LANES):
         w["at_low"][i] = np.int32(min(max(zero, (w["low"][i] + one) * lines_half), top))
     for i in range(LANES):
-        n = np.uint32(w["at_band"][i])
-        w["x_band"][i], w["x_band_slope"][i] = reverse[n, 0], reverse[n, 1]
-        n = np.uint32(w["at_low"][i])
-        w["x_low"][i], w["x_low_slope"][i] = reverse[n, 0], reverse[n, 1]
-        n = np.uint32(w["at_band"][i] + w["damping_row"][i])
-        w["damped"][i], w["damped_slope"][i] = damping[n, 0], damping[n, 1]
+        w["at_damping"][i] = w["at_band"][i] + w["damping_row"][i]
+    for i in range(LANES):
+        w["band_line"][i] = reverse[np.uint32(w["at_band"][i])]
+    for i in range(LANES):
+        w["low_line"][i] = reverse[np.uint32(w["at_low"][i])]
+    for i in range(LANES):
+        w["damped_line"][i] = damping[np.uint32(w["at_damping"][i])]
     if between:
         for i in range(LANES):
-            n = np.uint32(w["at_band"][i] + w["damping_row"][i] + (LINES + 1))
-            w["next"][i], w["next_slope"][i] = damping[n, 0], damping[n, 1]
+            w["next_line"][i] = damping[np.uint32(w["at_damping"][i]) + np.uint32(LINES + 1)]
     for i in range(LANES):
         band, low, share = w["band"][i], w["low"][i], w["share"][i]
-        w["x_band"][i] += w["x_band_slope"][i] * band
-        w["x_low"][i] += w["x_low_slope"][i] * low
+        x_band, x_low = w["band_line"][i], w["low_line"][i]
+        w["x_band_slope"][i], w["x_low_slope"][i] = x_band.imag, x_low.imag
+        w["x_band"][i] = x_band.real + x_band.imag * band
+        w["x_low"][i] = x_low.real + x_low.imag * low
         w["out_band"][i], w["out_low"][i] = w["x_band"][i] - band, w["x_low"][i] - low
-        damped = w["damped"][i] + w["damped_slope"][i] * band
-        step = w["next"][i] + w["next_slope"][i] * band - damped
+        line, next_line = w["damped_line"][i], w["next_line"][i]
+        damped = line.real + line.imag * band
+        step = next_line.real + next_line.imag * band - damped
         w["damping_step"][i] = step
-        w["damped_slope"][i] += share * (w["next_slope"][i] - w["damped_slope"][i])
+        w["damped_slope"][i] = line.imag + share * (next_line.imag - line.imag)
         w["total"][i] = w["v_in"][i] + (damped + share * step) + w["out_low"][i]
     for i in range(LANES):
-        w["at_sum"][i] = np.int32(min(max(zero, w["total"][i] * w["per_sum"][i]), top))
+        w["at_sum"][i] = np.int32(min(max(zero, w["total"][i] * w["per_sum"][i]), top)) + w["summer_row"][i]
     for i in range(LANES):
-        n = np.uint32(w["at_sum"][i] + w["summer_row"][i])
-        w["high"][i], w["summer_slope"][i] = summer[n, 0], summer[n, 1]
+        w["sum_line"][i] = summer[np.uint32(w["at_sum"][i])]
     for i in range(LANES):
-        w["high"][i] += w["summer_slope"][i] * w["total"][i]
+        line = w["sum_line"][i]
+        w["summer_slope"][i] = line.imag
+        w["high"][i] = line.real + line.imag * w["total"][i]
     if is_8580:
         flow_8580(w)
     else:
@@ -316,30 +331,29 @@ def flow_6581(w, current):
     for i in range(LANES):
         w["at_4"][i] = np.int32(min(max(zero, w["from_band"][i]), vcr_top))
     for i in range(LANES):
-        n = np.uint32(w["at_1"][i])
-        w["near_1"][i], w["slope_x_band"][i] = current[n], current[n + np.uint32(1)]
-        n = np.uint32(w["at_2"][i])
-        w["near_2"][i], w["slope_high"][i] = current[n], current[n + np.uint32(1)]
-        n = np.uint32(w["at_3"][i])
-        w["near_3"][i], w["slope_x_low"][i] = current[n], current[n + np.uint32(1)]
-        n = np.uint32(w["at_4"][i])
-        w["near_4"][i], w["slope_out"][i] = current[n], current[n + np.uint32(1)]
+        w["near_1"][i] = current[np.uint32(w["at_1"][i])]
     for i in range(LANES):
-        slope = w["slope_x_band"][i] - w["near_1"][i]
-        w["from_x_band"][i] = w["near_1"][i] + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * slope
-        w["slope_x_band"][i] = slope
+        w["near_2"][i] = current[np.uint32(w["at_2"][i])]
     for i in range(LANES):
-        slope = w["slope_high"][i] - w["near_2"][i]
-        w["from_high"][i] = w["near_2"][i] + (w["from_high"][i] - np.float32(w["at_2"][i])) * slope
-        w["slope_high"][i] = slope
+        w["near_3"][i] = current[np.uint32(w["at_3"][i])]
     for i in range(LANES):
-        slope = w["slope_x_low"][i] - w["near_3"][i]
-        w["from_x_low"][i] = w["near_3"][i] + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * slope
-        w["slope_x_low"][i] = slope
+        w["near_4"][i] = current[np.uint32(w["at_4"][i])]
     for i in range(LANES):
-        slope = w["slope_out"][i] - w["near_4"][i]
-        w["from_band"][i] = w["near_4"][i] + (w["from_band"][i] - np.float32(w["at_4"][i])) * slope
-        w["slope_out"][i] = slope
+        near = w["near_1"][i]
+        w["from_x_band"][i] = near.real + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * near.imag
+        w["slope_x_band"][i] = near.imag
+    for i in range(LANES):
+        near = w["near_2"][i]
+        w["from_high"][i] = near.real + (w["from_high"][i] - np.float32(w["at_2"][i])) * near.imag
+        w["slope_high"][i] = near.imag
+    for i in range(LANES):
+        near = w["near_3"][i]
+        w["from_x_low"][i] = near.real + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * near.imag
+        w["slope_x_low"][i] = near.imag
+    for i in range(LANES):
+        near = w["near_4"][i]
+        w["from_band"][i] = near.real + (w["from_band"][i] - np.float32(w["at_4"][i])) * near.imag
+        w["slope_out"][i] = near.imag
     for i in range(LANES):
         size = vcr_size
         out_slope, back_slope = w["slope_x_band"][i] * size, w["slope_high"][i] * size
@@ -461,7 +475,7 @@ def recur(
         between = w["share"].any()
         if not between:
             for i in range(LANES):
-                w["next"][i] = w["next_slope"][i] = w["zero"]
+                w["next_line"][i] = w["zero"]
         for begin in range(first[f] if f else 0, first[f + 1], BLOCK):
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)

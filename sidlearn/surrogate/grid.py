@@ -109,6 +109,8 @@ class Cells:
     """Cells from which on another number of them was cut, and their end: int64 (cuts + 2,)."""
     slots: np.ndarray
     """The cell with which each slot begins, and the end: int64 (frames * SLOTS + 1,)."""
+    slot_steps: np.ndarray
+    """The step of that cell; of the first slot, which all before belongs to, step 0: int64 (frames * SLOTS,)."""
     steps: int
     samples: int
     frame_cycles: int
@@ -147,7 +149,8 @@ def cells(grid: Grid, frames: int, frame_cycles: int) -> Cells:
         + (np.arange(FINER * steps + 2 * HALF_TAPS - 1) / FINER - (HALF_TAPS - 1) / 2) * step_cycles,
         taps=grid.taps,
         runs=np.concatenate(([0], 1 + np.flatnonzero(np.diff(step) == 0), [len(step)])),
-        slots=np.minimum(slots, len(places) - 1),
+        slots=(slots := np.minimum(slots, len(places) - 1)),
+        slot_steps=np.append(0, step[np.minimum(slots[1:-1], len(step) - 1)]),
         steps=steps,
         samples=samples,
         frame_cycles=frame_cycles,

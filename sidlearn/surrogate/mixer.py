@@ -1,4 +1,4 @@
-"""What lies between the waveforms and the sound: envelopes on voices, routing, mixer and volume."""
+"""What lies between the voices and the board: routing, mixer and volume."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import torch
 
 from sidlearn._kernel import kernel
 from sidlearn.chip.models import LINES
-from sidlearn.registers import VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.controls import Controls
 
 FILTEX, FILT3, VOICE_3_OFF = 8, 4, 8
 LOW_PASS, BAND_PASS, HIGH_PASS = 1, 2, 4
-PER_EDGE = 8
-"""Cells over which an envelope is a straight line: 60 us."""
 BLOCK = 512
 """Cells that are mixed at a time."""
 
@@ -29,48 +26,6 @@ def routes_of(controls: Controls) -> np.ndarray:
     past = ~controls.routing & 0xF
     past = np.where(controls.mode & VOICE_3_OFF, past & ~FILT3, past)
     return controls.routing | past << 4
-
-
-class Combine(torch.autograd.Function):
-    """(b, 3, cells) waveform levels and (b, 3, edges) envelope levels, both of DACs, to the sums of voltages (b, cells)
-    that go to the filter and past it.
-
-    An envelope is a straight line between its edges, `PER_EDGE` cells apart. `routes` (b, slots) hold from the cells
-    `slots` (slots + 1,) on.
-    """
-
-    @staticmethod
-    def forward(ctx, waves, envelopes, routes: np.ndarray, slots: np.ndarray, model):
-        wave, envelope = array(waves), array(envelopes)
-        kind = wave.dtype.type
-        voltages = np.array([model.voice_dc, model.voice_range, model.voice_drift, model.ext_in]).astype(kind)
-        routed = np.empty((len(wave), wave.shape[2]), wave.dtype)
-        mixed = np.empty_like(routed)
-
-        def work(start: int, end: int) -> None:
-            for b in range(start, end):
-                combine(wave[b], envelope[b], routes[b], slots, voltages, routed[b], mixed[b])
-
-        over_rows(work, len(wave))
-        ctx.save_for_backward(waves, envelopes)
-        ctx.setting = routes, slots, voltages
-        return tensor_like(routed, waves), tensor_like(mixed, waves)
-
-    @staticmethod
-    def backward(ctx, to_routed, to_mixed):
-        waves, envelopes = ctx.saved_tensors
-        routes, slots, voltages = ctx.setting
-        wave, envelope, routed, mixed = array(waves), array(envelopes), array(to_routed), array(to_mixed)
-        to_wave, to_envelope = np.empty_like(wave), np.empty_like(envelope)
-
-        def work(start: int, end: int) -> None:
-            for b in range(start, end):
-                slope_combine(
-                    wave[b], envelope[b], routes[b], slots, voltages, routed[b], mixed[b], to_wave[b], to_envelope[b]
-                )
-
-        over_rows(work, len(wave))
-        return tensor_like(to_wave, waves), tensor_like(to_envelope, envelopes), None, None, None
 
 
 class Mix(torch.autograd.Function):
@@ -119,93 +74,6 @@ class Mix(torch.autograd.Function):
 
 
 # --- Kernels -----------------------------------------------------------------------------------------------------
-
-
-@kernel
-def fill_line(envelope, levels):
-    """An envelope's straight lines, cell by cell."""
-    size = levels.size
-    per = envelope.dtype.type(1 / PER_EDGE)
-    half = envelope.dtype.type(0.5)
-    for edge in range(size // PER_EDGE):
-        start = envelope[edge]
-        rise = (envelope[edge + 1] - start) * per
-        here = levels[edge * PER_EDGE : (edge + 1) * PER_EDGE]
-        for k in range(PER_EDGE):
-            here[k] = start + (k + half) * rise
-    for i in range(size // PER_EDGE * PER_EDGE, size):
-        edge = size // PER_EDGE
-        levels[i] = envelope[edge] + (i - edge * PER_EDGE + half) * ((envelope[edge + 1] - envelope[edge]) * per)
-
-
-@kernel
-def combine(wave, envelope, routes, slots, voltages, routed, mixed):
-    """Sums of voltages of one chip."""
-    zero, per_wave, drift = voltages[0], voltages[1], voltages[2]
-    nothing = zero - zero
-    ext_in = zero + per_wave * voltages[3]
-    level = np.empty(wave.shape[1], wave.dtype)
-    for v in range(VOICES):
-        fill_line(envelope[v], level)
-        for slot in range(routes.size):
-            first, end = slots[slot] if slot else 0, slots[slot + 1]
-            route = routes[slot]
-            here, line = wave[v, first:end], level[first:end]
-            for sums, bits in ((routed[first:end], route & 0xF), (mixed[first:end], route >> 4)):
-                if v == 0:
-                    start = ext_in if bits & FILTEX else nothing
-                    for i in range(end - first):
-                        sums[i] = start
-                if bits >> v & 1:
-                    for i in range(end - first):
-                        sums[i] += zero + line[i] * (drift + per_wave * here[i])
-
-
-@kernel
-def slope_combine(wave, envelope, routes, slots, voltages, to_routed, to_mixed, to_wave, to_envelope):
-    """Slopes by waveform and envelope levels from those by the sums."""
-    per_wave, drift = voltages[1], voltages[2]
-    nothing = drift - drift
-    size = wave.shape[1]
-    level, by_level = np.empty(size, wave.dtype), np.empty(size, wave.dtype)
-    for v in range(VOICES):
-        fill_line(envelope[v], level)
-        for slot in range(routes.size):
-            first, end = slots[slot] if slot else 0, slots[slot + 1]
-            # A voice goes to one of the two sums, or to none.
-            in_filter, past = routes[slot] >> v & 1, routes[slot] >> 4 + v & 1
-            sums = to_routed[first:end] if in_filter else to_mixed[first:end]
-            here, line, by = wave[v, first:end], level[first:end], by_level[first:end]
-            slopes = to_wave[v, first:end]
-            if in_filter or past:
-                for i in range(end - first):
-                    slopes[i] = sums[i] * (per_wave * line[i])
-                    by[i] = sums[i] * (drift + per_wave * here[i])
-            else:
-                for i in range(end - first):
-                    slopes[i] = by[i] = nothing
-        slope_line(by_level, to_envelope[v])
-
-
-@kernel
-def slope_line(by_level, to_envelope):
-    """Slopes by an envelope's edges from those cell by cell."""
-    for edge in range(to_envelope.size):
-        to_envelope[edge] = 0
-    whole = by_level.size // PER_EDGE
-    weights = (np.arange(PER_EDGE) + 0.5) / PER_EDGE
-    a, b, c, d = weights[0], weights[1], weights[2], weights[3]
-    e, f, g, h = weights[4], weights[5], weights[6], weights[7]
-    for edge in range(whole):
-        x = by_level[edge * PER_EDGE : (edge + 1) * PER_EDGE]
-        total = ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]))
-        after = ((a * x[0] + b * x[1]) + (c * x[2] + d * x[3])) + ((e * x[4] + f * x[5]) + (g * x[6] + h * x[7]))
-        to_envelope[edge] += total - after
-        to_envelope[edge + 1] += after
-    for i in range(whole * PER_EDGE, by_level.size):
-        share = weights[i - whole * PER_EDGE]
-        to_envelope[whole] += by_level[i] * (1 - share)
-        to_envelope[whole + 1] += by_level[i] * share
 
 
 @kernel

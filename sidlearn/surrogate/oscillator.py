@@ -14,14 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from sidlearn._kernel import kernel
 from sidlearn.chip.state import POWER_ON_ACCUMULATOR, POWER_ON_NOISE
 from sidlearn.registers import NOISE, PULSE, RING, SAWTOOTH, SYNC, TEST, TRIANGLE, VOICES
-from sidlearn.surrogate.batch import array, over_rows, tensor_like
-from sidlearn.surrogate.controls import EVENTS, Controls
-from sidlearn.surrogate.grid import FINER, HALF_TAPS, Cells
+from sidlearn.surrogate.controls import EVENTS
 
 PHASES = 4096
 HALF = PHASES // 2
@@ -48,6 +45,8 @@ UPSIDE_DOWN = 8
 """Row of the waveform tables for triangle with pulse where ring modulation turns the triangle over."""
 BLOCK = 256
 """Borders of cells that are worked on at a time."""
+LEAST_QUICK = 0.25
+"""Phases a part of a step from which on single precision is enough for the difference of integrals."""
 FRACTION_BITS = 20
 """Bits behind the point of a phase that is counted cycle by cycle: whole FREQ are whole there."""
 
@@ -64,6 +63,10 @@ class Waves:
     """Level at the DAC for each phase, float64 (9, 4096)."""
     integrals: np.ndarray
     """The same summed up over the phases before: float64 (9, 4097)."""
+    means: np.ndarray
+    """Levels' means, float64 (9,)."""
+    lines: np.ndarray
+    """The same of what is above the mean, and that itself: complex64 (9, 4096)."""
     low_levels: np.ndarray
     """Float64 (9,)."""
     periods: np.ndarray
@@ -101,72 +104,13 @@ def waves(dac_wave: np.ndarray, combined: np.ndarray, model: Any) -> Waves:
     levels = dac[codes]
     integrals = np.concatenate((np.zeros((len(codes), 1)), np.cumsum(levels, axis=1)), axis=1)
     fade = np.array([model.fade_t0, model.fade_t1], np.int64)
-    return Waves(codes, low_codes, levels, integrals, dac[low_codes], periods, dac, fade)
+    means = levels.mean(axis=1)
+    above = integrals[:, :-1] - means[:, None] * phase
+    lines = (above + 1j * (levels - means[:, None])).astype(np.complex64)
+    return Waves(codes, low_codes, levels, integrals, means, lines, dac[low_codes], periods, dac, fade)
 
 
-class Oscillate(torch.autograd.Function):
-    """(b, 3, f, 2) frequencies and pulse widths to (b, 3, cells) levels at the waveform DACs.
-
-    With `by_cycle`, combined waveforms are added up over the chip's own cycles.
-    """
-
-    @staticmethod
-    def forward(ctx, frequency, pulse_width, controls: Controls, tables: Waves, cells: Cells, by_cycle: bool):
-        rates = array(frequency).astype(np.float64) / PHASES
-        widths = array(pulse_width).astype(np.float64)
-        kind = np.float64 if frequency.dtype == torch.float64 else np.float32
-        levels = np.empty((*rates.shape[:2], cells.count), kind)
-        taps = cells.taps.astype(kind)
-        keep = bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1])
-        per_cell = 1 / np.diff(cells.parts)
-        segments: list[list[np.ndarray]] = [[] for _ in range(len(rates))]
-        t = tables
-
-        def work(first: int, end: int) -> None:
-            for b in range(first, end):
-                room = _room(rates[b], controls.control[b], cells.frame_cycles) if keep else 1
-                found = np.empty((VOICES, room, SEGMENT))
-                parts = np.zeros((VOICES, len(per_cell)), kind)
-                counts = follow_voices(
-                    rates[b], widths[b], controls.control[b], controls.voice_cycles[b], t.codes, t.low_codes, t.levels,
-                    t.integrals, t.low_levels, t.periods, t.dac, t.fade, cells.parts, per_cell, by_cycle, keep, found,
-                    parts,
-                )  # fmt: skip
-                for v in range(VOICES):
-                    join_parts(parts[v], taps, cells.runs, levels[b, v])
-                segments[b] = [found[v, : counts[v]].copy() for v in range(VOICES)]
-
-        over_rows(work, len(rates))
-        ctx.segments, ctx.tables, ctx.cells, ctx.per_cell = segments, tables, cells, per_cell
-        ctx.shapes = frequency.shape, pulse_width.shape
-        return tensor_like(levels, frequency)
-
-    @staticmethod
-    def backward(ctx, grad):
-        slopes = array(grad)
-        rate_slopes, width_slopes = (np.zeros((*s[:2], s[2] * s[3])) for s in ctx.shapes)
-        t, cells = ctx.tables, ctx.cells
-        taps = cells.taps.astype(slopes.dtype)
-
-        def work(first: int, end: int) -> None:
-            parts = np.empty(len(ctx.per_cell), slopes.dtype)
-            for b in range(first, end):
-                for v in range(VOICES):
-                    part_slopes(slopes[b, v], taps, cells.runs, cells.steps, parts)
-                    slope_segments(
-                        ctx.segments[b][v], parts, t.integrals, t.low_levels, cells.parts, ctx.per_cell,
-                        rate_slopes[b, v], width_slopes[b, v],
-                    )  # fmt: skip
-
-        over_rows(work, len(slopes))
-        return (
-            tensor_like((rate_slopes / PHASES).reshape(ctx.shapes[0]), grad).to(grad.dtype),
-            tensor_like(width_slopes.reshape(ctx.shapes[1]), grad).to(grad.dtype),
-            *[None] * 4,
-        )
-
-
-def _room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
+def room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
     """Return how many segments a voice has at most: cut by writes, and by its neighbour's turns where that leads it."""
     writes = (EVENTS + 1) * (control.shape[1] + 1)
     if not (control & (SYNC | RING)).any():
@@ -175,92 +119,65 @@ def _room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
     return 3 * writes + 3 * int(turns) + 64
 
 
-# --- Kernels: from parts of steps to cells -----------------------------------------------------------------------
-
-
-@kernel
-def join_parts(parts, taps, runs, levels):
-    """The level of each cell, that of its step: the parts around the step's middle, weighted."""
-    a, b, c, d = taps[0], taps[1], taps[2], taps[3]  # the others are the same turned round
-    for cuts in range(runs.size - 1):
-        here, x = levels[runs[cuts] : runs[cuts + 1]], parts[FINER * (runs[cuts] - cuts) :]
-        for i in range(here.size):
-            n = FINER * i
-            here[i] = (a * (x[n] + x[n + 7]) + b * (x[n + 1] + x[n + 6])) + (
-                c * (x[n + 2] + x[n + 5]) + d * (x[n + 3] + x[n + 4])
-            )
-
-
-@kernel
-def part_slopes(slopes, taps, runs, steps, parts):
-    """Slopes by parts of steps from those by cells."""
-    a, b, c, d = taps[0], taps[1], taps[2], taps[3]
-    before = HALF_TAPS - 1
-    by_step = np.zeros(steps + 2 * before, slopes.dtype)
-    for cuts in range(runs.size - 1):
-        here, by = slopes[runs[cuts] : runs[cuts + 1]], by_step[before + runs[cuts] - cuts :]
-        for i in range(here.size):
-            by[i] += here[i]
-    for i in range(steps + before):
-        parts[FINER * i] = (b * by_step[i] + d * by_step[i + 1]) + (c * by_step[i + 2] + a * by_step[i + 3])
-        parts[FINER * i + 1] = (a * by_step[i] + c * by_step[i + 1]) + (d * by_step[i + 2] + b * by_step[i + 3])
-
-
 # --- Kernels: following the voices -------------------------------------------------------------------------------
 
 
 @kernel
-def follow_voices(
-    rates, widths, control, cycles, codes, low_codes, tables, integrals, low_levels, periods, dac, fade, edges,
-    per_cell, by_cycle, keep, segments, levels,
-):  # fmt: skip
-    """Follow three voices through all frames: their levels in each cell and, to keep, their segments.
-
-    Returns how many segments each has.
-    """
-    states = np.zeros((VOICES, S_STATE))
-    rise, offsets, led = np.empty(VOICES), np.empty(VOICES), np.empty(VOICES, np.int64)
+def power_on(states, edges, parts):
+    """Set three voices to how a chip begins."""
     for v in range(VOICES):
         state = states[v]
+        state[:] = 0
         state[S_PHASE] = POWER_ON_ACCUMULATOR / PHASES
         state[S_RATE_ID] = state[S_WIDTH_ID] = -1
         state[S_LFSR] = POWER_ON_NOISE
         state[S_SHIFT] = state[S_FLOATS] = NEVER
-        state[S_CELL] = cell_at(edges, 0, 0.0)
+        first = cell_at(edges, 0, 0.0)
+        state[S_CELL] = first
+        for n in range(first + 1):
+            parts[v, n] = 0
+
+
+@kernel
+def follow_frame(
+    states, f, rates, widths, control, cycles, codes, low_codes, tables, integrals, lines, means, low_levels, periods,
+    dac, fade, edges, per_cell, quick, keep, segments, parts,
+):  # fmt: skip
+    """Follow three voices up to the last write of frame f, or behind the last frame to the end; fill in their parts.
+
+    With `keep` their segments are noted.
+    """
+    rise, offsets, led = np.empty(VOICES), np.empty(VOICES), np.empty(VOICES, np.int64)
     due, order = np.empty(VOICES * EVENTS), np.empty(VOICES * EVENTS, np.int64)
-    now = 0.0
+    now = max(states[0, S_SINCE], states[1, S_SINCE], states[2, S_SINCE])
     frames = control.shape[1]
-    for f in range(frames + 1):
-        sort_events(cycles, min(f, frames - 1), due, order)
-        for n in range(order.size if f < frames else 1):
-            v, event, at = order[n] // EVENTS, order[n] % EVENTS, due[n]
-            if f == frames:  # the last frame lasts as long as there is sound
-                at = np.ceil(max(edges[-1], now + 1))
-            elif is_idle(states[v], event, rates[v, f], widths[v, f], control[v, f], keep):
-                continue
-            while now < at:
-                until = next_lead(states, now, at, rise, offsets, led, periods)
-                for w in range(VOICES):
-                    if led[w] or (f == frames and until == at):
-                        fill_segment(
-                            states[w], until, codes, low_codes, tables, integrals, low_levels, periods, dac, fade,
-                            edges, per_cell, by_cycle, keep, segments[w], levels[w],
-                        )  # fmt: skip
-                for w in range(VOICES):
-                    states[w, S_OFFSET] = offsets[w]
-                    if led[w] == 2:
-                        states[w, S_PHASE] = states[w, S_JOINED] = 0.0
-                now = until
-            if f == frames:
-                break
-            fill_segment(
-                states[v], at, codes, low_codes, tables, integrals, low_levels, periods, dac, fade, edges, per_cell,
-                by_cycle, keep, segments[v], levels[v],
-            )  # fmt: skip
-            write_event(
-                states[v], event, f, rates[v, f], widths[v, f], control[v, f], at, codes, low_codes, periods, fade
-            )
-    return states[:, S_COUNT].astype(np.int64)
+    sort_events(cycles, min(f, frames - 1), due, order)
+    for n in range(order.size if f < frames else 1):
+        v, event, at = order[n] // EVENTS, order[n] % EVENTS, due[n]
+        if f == frames:  # the last frame lasts as long as there is sound
+            at = np.ceil(max(edges[-1], now + 1))
+        elif is_idle(states[v], event, rates[v, f], widths[v, f], control[v, f]):
+            continue
+        while now < at:
+            until = next_lead(states, now, at, rise, offsets, led, periods)
+            for w in range(VOICES):
+                if led[w] or (f == frames and until == at):
+                    fill_segment(
+                        states[w], until, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac,
+                        fade, edges, per_cell, quick, keep, segments[w], parts[w],
+                    )  # fmt: skip
+            for w in range(VOICES):
+                states[w, S_OFFSET] = offsets[w]
+                if led[w] == 2:
+                    states[w, S_PHASE] = states[w, S_JOINED] = 0.0
+            now = until
+        if f == frames:
+            break
+        fill_segment(
+            states[v], at, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade, edges,
+            per_cell, quick, keep, segments[v], parts[v],
+        )  # fmt: skip
+        write_event(states[v], event, f, rates[v, f], widths[v, f], control[v, f], at, codes, low_codes, periods, fade)
 
 
 @kernel
@@ -276,17 +193,17 @@ def sort_events(cycles, f, due, order):
 
 
 @kernel
-def is_idle(state, event, rates, widths, control, keep):
+def is_idle(state, event, rates, widths, control):
     """Whether a write changes nothing. Where the high byte stays, FREQ_LO and PW_LO count alone.
 
-    A segment to keep begins in every frame, since the slopes are by each frame's own registers.
+    A segment begins in every frame, since the slopes are by each frame's own registers.
     """
     if event == 4:
         return control == int(state[S_CONTROL])
     pair, before = (rates, state[S_RATE]) if event < 2 else (widths, state[S_WIDTH])
     if event % 2:
         return pair[0] == pair[1]
-    return pair[0] == before and (pair[0] != pair[1] or not keep)
+    return pair[0] == before and pair[0] != pair[1]
 
 
 @kernel
@@ -411,8 +328,8 @@ def noise_code(register):
 
 @kernel
 def fill_segment(
-    state, until, codes, low_codes, tables, integrals, low_levels, periods, dac, fade, edges, per_cell, by_cycle, keep,
-    segments, levels,
+    state, until, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade, edges, per_cell,
+    quick, keep, segments, levels,
 ):  # fmt: skip
     """Fill in what a voice does up to a cycle, and begin its next segment there."""
     if until <= state[S_SINCE]:
@@ -432,8 +349,12 @@ def fill_segment(
         elif s[RATE] <= STILL:
             level = dac[output_code(state, control, codes, low_codes, periods)]
             cell = add_constant(levels, edges, per_cell, cell, s[START], s[END], level)
-        elif by_cycle and control >> 4 & 7 not in (1, 2, 4):
+        elif quick and control >> 4 & 7 not in (1, 2, 4):
             cell = fill_cycles(s, tables[wave], low_levels[wave], edges, per_cell, cell, levels)
+        elif quick and s[RATE] > LEAST_QUICK * per_cell[cell]:
+            cell = fill_quickly(
+                s, lines[wave], means[wave], integrals[wave], low_levels[wave], edges, per_cell, cell, levels
+            )
         else:
             cell = fill_averages(s, integrals[wave], low_levels[wave], edges, per_cell, cell, levels)
         run_noise(state, s, dac, False, edges, per_cell, cell, levels)
@@ -510,31 +431,35 @@ def run_floating(state, s, dac, fade, edges, per_cell, cell, levels):
 
 @kernel
 def cell_at(edges, first, cycle):
-    """The cell, from `first` on, that a cycle is in; their number if it is behind all."""
-    low, high = first, edges.size
-    while high - low > 1:
-        middle = (low + high) // 2
-        if edges[middle] <= cycle:
-            low = middle
-        else:
-            high = middle
-    return low
+    """The cell, from `first` on, that a cycle is in; their number if it is behind all. Cells are alike."""
+    final = edges.size - 1
+    guess = (cycle - edges[first]) * (final / (edges[final] - edges[0]))
+    cell = min(max(first + int(guess), first), final)
+    while cell < final and edges[cell + 1] <= cycle:
+        cell += 1
+    while cell > first and edges[cell] > cycle:
+        cell -= 1
+    return cell
 
 
 @kernel
 def add_constant(levels, edges, per_cell, cell, start, end, level):
-    """Add a level that holds from `start` to `end`; returns the cell of the end."""
-    while cell < levels.size and edges[cell + 1] <= end:
+    """Add a level that holds from `start` to `end`; returns the cell of the end.
+
+    As with all that fill in: a cell is set when it is reached, and added to until it is left.
+    """
+    final = cell_at(edges, cell, end)
+    if final > cell:
         levels[cell] += level * ((edges[cell + 1] - start) * per_cell[cell])
-        start = edges[cell + 1]
-        cell += 1
-        while cell < levels.size and edges[cell + 1] <= end:
-            levels[cell] = level
-            start = edges[cell + 1]
-            cell += 1
-    if cell < levels.size:
-        levels[cell] += level * ((end - start) * per_cell[cell])
-    return cell
+        start = edges[final]
+        here = levels[cell + 1 : final]
+        for i in range(here.size):
+            here[i] = level
+        if final < levels.size:
+            levels[final] = 0.0
+    if final < levels.size:
+        levels[final] += level * ((end - start) * per_cell[final])
+    return final
 
 
 @kernel
@@ -555,6 +480,8 @@ def fill_cycles(s, table, low, edges, per_cell, cell, levels):
             now = edges[cell + 1]
             total = 0.0
             cell += 1
+            if cell < levels.size:
+                levels[cell] = 0.0
         total += level * (until - now)
         now = until
     if cell < levels.size:
@@ -580,6 +507,7 @@ def fill_averages(s, integral, low, edges, per_cell, cell, levels):
     final = cell_at(edges, cell, s[END])
     values, phases, index = np.empty(BLOCK + 1), np.empty(BLOCK), np.empty(BLOCK, np.int32)
     last = integral_at(begin, kind, width, integral, low, period)
+    per_rate = 1 / rate
     for first in range(cell, final, BLOCK):
         count = min(BLOCK, final - first)
         at = edges[first + 1 : first + 1 + count]
@@ -593,14 +521,82 @@ def fill_averages(s, integral, low, edges, per_cell, cell, levels):
             for i in range(count):
                 after[i] = integral_at(begin + rate * (at[i] - start), kind, width, integral, low, period)
         here, per = levels[first : first + count], per_cell[first : first + count]
-        per_rate = 1 / rate
+        had = levels[cell]
         for i in range(count):
-            here[i] += (after[i] - values[i]) * (per_rate * per[i])
+            here[i] = (after[i] - values[i]) * (per_rate * per[i])
+        if first == cell:
+            here[0] += had
         last = values[count]
     if final < levels.size:
         value = integral_at(begin + rate * (s[END] - start), kind, width, integral, low, period)
-        levels[final] += (value - last) / rate * per_cell[final]
+        levels[final] = (value - last) / rate * per_cell[final] + (levels[final] if final == cell else 0.0)
     return final
+
+
+@kernel
+def fill_quickly(s, lines, mean, integral, low, edges, per_cell, cell, levels):
+    """`fill_averages` of a table or a pulse in single precision, with phases in 32 bits that turn round by themselves.
+
+    The integral is taken of what is above the `mean`, so that it never grows.
+    """
+    kind, start, rate, period = int(s[KIND]), s[START], s[RATE], s[PERIOD]
+    begin = s[PHASE] + s[OFFSET] + rate * shift_of(kind)
+    width = min(s[WIDTH], period)
+    final = cell_at(edges, cell, s[END])
+    until = min(s[END], edges[cell + 1]) if final > cell else s[END]
+    before = integral_at(begin, kind, width, integral, low, period)
+    after = integral_at(begin + rate * (until - start), kind, width, integral, low, period)
+    levels[cell] += (after - before) / rate * per_cell[cell]
+    if final == cell:
+        return final
+    if kind == PULSE_ONLY:
+        mean = (low * width + integral[1] * (period - width)) / period
+    values, shares = np.empty(BLOCK + 1, levels.dtype), np.empty(BLOCK + 1, levels.dtype)
+    index, pairs = np.empty(BLOCK + 1, np.int32), np.empty(BLOCK + 1, lines.dtype)
+    number = levels.dtype.type
+    per, mean_here, edge = number(per_cell[cell] / rate), number(mean), number(width)
+    below, above = number(low - mean), number(integral[1] - mean)
+    step = int(np.rint(rate / per_cell[cell] * (1 << FRACTION_BITS)))
+    for first in range(cell + 1, final, BLOCK):
+        count = min(BLOCK, final - first)
+        phase = begin + rate * (edges[first] - start)
+        phase -= period * np.floor(phase / period)
+        at = int(np.rint(phase * (1 << FRACTION_BITS)))
+        if kind == TABLE:
+            quick_lines(at, step, lines, index[: count + 1], shares, pairs, values)
+        else:
+            quick_pulse(at, step, edge, below, above, values[: count + 1])
+        here, ends = levels[first : first + count], values[1:]
+        for i in range(count):
+            here[i] = mean_here + (ends[i] - values[i]) * per
+    if final < levels.size:
+        before = integral_at(begin + rate * (edges[final] - start), kind, width, integral, low, period)
+        after = integral_at(begin + rate * (s[END] - start), kind, width, integral, low, period)
+        levels[final] = (after - before) / rate * per_cell[final]
+    return final
+
+
+@kernel
+def quick_lines(at, step, lines, index, shares, pairs, values):
+    """An integral on straight lines, at phases `step` apart, in short loops: all but look-ups become vectors."""
+    per = values.dtype.type(1 / (1 << FRACTION_BITS))
+    for i in range(index.size):
+        phase = np.uint32(at + i * step)
+        index[i] = np.int32(phase >> np.uint32(FRACTION_BITS))
+        shares[i] = values.dtype.type(np.int32(phase & np.uint32((1 << FRACTION_BITS) - 1))) * per
+    for i in range(index.size):
+        pairs[i] = lines[np.uint32(index[i])]
+    for i in range(index.size):
+        values[i] = pairs[i].real + pairs[i].imag * shares[i]
+
+
+@kernel
+def quick_pulse(at, step, width, below, above, values):
+    """The same of a pulse: straight up to its width, and straight behind it."""
+    per, zero = values.dtype.type(1 / (1 << FRACTION_BITS)), width - width
+    for i in range(values.size):
+        phase = values.dtype.type(np.uint32(at + i * step)) * per
+        values[i] = below * min(phase, width) + above * max(phase - width, zero)
 
 
 @kernel

@@ -18,14 +18,13 @@ from sidlearn.surrogate.mixer import (
     BAND_PASS,
     HIGH_PASS,
     LOW_PASS,
-    PER_EDGE,
-    Combine,
     Mix,
     count_bits,
     routes_of,
 )
-from sidlearn.surrogate.oscillator import Oscillate, waves
+from sidlearn.surrogate.oscillator import waves
 from sidlearn.surrogate.output import Decimate
+from sidlearn.surrogate.voices import PER_EDGE, Voices
 
 ENVELOPES = ("exact", "relaxed")
 ROUNDINGS = ("soft", "straight-through")
@@ -145,12 +144,11 @@ class DifferentiableSID(nn.Module):
             self.timing == "all",
         )
         grid = cells(self.grid, frames.shape[1], self.frame_cycles)
-        by_cycle = frames.dtype != torch.float64
-        wave = Oscillate.apply(
-            controls.frequency, controls.pulse_width, controls, self._waves, grid, by_cycle
-        )  # (B, 3, T)
         levels = self.envelope_levels(controls, grid, frames)  # (B, 3, E)
-        routed, mixed = Combine.apply(wave, levels, routes_of(controls), grid.slots, self._chip)  # (B, T), (B, T)
+        routed, mixed = Voices.apply(
+            controls.frequency, controls.pulse_width, levels, controls, routes_of(controls), self._waves, grid,
+            self._chip, frames.dtype != torch.float64,
+        )  # (B, T), (B, T)  # fmt: skip
         filtered = self.filter(controls, routed, grid)  # (B, T)
         sound = Mix.apply(mixed, filtered, controls.volume, controls, grid.slots, self._mix_lines, self._chip)  # (B, T)
         start = float((0.5 - self._chip.output_zero) * self._chip.output_scale)  # the board's capacitors at power-on

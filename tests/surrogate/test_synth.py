@@ -29,10 +29,10 @@ from sidlearn.surrogate import DifferentiableSID, envelope, pack, round_straight
 from sidlearn.surrogate import filter as filters
 from sidlearn.surrogate.controls import unpack
 from sidlearn.surrogate.grid import SLOTS, Cells, Grid, cells
-from sidlearn.surrogate.mixer import Combine, Mix
-from sidlearn.surrogate.oscillator import Oscillate
+from sidlearn.surrogate.mixer import Mix
 from sidlearn.surrogate.output import Decimate
 from sidlearn.surrogate.synth import BUFFERS
+from sidlearn.surrogate.voices import PER_EDGE, Voices
 from sidlearn.writes import RegisterFrames
 
 torch.set_num_threads(1)
@@ -236,6 +236,7 @@ def cut(count: int, slots: list[int]) -> Cells:
         taps=np.zeros(0),
         runs=np.array([0, count]),
         slots=np.array([*slots, count]),
+        slot_steps=np.array(slots),
         steps=count,
         samples=0,
         frame_cycles=100,
@@ -246,7 +247,7 @@ def soft(values: np.ndarray) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)[None]
 
 
-def test_gradcheck_oscillators():
+def test_gradcheck_voices():
     grid = cells(Grid(8_000, 985_248), 2, 2_000)
     values = frames(0x21, count=2, freq=3_001)
     values[:, VOICE_STRIDE + CONTROL], values[:, VOICE_STRIDE + FREQ_HI] = 0x43, 8  # pulse, synced by voice 1
@@ -262,10 +263,15 @@ def test_gradcheck_oscillators():
     frequency = (controls.frequency + chosen[:, None, None]).requires_grad_()
     width = (controls.pulse_width + chosen[:, None, None]).requires_grad_()
 
-    def play(frequency, width):  # without the voice that is synced: its restarts move with the other's frequency
-        return Oscillate.apply(frequency, width, controls, tables, grid, False)[:, [0, 2]]
+    # Without the voice that is synced, whose restarts move with the other's frequency; EXT IN to either side.
+    routes = np.array([[0x49, 0x94, 0x0D, 0xD0] * 2])
+    torch.manual_seed(2)
+    levels = torch.rand(1, 3, -(-grid.count // PER_EDGE) + 1).double().requires_grad_()
 
-    assert gradcheck(play, (frequency, width), eps=1e-5, atol=2e-4, rtol=1e-3)
+    def play(*given):
+        return Voices.apply(*given, controls, routes, tables, grid, model, False)
+
+    assert gradcheck(play, (frequency, width, levels), eps=1e-5, atol=5e-5, rtol=1e-3)
 
 
 def test_gradcheck_relaxed_envelope():
@@ -293,16 +299,6 @@ def test_gradcheck_filter(model):
         return filters.Recur.apply(*given, inputs, selected, grid, 7.4, made, 8)
 
     assert gradcheck(run, (routed, cutoff, resonance), eps=1e-7, atol=1e-4, rtol=1e-3)
-
-
-def test_gradcheck_combine():
-    torch.manual_seed(2)
-    chip = models.load("6581")[0]
-    wave = torch.randn(2, 3, 48).double().requires_grad_()
-    level = torch.rand(2, 3, 7).double().requires_grad_()
-    routes = np.array([[0x5A, 0xA5], [0xF0, 0x0F]])
-    slots = np.array([0, 20, 48])
-    assert gradcheck(lambda w, e: Combine.apply(w, e, routes, slots, chip), (wave, level))
 
 
 def test_gradcheck_mix():
