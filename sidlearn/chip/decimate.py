@@ -3,7 +3,8 @@
 The first stage makes a sample of every eight cycles, from the last 64; the second one, a half-band filter, a sample of
 two of those; the third one goes from there to any rate and makes good the first one's droop and the low-pass of the
 C64's board. Above `RESAMPLED_MAX` the third stage works alone, and at the clock itself none. Design: Kaiser windows
-(J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", 1974).
+(J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", 1974); fast mode, which has no
+half-band, takes its last stage from `equiripple`.
 
 Output sample k (from 0) is the filtered sound at ``(k + 1) * clock_hz / sample_rate - delay_cycles(...)`` cycles. Times
 are whole numbers over `sample_rate`, so that they never drift, and after c cycles there are
@@ -12,11 +13,13 @@ are whole numbers over `sample_rate`, so that they never drift, and after c cycl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from sidlearn.chip import equiripple
 from sidlearn.chip.state import ANSWER, FRAME, HALF_TAPS, HISTORY, PAIR, STAGE1_FRAMES, WINDOW
 from sidlearn.errors import SampleRateError
 
@@ -84,15 +87,23 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast:
     stage1, input_hz = _stage1(clock_hz), clock_hz / step
     pass_hz = min(PASS_HZ, (FAST_PASS_SHARE if fast else PASS_SHARE) * sample_rate)
     stop_hz = min(sample_rate, input_hz) - pass_hz  # what folds back below pass_hz begins here
-    length = _kaiser_length(stop_hz - pass_hz, input_hz)
-    taps = max(MIN_TAPS, TAPS_UNIT * int(np.ceil(length / TAPS_UNIT)))
     if step == 1:
         low_pass = None  # the kernel's own
-    droop = stage1 if step > 1 else np.ones(1)
-    prototype = _prototype(taps, (pass_hz + stop_hz) / 2, droop, input_hz, clock_hz, low_pass)
-    every = FAST_EVERY if step == FRAME else 1
-    rows = np.stack([prototype[phase::PHASES][:taps][::-1] for phase in range(0, PHASES + 1, every)])
-    rows = rows.astype(np.float32)
+
+    def response(hz: np.ndarray) -> np.ndarray:
+        return _response(hz, stage1 if step > 1 else np.ones(1), clock_hz, low_pass)
+
+    if fast:
+        taps = _taps(equiripple.length(stop_hz - pass_hz, input_hz))
+        phases = PHASES // FAST_EVERY
+        prototype = equiripple.prototype(taps, phases, pass_hz, stop_hz, input_hz, response)
+    else:
+        taps = _taps(_kaiser_length(stop_hz - pass_hz, input_hz))
+        every = FAST_EVERY if step == FRAME else 1
+        phases = PHASES // every
+        prototype = _prototype(taps, (pass_hz + stop_hz) / 2, input_hz, response)[::every]
+    prototype /= prototype[:-1].sum() / phases
+    rows = np.stack([prototype[phase::phases][:taps][::-1] for phase in range(phases + 1)]).astype(np.float32)
     decimator = Decimator(
         stage1.astype(np.float32),
         _half_band().astype(np.float32) if step == PAIR else np.empty(0, np.float32),
@@ -199,25 +210,32 @@ def _half_band() -> np.ndarray:
     return half / half.sum() / 4
 
 
-def _prototype(
-    taps: int, cut_hz: float, stage1: np.ndarray, input_hz: float, clock_hz: int, low_pass: float | None
-) -> np.ndarray:
-    """The last stage as one filter with `PHASES` taps a sample, shape (taps * PHASES + 1,): inverse of the droop."""
+def _taps(length: float) -> int:
+    """As many taps as the kernel takes."""
+    return max(MIN_TAPS, TAPS_UNIT * int(np.ceil(length / TAPS_UNIT)))
+
+
+def _response(hz: np.ndarray, stage1: np.ndarray, clock_hz: int, low_pass: float | None) -> np.ndarray:
+    """Response of the last stage in its pass band: inverse of the first one's droop, low-pass of the board."""
+    centre = (len(stage1) - 1) / 2
+    droop = np.cos(2 * np.pi * np.outer(hz / clock_hz, np.arange(len(stage1)) - centre)) @ stage1
+    if low_pass is None:
+        return 1 / droop
+    delay = np.exp(-2j * np.pi * hz / clock_hz)
+    return low_pass * delay / (1 - (1 - low_pass) * delay) / droop
+
+
+def _prototype(taps: int, cut_hz: float, input_hz: float, response: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The last stage as one filter with `PHASES` taps a sample, shape (taps * PHASES + 1,), through a window."""
     size = 1 << int(np.ceil(np.log2(4 * taps * PHASES)))
     step_hz = input_hz * PHASES / size
     hz = np.arange(round(cut_hz / step_hz)) * step_hz
-    centre = (len(stage1) - 1) / 2
-    droop = np.cos(2 * np.pi * np.outer(hz / clock_hz, np.arange(len(stage1)) - centre)) @ stage1
     spectrum = np.zeros(size // 2 + 1, np.complex128)
-    spectrum[: len(hz)] = 1 / droop
-    if low_pass is not None:
-        delay = np.exp(-2j * np.pi * hz / clock_hz)
-        spectrum[: len(hz)] *= low_pass * delay / (1 - (1 - low_pass) * delay)
+    spectrum[: len(hz)] = response(hz)
     ideal = np.fft.irfft(spectrum)
     half = taps * PHASES // 2
     age = np.arange(taps * PHASES + 1)
-    prototype = ideal[(age - half) % size] * _kaiser_window(age, taps * PHASES)
-    return prototype / prototype[:-1].sum() * PHASES
+    return ideal[(age - half) % size] * _kaiser_window(age, taps * PHASES)
 
 
 assert 2 * _kaiser_length((1 - 2 * PASS_SHARE) * MIN_SAMPLE_RATE, MAX_CLOCK_HZ / FRAME) < HISTORY

@@ -30,6 +30,7 @@ from sidlearn.chip.state import (
     IDLE_BLOCKS,
     LANES,
     NEVER,
+    OUTPUTS,
     PAIR,
     PAST,
     RELEASE,
@@ -893,6 +894,13 @@ def leap_noise(voice, model, wave, size):
         if voice.noise_pipeline == 0:
             rise = cycles_for(way, voice.frequency) - 1
             way += 0x100000
+        if voice.waveform < WAVE_NOISE:  # nobody looks at it meanwhile
+            shifts = 0
+            if rise + 2 < size:
+                shifts = 1 + max(((size - 2) * voice.frequency - way >> 20) + 1, 0)
+                way += (shifts - 1) << 20
+                rise = cycles_for(way, voice.frequency) - 1
+            shift_noise_often(voice, model, shifts)
         while rise + 2 < size:
             hold_noise(voice, wave, done, rise + 2)
             done = rise + 2
@@ -904,6 +912,22 @@ def leap_noise(voice, model, wave, size):
             latch_noise(voice)
         voice.noise_pipeline = max(rise + 3 - size, 0) if rise < size else 0
     hold_noise(voice, wave, done, size)
+
+
+@kernel
+def shift_noise_often(voice, model, shifts):
+    """Shift the noise register so many times while no waveform beside noise holds any of it back."""
+    if shifts == 0:
+        return
+    register, left = voice.noise_register, shifts - 1
+    while left > 0:
+        bits = min(left, 18)  # these many come from the register as it is: from bits 22 and 17 downwards
+        fresh = (register >> (23 - bits) ^ register >> (18 - bits)) & ((1 << bits) - 1)
+        register = (register << bits & ALL_ONES) | fresh
+        left -= bits
+    voice.noise_register = register
+    latch_noise(voice)
+    shift_noise(voice, model, voice.waveform)
 
 
 @kernel
@@ -2921,7 +2945,7 @@ def write_samples(chip, decimator, samples, under_way, room, audio, filled):
         return filled + samples.size
     phases, taps, rows = decimator.stage2.shape[0], decimator.stage2.shape[1] // 2, decimator.stage2.ravel()
     unit = decimator.step * decimator.sample_rate
-    history, products = chip.history, room.products
+    history = chip.history
     if chip.history_end + samples.size > HISTORY:
         copy(history[chip.history_end - taps :], history[:taps])
         chip.history_end = taps
@@ -2932,50 +2956,53 @@ def write_samples(chip, decimator, samples, under_way, room, audio, filled):
     whole, part = decimator.clock_hz // unit, decimator.clock_hz % unit
     per_unit = phases / unit
     while due <= until:
-        position = rest * per_unit
-        phase = int(position)
-        share = np.float32(position - phase)
-        multiply(rows, 2 * taps * phase, share, taps, history, chip.history_end + newest - taps, products)
-        audio[filled] = add_up(products)
-        filled += 1
-        due += decimator.clock_hz
-        newest += whole
-        rest += part
-        if rest >= unit:
-            rest -= unit
-            newest += 1
+        made = 0
+        while due <= until and made < OUTPUTS:
+            position = rest * per_unit
+            phase = int(position)
+            share = np.float32(position - phase)
+            first = chip.history_end + newest - taps
+            multiply(rows, 2 * taps * phase, share, taps, history, first, room.products, made * TAP_LANES)
+            made += 1
+            due += decimator.clock_hz
+            newest += whole
+            rest += part
+            if rest >= unit:
+                rest -= unit
+                newest += 1
+        add_up(room.products, room.halved, room.sums)
+        copy(room.sums[:made], audio[filled : filled + made])
+        filled += made
     chip.history_end += samples.size
     chip.sample_due = due - samples.size * unit
     return filled
 
 
 @inline_kernel
-def multiply(rows, row, share, taps, history, first, products):
-    """First half of a sum of products with taps between two rows: `TAP_LANES` are left to add up."""
-    tap, step, sample = np.uint64(row), np.uint64(row + taps), np.uint64(first)
+def multiply(rows, row, share, taps, history, first, products, to):
+    """First part of a sum of products with taps between two rows: `TAP_LANES` are left to add up."""
+    tap, step, sample = np.uint64(row), np.uint64(row + taps), np.uint64(first)  # indices that numba need not look at
     for n in range(TAP_LANES):
-        products[np.uint64(n)] = np.float32(0)  # an index that cannot be negative: numba would look
+        products[np.uint64(to + n)] = np.float32(0)
     for _ in range(0, taps, TAP_LANES):
         for n in range(TAP_LANES):
             k = np.uint64(n)
-            products[k] += (rows[tap + k] + share * rows[step + k]) * history[sample + k]
+            products[np.uint64(to) + k] += (rows[tap + k] + share * rows[step + k]) * history[sample + k]
         tap, step, sample = tap + np.uint64(TAP_LANES), step + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
 
 
 @inline_kernel
-def add_up(products):
-    """Second half: their sum, the same on every machine."""
-    a = b = c = d = e = f = g = h = np.float32(0)
-    for k in range(0, TAP_LANES, 8):
-        a += products[k]
-        b += products[k + 1]
-        c += products[k + 2]
-        d += products[k + 3]
-        e += products[k + 4]
-        f += products[k + 5]
-        g += products[k + 6]
-        h += products[k + 7]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+def add_up(products, halved, sums):
+    """The rest, for `OUTPUTS` at a time: in an order that is the same on every machine."""
+    half = TAP_LANES // 2
+    for i in range(OUTPUTS):
+        for k in range(half):
+            halved[half * i + k] = products[2 * half * i + k] + products[2 * half * i + half + k]
+    for i in range(OUTPUTS):
+        n = half * i
+        a, b, c, d = halved[n], halved[n + 1], halved[n + 2], halved[n + 3]
+        e, f, g, h = halved[n + 4], halved[n + 5], halved[n + 6], halved[n + 7]
+        sums[i] = ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 # --- Events, reading back ----------------------------------------------------------------------------------------

@@ -189,6 +189,8 @@ BLOCK_FRAMES = 128
 """Frames that are clocked at a time."""
 TAP_LANES = 16
 """Partial sums of the decimator's last stage; the number of its taps is a multiple of it."""
+OUTPUTS = 16
+"""Outputs of it whose partial sums are added up at a time."""
 
 ROOM_FRAMES = BLOCK_FRAMES + STAGE1_FRAMES
 """Frames that the decimator's first stage looks at then."""
@@ -224,7 +226,10 @@ ROOM_DTYPE = np.dtype(
         ("even", "f4", (HALF_TAPS + _FRAMES,)),
         ("odd", "f4", (HALF_TAPS + _FRAMES,)),
         ("halves", "f4", (_FRAMES,)),
-        ("products", "f4", (TAP_LANES,)),  # partial sums of the last stage
+        # last stage: partial sums of some outputs, half as many, and their sums
+        ("products", "f4", (OUTPUTS * TAP_LANES,)),
+        ("halved", "f4", (OUTPUTS * TAP_LANES // 2,)),
+        ("sums", "f4", (OUTPUTS,)),
         ("settings", "i8", (SETTINGS + FRAME * BLOCK_FRAMES + 1, 6)),  # as `chip.settings`
     ],
     align=True,
