@@ -317,10 +317,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _write(options: argparse.Namespace, paths: list[Path], request: Request, settings: Config) -> int:
     """Play one source through and write its files."""
+    from dataclasses import replace
+
     from sidlearn import outputs, sources
     from sidlearn.terminal import note, patience
 
-    request = _with_typing(request, options)
+    heard = options.play or any(path.suffix.lower() not in outputs.LOGS for path in paths)
+    request = replace(_with_typing(request, options), answers=heard or options.model is not None)
     performance = sources.open_source(options.source, request)
     settings = _with_model_of(performance, settings)
     with patience(COMPILING):
@@ -340,6 +343,8 @@ def _write(options: argparse.Namespace, paths: list[Path], request: Request, set
                 timing=options.timing,
             )
             note(f"{path}: {result.writes.seconds:.2f} s, {len(result.writes)} writes")
+    if getattr(performance, "unanswered", False):
+        note(f"{options.source}: reads OSC3 or ENV3, which are 0 in a log of BASIC; --model lets a chip answer")
     if result.cut:
         _note_cut(options, settings)
     if options.play:

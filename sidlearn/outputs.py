@@ -88,6 +88,10 @@ OUTPUTS: dict[str, Callable[[RegisterWrites, Path, Sound], None]] = {
 """Suffix -> function that writes such a file."""
 
 
+LOGS = (".csv", ".dump")
+"""Suffixes of what nobody hears as it is: writes and their times, no more."""
+
+
 def check(path: str | Path) -> Path:
     """Return `path` if a file of that kind can be written there.
 

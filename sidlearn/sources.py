@@ -47,6 +47,8 @@ class Request:
     """The one folder in which a program's files are."""
     profile: str = ""
     """What makes the chip differ from its model."""
+    answers: bool = True
+    """Whether a chip answers a tune that is a BASIC program; without one OSC3 and ENV3 read as 0."""
 
     @property
     def clock_hz(self) -> int:
@@ -225,13 +227,18 @@ class TunePerformance:
         self._listener = silence.Listener()
         self._seconds = songlengths.seconds(path, self.tune.digest, self.song)
         self._length = None if self._seconds is None else clock.seconds_to_cycles(self._seconds, self.clock_hz)
-        port = ReadbackPort(self.request)
+        self._port = port = LogPort() if self.tune.basic and not request.answers else ReadbackPort(self.request)
         self._player = player.open_tune(self.tune, self.song, clock.video(video), port, str(path))
 
     @property
     def length_cycles(self) -> int | None:
         """How long it lasts, where a list has told."""
         return self._length if self.request.until_silence else None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether it has read what only a chip could have told."""
+        return self._port.asked and not isinstance(self._port, ReadbackPort)
 
     @property
     def cycle(self) -> int:
@@ -508,7 +515,9 @@ def load(
     video : str, optional
         ``pal`` or ``ntsc``: the clock; without it what a tune was written for, else ``pal``.
     model : str, optional
-        The chip that answers the PEEKs of a program; without it what a tune was written for, else ``6581``.
+        The chip that answers the PEEKs of a program; without it what a tune was written for, else ``6581``. A tune that
+        is a BASIC program reads 0 unless it is named, as in `basic.run` without a SID: what it writes is then the same
+        on every chip.
 
     Raises
     ------
@@ -516,7 +525,9 @@ def load(
         If the file cannot be used.
     """
     left_open = frozenset(name for name, value in (("video", video), ("model", model)) if value is None)
-    request = Request(song, video or clock.PAL.name, model or "6581", left_open, seconds is None)
+    request = Request(
+        song, video or clock.PAL.name, model or "6581", left_open, seconds is None, answers=model is not None
+    )
     return perform(open_source(path, request), request, seconds).writes
 
 

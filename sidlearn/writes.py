@@ -54,6 +54,8 @@ class LogPort:
         self.cycles: list[int] = []
         self.registers: list[int] = []
         self.values: list[int] = []
+        self.asked = False
+        """Whether a chip has been missed."""
 
     def poke(self, cycle: int, register: int, value: int) -> None:
         """Keep one write."""
@@ -63,6 +65,7 @@ class LogPort:
 
     def peek(self, cycle: int, register: int) -> int:
         """Return 0: there is no chip that could answer."""
+        self.asked = True
         return 0
 
     def writes(self, length: int, clock_hz: int = clock.PAL.clock_hz) -> RegisterWrites:

@@ -282,6 +282,20 @@ def test_a_basic_tune_finds_its_song_in_780():
     assert ran.ended
 
 
+@pytest.mark.parametrize(("model", "answers"), [(None, {0}), ("6581", set(range(1, 256)))])
+def test_a_log_of_a_basic_tune_has_no_chip_to_read_unless_one_is_named(tmp_path, model, answers):
+    """As `basic.run` without a SID."""
+    from sidlearn import basic, load
+
+    image = basic.tokenize("10 POKE 54292,240:POKE 54290,33:FOR I=1 TO 20:POKE 54295,PEEK(54300):NEXT\n")
+    content = sid("init: RTS", magic=b"RSID", flags=2)
+    path = tmp_path / "x.sid"
+    path.write_bytes(content[:0x0A] + b"\0\0" + content[0x0C:0x7C] + image)
+    read = values(load(path, seconds=1, model=model).events, 23)
+    assert len(read) == 20
+    assert set(read[1:]) <= answers
+
+
 @pytest.mark.parametrize(
     ("program", "message"),
     [
