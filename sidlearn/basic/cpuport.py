@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from sidlearn.basic.float_routines import CpuRegisters
 from sidlearn.basic.memory import JIFFIES, TXTPTR
-from sidlearn.basic.routines import ROUTINES, CpuRegisters, name_of
+from sidlearn.basic.routines import ROUTINES, name_of
 from sidlearn.errors import SidlearnError
 
 if TYPE_CHECKING:

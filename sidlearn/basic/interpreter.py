@@ -12,6 +12,7 @@ from sidlearn.basic import float40 as f40
 from sidlearn.basic.cpuport import CpuPort, MachineCall
 from sidlearn.basic.expressions import Expressions
 from sidlearn.basic.filing import Filing
+from sidlearn.basic.float_routines import load_fac, store_fac
 from sidlearn.basic.frames import Frames
 from sidlearn.basic.inputs import DataSource, FileKeySource, FileLineSource, KeySource, LineSource, Redo
 from sidlearn.basic.interrupt import TimerInterrupt
@@ -48,7 +49,6 @@ from sidlearn.basic.messages import (
 )
 from sidlearn.basic.nodes import FRACTION, LENGTH_FAC, made_integer
 from sidlearn.basic.printing import Printer, keywords_of
-from sidlearn.basic.routines import load_fac, store_fac
 from sidlearn.basic.screen import Screen
 from sidlearn.basic.statements import NOT_DISPATCHED, Statement, compile_statement
 from sidlearn.basic.strings import Strings

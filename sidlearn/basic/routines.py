@@ -9,11 +9,12 @@ Sources of addresses, registers and effects: Commodore 64 Programmer's Reference
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sidlearn.basic import float40 as f40
 from sidlearn.basic.channels import KeyboardChannel
 from sidlearn.basic.expressions import Expressions
+from sidlearn.basic.float_routines import FLOAT_ROUTINES, CpuRegisters, Routine, load_fac, store_fac
 from sidlearn.basic.functions import PLOT
 from sidlearn.basic.memory import PNTR, STATUS, TBLX, TXTPTR, TXTTAB
 from sidlearn.basic.messages import ILLEGAL_DEVICE_NUMBER, SYNTAX, TEXTS, VERIFY, BasicError
@@ -24,40 +25,15 @@ if TYPE_CHECKING:
     from sidlearn.basic.interpreter import Interpreter
 
 
-class CpuRegisters(Protocol):
-    """A, X, Y, the flags and the stack pointer of a 6510."""
-
-    a: int
-    x: int
-    y: int
-    p: int
-    sp: int
-
-
 CARRY, ZERO_FLAG = 1, 2
 SHORT = 20  # guess: a few loads and stores, and RTS
 LINNUM = 0x14  # a line number or an address, low byte first
-FAC, FAC_SIGN, FAC_ROUNDING = 0x61, 0x66, 0x70
-FACMO = 0x64  # a signed integer, high byte first; where a string's descriptor lies
+FACMO = 0x64  # where a string's descriptor lies
 VALTYP = 0x0D  # whether the last value was a string
-OUTPUT_STRING = 0x0100
 # What SETLFS and SETNAM keep: length of the name, number, secondary address, device, and where the name lies.
 FNLEN, LA, SA, FA, FNADR = 0xB7, 0xB8, 0xB9, 0xBA, 0xBB
 LAST_KERNAL_ERROR = ILLEGAL_DEVICE_NUMBER
 CONTROL_PORT, CONTROL_PAGE = 0x00, 0xDC  # IOBASE: the first CIA
-
-Routine = Callable[["Interpreter", CpuRegisters], int]
-
-
-def store_fac(ram: bytearray, fac: f40.Fac) -> None:
-    """Put a number into the accumulator at 97."""
-    ram[FAC : FAC_SIGN + 1] = bytes((fac[1],)) + fac[2].to_bytes(4, "big") + bytes((fac[0],))
-    ram[FAC_ROUNDING] = fac[3]
-
-
-def load_fac(ram: bytearray) -> f40.Fac:
-    """Return the number in the accumulator at 97."""
-    return ram[FAC_SIGN], ram[FAC], int.from_bytes(ram[FAC + 1 : FAC_SIGN], "big"), ram[FAC_ROUNDING]
 
 
 def _carry(registers: CpuRegisters, on: bool) -> None:
@@ -435,75 +411,13 @@ def _address_and_byte(machine: Interpreter, registers: CpuRegisters) -> int:
     return cycles + _comma_byte(machine, registers)
 
 
-def _to_integer(machine: Interpreter, registers: CpuRegisters) -> int:
-    """AYINT: the accumulator as a signed integer to 100 and 101."""
-    value, cycles = f40.ayint(load_fac(machine.ram))
-    machine.ram[FACMO : FACMO + 2] = (value & 0xFFFF).to_bytes(2, "big")
-    return cycles
-
-
-def _from_integer(machine: Interpreter, registers: CpuRegisters) -> int:
-    """GIVAYF: the signed integer Y + 256 * A into the accumulator."""
-    value = registers.a << 8 | registers.y
-    fac, cycles = f40.givayf(value - 0x10000 if value & 0x8000 else value)
-    store_fac(machine.ram, fac)
-    return cycles
-
-
-def _from_byte(machine: Interpreter, registers: CpuRegisters) -> int:
-    """SNGFLT: Y into the accumulator."""
-    fac, cycles = f40.sngflt(registers.y)
-    store_fac(machine.ram, fac)
-    return cycles
-
-
-def _fetch(machine: Interpreter, registers: CpuRegisters) -> int:
-    """MOVFM: the float at A and Y into the accumulator."""
-    store_fac(machine.ram, _float_at(machine, registers))
-    return f40.MOVFM_CYCLES
-
-
-def _keep(machine: Interpreter, registers: CpuRegisters) -> int:
-    """MOVMF: the accumulator, rounded, to X and Y."""
-    fac, cycles = f40.movmf(load_fac(machine.ram))
-    at = registers.x | registers.y << 8
-    machine.ram[at : at + 5] = f40.pack(fac)
-    return cycles
-
-
-def _float_at(machine: Interpreter, registers: CpuRegisters) -> f40.Fac:
-    at = registers.a | registers.y << 8
-    return f40.unpack(machine.ram[at : at + 5].ljust(5, b"\0"))
-
-
-def _with_float(operation: Callable[[f40.Fac, f40.Fac], tuple[f40.Fac, int]]) -> Routine:
-    """Make a routine that combines the float at A and Y with the accumulator."""
-
-    def routine(machine: Interpreter, registers: CpuRegisters) -> int:
-        fac, cycles = operation(_float_at(machine, registers), load_fac(machine.ram))
-        store_fac(machine.ram, fac)
-        return cycles
-
-    return routine
-
-
-def _to_text(machine: Interpreter, registers: CpuRegisters) -> int:
-    """FOUT: the accumulator as text at 256, a zero behind it."""
-    text, cycles = f40.fout(load_fac(machine.ram))
-    machine.ram[OUTPUT_STRING : OUTPUT_STRING + len(text) + 1] = text + b"\0"
-    registers.a, registers.y = OUTPUT_STRING & 255, OUTPUT_STRING >> 8
-    return cycles
-
-
 ROUTINES: dict[int, Routine] = {
     # BASIC
     0xA437: _error, 0xA474: _end, 0xA533: _relink, 0xA642: _new, 0xA65E: _clr, 0xA68E: _to_start,
     0xA7AE: _next_statement, 0xAB1E: _print_string, 0xAD8A: _evaluate_number, 0xAD9E: _evaluate,
-    0xAEFD: _check_comma, 0xAF08: _syntax_error, 0xB1AA: _to_integer, 0xB391: _from_integer, 0xB3A2: _from_byte,
-    0xB79B: _next_byte, 0xB79E: _byte, 0xB7EB: _address_and_byte, 0xB7F1: _comma_byte, 0xB7F7: _address,
-    0xB850: _with_float(f40.fsub), 0xB867: _with_float(f40.fadd), 0xBA28: _with_float(f40.fmul),
-    0xBB0F: _with_float(f40.fdiv), 0xBBA2: _fetch, 0xBBD4: _keep, 0xBDCD: _print_integer, 0xBDDD: _to_text,
-    0xE37B: _end, 0xE394: _end,
+    0xAEFD: _check_comma, 0xAF08: _syntax_error, 0xB79B: _next_byte, 0xB79E: _byte, 0xB7EB: _address_and_byte,
+    0xB7F1: _comma_byte, 0xB7F7: _address, 0xBDCD: _print_integer, 0xE37B: _end, 0xE38B: _error, 0xE394: _end,
+    **FLOAT_ROUTINES,
     # the screen editor
     0xE50A: _plot, 0xE510: _set_pointers, 0xE544: _clear_screen, 0xE566: _home, 0xE56C: _set_pointers,
     0xE716: _print_on_screen, 0xE8EA: _scroll, 0xE9FF: _clear_line, 0xEA87: _nothing,
@@ -521,12 +435,12 @@ ROUTINES: dict[int, Routine] = {
 }  # fmt: skip
 """Address -> stand-in."""
 
+
 NAMES = {
     0xA000: "start vectors", 0xA38A: "search the stack for FOR", 0xA408: "check memory", 0xA560: "input a line",
     0xA579: "tokenise", 0xA613: "search a line", 0xA69C: "LIST", 0xA871: "RUN", 0xA8A0: "GOTO", 0xA9A5: "LET",
     0xAA9A: "PRINT", 0xB08B: "find a variable", 0xB487: "make a string", 0xB6A3: "free a string",
-    0xBAAF: "divide by ten", 0xBBFC: "FAC from ARG", 0xBC0C: "ARG from FAC", 0xBC9B: "FAC to integer", 0xBCF3: "VAL",
-    0xBF71: "SQR", 0xE097: "RND", 0xE264: "COS", 0xE26B: "SIN", 0xE5A0: "set up the VIC", 0xE5B4: "take a key",
+    0xE5A0: "set up the VIC", 0xE5B4: "take a key",
     0xEA31: "timer interrupt", 0xEB1E: "read the keyboard's matrix", 0xED09: "TALK", 0xED0C: "LISTEN",
     0xEDDD: "CIOUT", 0xEE13: "ACPTR", 0xF49E: "LOAD", 0xF5DD: "SAVE", 0xF6ED: "STOP", 0xFF8D: "VECTOR",
     0xFF93: "SECOND", 0xFF96: "TKSA", 0xFFA5: "ACPTR", 0xFFA8: "CIOUT", 0xFFAB: "UNTLK", 0xFFAE: "UNLSN",

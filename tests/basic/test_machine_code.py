@@ -202,3 +202,55 @@ tick:   INC $FB
 
 def test_no_address_is_answered_and_named_as_unanswered():
     assert not ROUTINES.keys() & NAMES.keys()
+
+
+def floats_of(source: str, variables: str) -> str:
+    """Run code that combines the floats of the program's first two variables, X and Y, into the third, Z."""
+    head = """
+        LDA $2D : CLC : ADC #2 : STA $FB : LDA $2E : ADC #0 : STA $FC
+        LDA $FB : CLC : ADC #7 : STA $FD : LDA $FC : ADC #0 : STA $FE
+        LDA $FB : LDY $FC
+    """
+    tail = """
+        LDA $FD : CLC : ADC #7 : TAX : LDA $FE : ADC #0 : TAY : JMP $BBD4
+    """
+    code = "\n".join((head + source + tail).replace(" : ", "\n").split("\n"))
+    return printed(listing(code, "sys 49152:print z", f"{variables}:z=0"))
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("JSR $BBA2 : LDA $FD : LDY $FE : JSR $BA8C : JSR $B86A", "9"),  # MOVFM, CONUPK, FADDT
+        ("JSR $BBA2 : LDA $FD : LDY $FE : JSR $BA8C : JSR $B853", "-5"),  # FSUBT: ARG - FAC
+        ("JSR $BBA2 : LDA $FD : LDY $FE : JSR $BA8C : JSR $BA2B", "14"),  # FMULTT
+        ("JSR $BBA2 : LDA $FD : LDY $FE : JSR $BA8C : JSR $BB12", " .285714286"),  # FDIVT: ARG / FAC
+        ("JSR $BBA2 : LDA $FD : LDY $FE : JSR $BA8C : JSR $BF7B", " 128"),  # FPWRT: ARG ^ FAC
+        ("JSR $BBA2 : JSR $BC0C : JSR $B86A", "14"),  # MOVAF
+        ("JSR $BBA2 : JSR $BFB4", "-7"),
+        ("JSR $BBA2 : JSR $BFB4 : JSR $BC58", " 7"),
+        ("JSR $BBA2 : JSR $BFB4 : JSR $BC39", "-1"),
+        ("JSR $BBA2 : JSR $BAE2", " 70"),
+        ("JSR $BBA2 : JSR $BAFE", " .7"),
+        ("JSR $BBA2 : JSR $BF71 : JSR $BCCC", " 2"),  # INT(SQR(7))
+        ("JSR $BBA2 : LDA $FD : LDY $FE : JSR $BC5B : JSR $BC3C", " 1"),  # FCOMP: 7 is above 2
+        ("JSR $BBA2 : JSR $BFB4 : JSR $BC2B : JSR $BC3C", "-1"),
+        ("JSR $BBA2 : JSR $BBC7 : LDA #$5C : LDY #0 : JSR $B867", " 14"),  # MOV2F
+        ("LDA #255 : LDY #254 : JSR $B395", "-2"),  # GIVAYF
+        ("JSR $BBA2 : JSR $BC9B : LDY $65 : LDA $64 : JSR $B391", " 7"),  # QINT
+    ],
+)
+def test_compiled_basic_finds_its_floats(source, result):
+    assert floats_of(source, "x=7:y=2").strip("| ") == result.strip()
+
+
+def test_compiled_basic_draws_the_numbers_of_rnd():
+    """As RND of the same argument."""
+    drawn = floats_of("JSR $BBA2 : JSR $E097", "x=1:y=0")
+    assert drawn == printed("10 x=1:y=0:print rnd(x)")
+
+
+def test_an_error_of_a_float_is_basics():
+    code = "LDA $2D : CLC : ADC #2 : LDY $2E : JSR $BBA2 : LDA #0 : STA $61 : JMP $BB12".replace(" : ", "\n")
+    result = run(listing(code, first="x=7"))
+    assert result.error == "?DIVISION BY ZERO  ERROR IN 20"
