@@ -52,9 +52,9 @@ ZERO_CONSTANT = 0xBF13  # where an undefined variable is read from: a zero in th
 _BASIC_ROM = range(0xA000, 0xC000)
 _KERNAL_ROM = range(0xE000, 0x10000)
 
-# What the KERNAL leaves in RAM before a program runs.
+# What KERNAL and BASIC leave in RAM before a program runs.
 _POWER_ON = {
-    0x00: 47, 0x01: 55, 0x13: 0, 0x2B: 1, 0x2C: 8, 0x37: 0, 0x38: 160, 0x90: 0, 0x91: 255, 0x99: 0, 0x9A: 3,
+    0x00: 47, 0x01: 55, 0x03: 0xAA, 0x04: 0xB1, 0x05: 0x91, 0x06: 0xB3, 0x13: 0, 0x53: 3, 0x54: 0x4C, 0x2B: 1, 0x2C: 8, 0x37: 0, 0x38: 160, 0x90: 0, 0x91: 255, 0x99: 0, 0x9A: 3,
     0xC5: 64, 0xCB: 64, 0xD1: 0, 0xD2: 4, 0xD5: 39, 0xD6: 7, 0x281: 0, 0x282: 8, 0x283: 0, 0x284: 160, 0x286: 14,
     0x288: 4, 0x289: 10, 0x28A: 0, 0x28B: 4, 0x28C: 16, 0x2A6: 1,
 }  # fmt: skip
@@ -64,6 +64,12 @@ _VECTORS = {  # page 3, 768 on
     0x0322: 0xF333, 0x0324: 0xF157, 0x0326: 0xF1CA, 0x0328: 0xF6ED, 0x032A: 0xF13E, 0x032C: 0xF32F, 0x032E: 0xFE66,
     0x0330: 0xF4A5, 0x0332: 0xF5ED,
 }  # fmt: skip
+
+# CHRGET, which fetches the next character that is no blank, and behind its first three instructions CHRGOT, the same
+# again; carry clear for a digit, the zero flag for the end of a statement. Its operand is the text pointer itself.
+# Source: BASIC-M6502 (MIT licence).
+_CHRGET_AT = 0x73
+_CHRGET = bytes.fromhex("E67A D002 E67B AD60EA C93A B00A C920 F0EF 38 E930 38 E9D0 60")
 
 # ROM bytes that listings look at: the version byte of the KERNAL and the 6510's vectors. Everything else reads as 0.
 _ROM_BYTES = {0xFF80: 3, 0xFFFA: 0x43, 0xFFFB: 0xFE, 0xFFFC: 0xE2, 0xFFFD: 0xFC, 0xFFFE: 0x48, 0xFFFF: 0xFF}
@@ -108,6 +114,7 @@ class Memory:
             ram[address] = value
         self.restore_vectors()
         ram[0x0310] = 0x4C
+        ram[_CHRGET_AT : _CHRGET_AT + len(_CHRGET)] = _CHRGET
         ram[RNDX : RNDX + 5] = bytes((0x80, 0x4F, 0xC7, 0x52, 0x58))
         ram[0x0400:0x07E8] = b" " * 1000
         self.cia1[0:4] = bytes((0x7F, 0xFF, 0xFF, 0))

@@ -254,3 +254,24 @@ def test_an_error_of_a_float_is_basics():
     code = "LDA $2D : CLC : ADC #2 : LDY $2E : JSR $BBA2 : LDA #0 : STA $61 : JMP $BB12".replace(" : ", "\n")
     result = run(listing(code, first="x=7"))
     assert result.error == "?DIVISION BY ZERO  ERROR IN 20"
+
+
+def test_machine_code_finds_chrget_and_the_vectors_of_the_floats():
+    source = """
+        JSR $0079
+        STA $FB
+        JSR $0073
+        STA $FC
+        PHP
+        PLA
+        AND #1
+        STA $FD
+        JSR $0073
+        LDA #0
+        LDY #7
+        JSR float
+        JMP ($0003)
+float:  JMP ($0005)
+    """
+    program = listing(source, "sys 49152, 7:print peek(251);peek(252);peek(253);peek(101)")
+    assert printed(program) == " 44  55  0  7 |"
