@@ -126,6 +126,35 @@ class Kernel:
         return result
 
 
+class VectorKernel(Kernel):
+    """A small kernel with code of its own for LLVM; the plain function serves where indices are to be checked.
+
+    Parameters
+    ----------
+    function : callable
+    code : callable
+        For ``numba.extending.intrinsic``.
+    """
+
+    def __init__(self, function: Callable, code: Callable) -> None:
+        super().__init__(function, {**OPTIONS, "forceinline": True})
+        self._code = code
+        self._intrinsic: Any = None
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes this object for where compiled code calls it."""
+        if load_numba().config.BOUNDSCHECK:
+            return self.dispatcher._numba_type_
+        from numba.core.registry import cpu_target
+        from numba.extending import intrinsic
+
+        if self._intrinsic is None:
+            self._intrinsic = intrinsic(self._code)
+            cpu_target.typing_context.refresh()
+        return cpu_target.typing_context.resolve_value_type(self._intrinsic)
+
+
 def sources_of(module: str) -> tuple[str, ...]:
     """Return the files of a module and of all that it takes kernels from."""
     found: list[str] = []
@@ -156,6 +185,11 @@ def kernel(function: F) -> F:
 def inline_kernel(function: F) -> F:
     """Compile a small kernel that LLVM always puts into its caller."""
     return Kernel(function, {**OPTIONS, "forceinline": True})  # type: ignore[return-value]
+
+
+def vector_kernel(code: Callable) -> Callable[[F], F]:
+    """Compile a small kernel with code of its own for LLVM; the plain function tells what it does."""
+    return lambda function: VectorKernel(function, code)  # type: ignore[return-value]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ import math
 import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
+from sidlearn.chip.lines import look_up
 from sidlearn.chip.models import LINES, PART_BITS, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.state import (
     ANSWER,
@@ -1271,35 +1272,29 @@ def expand(work, model):
 @inline_kernel
 def expand_stages(work, model):
     """Op-amp inputs, integrator outputs and high-pass at the forecast."""
-    charge, index, pair, word = work["charge"], work["index"], work["pair"], work["pair_word"]
+    charge, index, damping_index = work["charge"], work["index"], work["other_index"]
     x, x_slope, out = work["x"], work["x_slope"], work["out"]
+    value, damping, damping_slope, row = work["value"], work["other_value"], work["damping_slope"], work["damping_row"]
     one = work["per_sum"].size
     zero, half, top = np.float32(0), np.float32(LINES / 2), np.float32(LINES - 0.01)
     for t in range(2 * one):
         index[t] = np.int32(min(max(zero, charge[t] * half + half), top))
-    reverse = model.reverse_lines
+    for t in range(one):
+        damping_index[t] = index[t] + row[t]
+    look_up(model.reverse_lines, index, 2 * one, value, x_slope)
+    look_up(model.damping_lines, damping_index, one, damping, damping_slope)
     for t in range(2 * one):
-        word[t] = reverse[np.uint32(index[t])]
-    for t in range(2 * one):
-        x_slope[t] = pair[t, 1]
-        x[t] = pair[t, 0] + pair[t, 1] * charge[t]
+        x[t] = value[t] + x_slope[t] * charge[t]
         out[t] = x[t] - charge[t]
-    damping, row = model.damping_lines, work["damping_row"]
+    silent, summer_row = work["silent"], work["summer_row"]
+    total, inputs, per_sum, summer_slope = work["sum"], work["input"], work["per_sum"], work["summer_slope"]
     for t in range(one):
-        word[t] = damping[np.uint32(index[t] + row[t])]
-    silent = work["silent"]
-    total, inputs, per_sum, damping_slope = work["sum"], work["input"], work["per_sum"], work["damping_slope"]
+        total[t] = (inputs[t] + silent[t]) + (damping[t] + damping_slope[t] * charge[t]) + out[one + t]
+        index[t] = np.int32(min(max(zero, total[t] * per_sum[t]), top)) + summer_row[t]
+    look_up(model.summer_lines, index, one, value, summer_slope)
+    voltage = work["in"]
     for t in range(one):
-        damping_slope[t] = pair[t, 1]
-        total[t] = (inputs[t] + silent[t]) + (pair[t, 0] + pair[t, 1] * charge[t]) + out[one + t]
-        index[t] = np.int32(min(max(zero, total[t] * per_sum[t]), top))
-    summer, summer_row = model.summer_lines, work["summer_row"]
-    for t in range(one):
-        word[t] = summer[np.uint32(index[t] + summer_row[t])]
-    voltage, summer_slope = work["in"], work["summer_slope"]
-    for t in range(one):
-        summer_slope[t] = pair[t, 1]
-        voltage[t] = pair[t, 0] + pair[t, 1] * total[t]
+        voltage[t] = value[t] + summer_slope[t] * total[t]
         voltage[one + t] = out[t]
 
 
@@ -1329,9 +1324,8 @@ def expand_integrators_6581(work, model):
     pinch = np.float32(model.drive - model.threshold)
     size, at_zero, top = np.float32(VCR_SIZE), np.float32(VCR_ZERO + 0.5), np.float32(VCR_SIZE - 1)
     tilt = np.float32(model.vcr_tilt)
-    beside, other_beside = work["beside"], work["other_beside"]
-    both = x.size
-    for t in range(both):
+    beside, other_beside, other_index = work["beside"], work["other_beside"], work["other_index"]
+    for t in range(x.size):
         over_in = drive - voltage[t]
         root = np.sqrt(gate[t] + half * (over_in * over_in))
         over = pinch - root
@@ -1339,21 +1333,18 @@ def expand_integrators_6581(work, model):
         at, other_at = (over - x[t]) * size + at_zero, (over - voltage[t]) * size + at_zero
         at, other_at = min(max(zero, at), top), min(max(zero, other_at), top)
         entry, other_entry = np.int32(at), np.int32(other_at)
-        index[t], index[both + t] = entry, other_entry
+        index[t], other_index[t] = entry, other_entry
         beside[t] = (at - np.float32(entry) - half) * tilt
         other_beside[t] = (other_at - np.float32(other_entry) - half) * tilt
-    word, pair, other_word, other = work["pair_word"], work["pair"], work["other_pair_word"], work["other_pair"]
-    current = model.vcr_lines
-    for t in range(both):
-        word[t] = current[np.uint32(index[t])]
-    for t in range(both):
-        other_word[t] = current[np.uint32(index[both + t])]
-    for t in range(both):
+    value, slope, other_value, other_slope = work["value"], work["slope_x"], work["other_value"], work["slope_in"]
+    look_up(model.vcr_lines, index, x.size, value, slope)
+    look_up(model.vcr_lines, other_index, x.size, other_value, other_slope)
+    for t in range(x.size):
         over_in, over_x = drive - voltage[t], drive - x[t]
-        resistor = (pair[t, 0] + pair[t, 1] * beside[t]) - (other[t, 0] + other[t, 1] * other_beside[t])
+        resistor = (value[t] + slope[t] * beside[t]) - (other_value[t] + other_slope[t] * other_beside[t])
         flow[t] = snake * (over_x * over_x - over_in * over_in) + resistor
-        flow_in[t] = ((snake + snake) * over_in + other[t, 1]) + (pair[t, 1] - other[t, 1]) * bend[t]
-        flow_x[t] = -((snake + snake) * over_x + pair[t, 1])
+        flow_in[t] = ((snake + snake) * over_in + other_slope[t]) + (slope[t] - other_slope[t]) * bend[t]
+        flow_x[t] = -((snake + snake) * over_x + slope[t])
 
 
 @inline_kernel
@@ -2021,20 +2012,18 @@ def set_lane_step(work, model, t, setting):
 @inline_kernel
 def mix_lanes(work, model):
     """As `mix_cycles`."""
-    total, line, word, pair = work["sum"], work["index"], work["pair_word"], work["pair"]
+    total, index, value, slope = work["sum"], work["index"], work["value"], work["slope_in"]
     mixed, silent, filtered, sound = work["mixed"], work["mix_silent"], work["filtered"], work["sound"]
     per_sum, row = work["mix_per_sum"], work["mix_row"]
     size = sound.size
     scale, zero, top = np.float32(model.filter_out_scale), np.float32(0), np.float32(LINES - 0.01)
     for t in range(size):
         total[t] = (mixed[t] + silent[t]) + scale * filtered[t]
-        line[t] = row[t] + np.int32(min(max(zero, total[t] * per_sum[t]), top))
-    lines = model.mix_lines
-    for t in range(size):
-        word[t] = lines[np.uint32(line[t])]
+        index[t] = row[t] + np.int32(min(max(zero, total[t] * per_sum[t]), top))
+    look_up(model.mix_lines, index, size, value, slope)
     at_zero, gain = np.float32(model.output_zero), np.float32(model.output_scale)
     for t in range(size):
-        sound[t] = ((pair[t, 0] + pair[t, 1] * total[t]) - at_zero) * gain
+        sound[t] = ((value[t] + slope[t] * total[t]) - at_zero) * gain
 
 
 @kernel

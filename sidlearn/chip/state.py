@@ -288,6 +288,10 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
         ("summer_slope", (one,)),
         ("in", (both,)),
         ("bend", (both,)),
+        ("value", (both,)),  # of lines that were looked up: value at 0, and slope
+        ("slope_x", (both,)),
+        ("other_value", (both,)),
+        ("slope_in", (both,)),
         ("beside", (both,)),  # by how much a voltage is beside the entry of vcr_lines that it takes
         ("other_beside", (both,)),
         ("flow", (both,)),
@@ -337,11 +341,8 @@ def work_dtype(steps: int, lanes: int) -> np.dtype:
         add(name, "f4", shape, size)
     for name in ("summer_row", "damping_row", "mix_row"):
         add(name, "i4", (one,), size)
-    add("index", "i4", (2 * both,), size)
-    for name in ("pair", "other_pair"):  # a word seen as intercept and slope
-        at = -(-size // 64) * 64
-        add(f"{name}_word", "i8", (both,), at)
-        add(name, "f4", (both, 2), at)
+    for name in ("index", "other_index"):
+        add(name, "i4", (both,), size)
     return np.dtype(
         {"names": names, "formats": formats, "offsets": offsets, "itemsize": -(-size // 64) * 64}  # type: ignore[call-overload]
     )
