@@ -2,8 +2,8 @@
 
 The filter is two charges, of the band-pass and the low-pass integrator. A step goes by the implicit midpoint rule,
 which is stable at any cutoff: the charges m in its middle solve ``m = before + step / 2 * flow(m)``, by Newton's method
-from a forecast, and ``after = 2 m - before``. Its slopes follow from the solution, not from the way to it. The step is
-made longer for high cutoffs by just what the rule bends them down.
+from where the slopes of the step before lead, and ``after = 2 m - before``. Its own slopes follow from the solution,
+not from the way to it. The step is made longer for high cutoffs by just what the rule bends them down.
 
 Chips are worked on `LANES` at a time, in short loops over the lanes that become vectors; table look-ups stand in loops
 of their own.
@@ -48,7 +48,7 @@ _PER_LANE = (
     "flow_band", "flow_low", "by_high", "by_out_band", "by_x_band", "by_x_low", "band_by_gate", "low_by_gate",
     "j00", "j01", "j10", "j11", "high_by_band", "high_by_low",
     # carried along
-    "band_before", "low_before", "band_rise", "low_rise", "to_band", "to_low",
+    "band_before", "low_before", "band_at", "low_at", "v_at", "per", "to_band", "to_low",
     # slopes of one step
     "given", "by_resonance", "by_gate", "by_bend",
     # which outputs are selected, 0 or 1
@@ -411,6 +411,8 @@ def newton(w):
         w["out_band"][i] += (w["x_band_slope"][i] - one) * to_band
         w["out_low"][i] += (w["x_low_slope"][i] - one) * to_low
         w["high"][i] += w["high_by_band"][i] * to_band + w["high_by_low"][i] * to_low
+        w["per"][i], w["v_at"][i] = per, w["v_in"][i]
+        w["band_at"][i], w["low_at"][i] = w["band"][i], w["low"][i]
         w["band"][i] = min(max(-most, w["band"][i] + to_band), most)
         w["low"][i] = min(max(-most, w["low"][i] + to_low), most)
 
@@ -427,14 +429,20 @@ def load_inputs(values, begin, count, block):
 
 @kernel
 def begin_step(w, v_in, share):
-    """Input, length and forecast of a step."""
+    """Input, length and forecast of a step: where Newton's method leads from the slopes of the step before."""
     most = w["most"]
     for i in range(LANES):
         w["v_in"][i] = v_in[i]
     for i in range(LANES):
-        w["half"][i] = w["whole"][i] * share
-        w["band"][i] = min(max(-most, w["band_before"][i] + w["band_rise"][i]), most)
-        w["low"][i] = min(max(-most, w["low_before"][i] + w["low_rise"][i]), most)
+        half = w["whole"][i] * share
+        by_input = w["by_high"][i] * w["summer_slope"][i] * (w["v_in"][i] - w["v_at"][i])
+        off_band = w["band_before"][i] + half * (w["flow_band"][i] + by_input) - w["band_at"][i]
+        off_low = w["low_before"][i] + half * w["flow_low"][i] - w["low_at"][i]
+        to_band = (w["j11"][i] * off_band - w["j01"][i] * off_low) * w["per"][i]
+        to_low = (w["j00"][i] * off_low - w["j10"][i] * off_band) * w["per"][i]
+        w["half"][i] = half
+        w["band"][i] = min(max(-most, w["band_at"][i] + to_band), most)
+        w["low"][i] = min(max(-most, w["low_at"][i] + to_low), most)
 
 
 @kernel
@@ -442,14 +450,12 @@ def end_step(w, out):
     """From the middle of a step to its end; the selected outputs."""
     two = w["two"]
     for i in range(LANES):
-        w["band_rise"][i] = w["band"][i] - w["band_before"][i]
-        w["low_rise"][i] = w["low"][i] - w["low_before"][i]
-        w["band_before"][i] += two * w["band_rise"][i]
-        w["low_before"][i] += two * w["low_rise"][i]
+        w["band_before"][i] = two * w["band"][i] - w["band_before"][i]
+        w["low_before"][i] = two * w["low"][i] - w["low_before"][i]
         total = w["takes_low"][i] * w["out_low"][i] + w["takes_band"][i] * w["out_band"][i]
-        w["v_in"][i] = total + w["takes_high"][i] * w["high"][i]
+        w["total"][i] = total + w["takes_high"][i] * w["high"][i]
     for i in range(LANES):
-        out[i] = w["v_in"][i]
+        out[i] = w["total"][i]
 
 
 @kernel
@@ -469,7 +475,6 @@ def recur(
     """Filter some chips side by side; `middles` keeps the charges in the middle of each step."""
     lanes = values.shape[0]
     block = np.empty((BLOCK, LANES), values.dtype)
-    share_before = shares[0]
     for f in range(cutoff.shape[1]):
         set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
         between = w["share"].any()
@@ -480,13 +485,7 @@ def recur(
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)
             for n in range(count):
-                share = shares[begin + n]
-                if share != share_before:
-                    for i in range(LANES):
-                        w["band_rise"][i] *= share / share_before
-                        w["low_rise"][i] *= share / share_before
-                    share_before = share
-                begin_step(w, block[n], share)
+                begin_step(w, block[n], shares[begin + n])
                 for _ in range(iterations if begin + n != first[f] else iterations + AFTER_WRITE):
                     expand(w, reverse, damping, summer, current, is_8580, between)
                     newton(w)

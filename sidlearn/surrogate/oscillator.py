@@ -112,7 +112,7 @@ def waves(dac_wave: np.ndarray, combined: np.ndarray, model: Any) -> Waves:
 
 def room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
     """Return how many segments a voice has at most: cut by writes, and by its neighbour's turns where that leads it."""
-    writes = (EVENTS + 1) * (control.shape[1] + 1)
+    writes = (EVENTS + 2) * (control.shape[1] + 1)
     if not (control & (SYNC | RING)).any():
         return writes
     turns = rates.max(axis=2).sum(axis=1).max() * (frame_cycles + 1) / HALF
@@ -159,7 +159,7 @@ def follow_frame(
         elif is_idle(states[v], event, rates[v, f], widths[v, f], control[v, f]):
             continue
         while now < at:
-            until = next_lead(states, now, at, rise, offsets, led, periods)
+            until = next_lead(states, now, at, rise, offsets, led, periods, codes)
             for w in range(VOICES):
                 if led[w] or (f == frames and until == at):
                     fill_segment(
@@ -258,7 +258,7 @@ def top_bit_runs(state, periods):
 
 
 @kernel
-def next_lead(states, now, until, rise, offsets, led, periods):
+def next_lead(states, now, until, rise, offsets, led, periods, codes):
     """How far the voices run on before one syncs or turns over another, at most to `until`.
 
     `led` tells what happens to each voice there: 0 nothing, 1 ring modulation turns it over (`now` itself is returned),
@@ -279,8 +279,11 @@ def next_lead(states, now, until, rise, offsets, led, periods):
                 first = min(first, rise[v])
             if ringed:
                 after = here + source[S_RATE] if runs else here  # the source has been clocked when its bit is used
-                period = float(PHASES) if int(source[S_CONTROL]) & NOISE else periods[int(source[S_CONTROL]) >> 4 & 7]
-                offsets[v] = 0.0 if after % period >= HALF else float(HALF)
+                period = period_of(source, periods)
+                pulled = cycle_of_pull(source, until, codes) if is_top_bit_left(source, period) else now
+                if pulled > now:
+                    first = min(first, pulled)
+                offsets[v] = 0.0 if pulled > now or after % period >= HALF else float(HALF)
                 if runs:
                     flip = now + np.ceil(((np.floor(after / HALF) + 1) * HALF - after) / source[S_RATE])
                     first = min(first, max(flip, now + 1))
@@ -334,10 +337,67 @@ def fill_segment(
     """Fill in what a voice does up to a cycle, and begin its next segment there."""
     if until <= state[S_SINCE]:
         return
+    end, period = until, period_of(state, periods)
+    if is_top_bit_left(state, period):
+        pulled = cycle_of_pull(state, until, codes)
+        if pulled > state[S_SINCE]:
+            end, period = min(pulled, until), float(PHASES)
+        else:
+            state[S_PHASE] -= HALF
+    fill_stretch(
+        state, end, period, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade, edges,
+        per_cell, quick, keep, segments, levels,
+    )  # fmt: skip
+    if end < until:
+        state[S_PHASE] %= HALF
+        fill_stretch(
+            state, until, HALF, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade,
+            edges, per_cell, quick, keep, segments, levels,
+        )  # fmt: skip
+
+
+@kernel
+def period_of(state, periods):
+    """Phases until a voice's waveform repeats."""
+    control = int(state[S_CONTROL])
+    return float(PHASES) if control & NOISE else periods[wave_row(control, state[S_OFFSET])]
+
+
+@kernel
+def is_top_bit_left(state, period):
+    """Whether the top bit is still high from another waveform, though this one will pull it down."""
+    return period == HALF and state[S_PHASE] >= HALF
+
+
+@kernel
+def cycle_of_pull(state, until, codes):
+    """The cycle after which the top bit is low: the output pulls it down, or it overflows. At most just behind `until`.
+
+    Source: VICE test program osc_topbit.
+    """
+    control = int(state[S_CONTROL])
+    wave, width = wave_row(control, state[S_OFFSET]), state[S_WIDTH] if control & PULSE else 0.0
+    phase, rate, now = state[S_PHASE], 0.0 if control & TEST else state[S_RATE], state[S_SINCE]
+    if rate <= STILL:
+        return until + 1 if codes[wave, int(phase)] & 0x800 and phase >= width else now
+    while now <= until:
+        phase += rate
+        now += 1
+        if phase >= PHASES or phase < width or not codes[wave, int(phase)] & 0x800:
+            break
+    return now
+
+
+@kernel
+def fill_stretch(
+    state, until, period, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade, edges,
+    per_cell, quick, keep, segments, levels,
+):  # fmt: skip
+    """`fill_segment` where the waveform repeats after `period` phases."""
     control = int(state[S_CONTROL])
     count = int(state[S_COUNT])
     s = segments[count if keep else 0]
-    describe_segment(state, control, until, periods, s)
+    describe_segment(state, control, until, period, s)
     wave, cell = int(s[WAVE]), int(s[CELL])
     if s[KIND] == NOISE_ONLY:
         cell = run_noise(state, s, dac, True, edges, per_cell, cell, levels)
@@ -364,7 +424,7 @@ def fill_segment(
 
 
 @kernel
-def describe_segment(state, control, until, periods, s):
+def describe_segment(state, control, until, period, s):
     """Note what a voice does."""
     wave = wave_row(control, state[S_OFFSET])
     s[START], s[END], s[PHASE], s[CELL] = state[S_SINCE], until, state[S_PHASE], state[S_CELL]
@@ -379,7 +439,7 @@ def describe_segment(state, control, until, periods, s):
         s[KIND] = PULSE_ONLY if wave == PULSE >> 4 else GATED
     s[WAVE], s[WIDTH] = wave, state[S_WIDTH]
     s[OFFSET] = state[S_OFFSET] if wave == TRIANGLE >> 4 else 0.0
-    s[PERIOD] = float(PHASES) if control & NOISE else periods[wave]
+    s[PERIOD] = period
     s[RATE_ID] = -1.0 if control & TEST else state[S_RATE_ID]
     s[WIDTH_ID], s[JOINED] = state[S_WIDTH_ID], state[S_JOINED]
 
