@@ -16,7 +16,6 @@ import math
 import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
-from sidlearn.chip.lines import look_up
 from sidlearn.chip.models import LINES, PART_BITS, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.state import (
     ANSWER,
@@ -37,11 +36,13 @@ from sidlearn.chip.state import (
     RELEASE,
     ROOM_FRAMES,
     ROWS,
+    SIDE_ROW,
     STAGE1_FRAMES,
     TAP_LANES,
     WINDOW,
     work_dtype,
 )
+from sidlearn.chip.vectors import interleave, look_up
 from sidlearn.registers import (
     ATTACK_DECAY,
     CONTROL,
@@ -1925,8 +1926,8 @@ def clock_lanes(voices, chips, model, events, next_events, blocks, decimator, ro
             next_events[lane], changes[lane] = clock_block(
                 voices[lane], chip, model, events, next_events[lane], shared, BLOCK
             )
-            put_in_lane(shared.routed[PAST:], side.routed, lane, BLOCK)
-            put_in_lane(shared.mixed[PAST:], side.mixed, lane, BLOCK)
+            copy(shared.routed[PAST : PAST + BLOCK], side.routed[lane * SIDE_ROW : lane * SIDE_ROW + BLOCK])
+            copy(shared.mixed[PAST : PAST + BLOCK], side.mixed[lane * SIDE_ROW : lane * SIDE_ROW + BLOCK])
             for row in range(changes[lane]):
                 copy(shared.settings[row], room.settings[row])
             keep_block(chip, shared, BLOCK, changes[lane])
@@ -1967,8 +1968,8 @@ def follow_lanes(cycle, chips, model, rooms, work, side, changes, in_force):
                 if column + EXACT_STEPS > due[lane]:
                     set_lane(chips[lane], model, rooms[lane], work, lane, column, changes[lane], now, due, in_force)
             soonest = due.min()
-        copy(side.routed[column * LANES : column * LANES + size], inputs)
-        copy(side.mixed[column * LANES : column * LANES + size], mixed)
+        interleave(side.routed, column, SIDE_ROW, inputs)
+        interleave(side.mixed, column, SIDE_ROW, mixed)
         solve_lanes(work, model)
         mix_lanes(work, model)
         copy(sound, side.sound[(PAST + column) * LANES : (PAST + column) * LANES + size])
@@ -2048,17 +2049,23 @@ def filter_lanes(taps, side):
 
 
 @kernel
-def finish_lanes(chip, model, decimator, room, samples, cycles, audio):
-    """The rest of `clock_chip` for samples of the first stage; return how many samples of sound that made."""
+def finish_lanes(chip, model, decimator, room, sounds, begun, cycles, audio):
+    """The rest of `clock_chip` for the first stage of all lanes, each from its block in `begun` on.
+
+    Return how many samples of sound that made.
+    """
     filled, stop = np.int64(0), chip.cycle + cycles
-    done = np.int64(0)
+    lane, at = 0, begun[0] * BLOCK_FRAMES
     while chip.cycle < stop:
+        if at == sounds.shape[1]:
+            lane += 1
+            at = begun[lane] * BLOCK_FRAMES
         size = min(BLOCK, stop - chip.cycle)
         frames = size // FRAME
-        copy(samples[done : done + frames], room.samples[:frames])
+        copy(sounds[lane, at : at + frames], room.samples[:frames])
         chip.cycle += size
         filled = finish(chip, model, room, decimator, room.samples[:frames], audio, filled)
-        done += frames
+        at += frames
     return clip_all(model, audio, np.int64(0), filled)
 
 

@@ -74,11 +74,10 @@ def render_lanes(
         list(pool.map(play, range(0, lanes, LANES)))
     if np.abs(held[1:] - chips["filter"][:-1, :2]).max() > FORGOTTEN:
         return None
-    samples = np.concatenate([sound[first * BLOCK_FRAMES :] for sound, first in zip(sounds, begun, strict=True)])
     _, fresh = power_on(tables, writes.clock_hz)
     audio = np.empty(decimate.sample_count(writes.length, sample_rate, writes.clock_hz), np.float32)
     room = np.zeros(1, ROOM_DTYPE).view(np.recarray)[0]
-    kernel.finish_lanes(fresh[0], tables, decimator, room, samples, writes.length, audio)
+    kernel.finish_lanes(fresh[0], tables, decimator, room, sounds, begun, writes.length, audio)
     return audio
 
 

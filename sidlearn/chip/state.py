@@ -237,12 +237,15 @@ ROOM_DTYPE = np.dtype(
 """Room for a block of cycles of one chip."""
 
 _BLOCK = FRAME * BLOCK_FRAMES
+SIDE_ROW = _BLOCK + 16
+"""From a lane to the next: a line of the cache more than a block, or all would take the same place in it."""
 
 SIDE_DTYPE = np.dtype(
     [
-        # by cycle, element [cycle * LANES + lane]: as in `ROOM_DTYPE`
-        ("routed", "f4", (_BLOCK * LANES,)),
-        ("mixed", "f4", (_BLOCK * LANES,)),
+        # by cycle, as in `ROOM_DTYPE`: element [lane * SIDE_ROW + cycle],
+        ("routed", "f4", (SIDE_ROW * LANES,)),
+        ("mixed", "f4", (SIDE_ROW * LANES,)),
+        # and from here on [cycle * LANES + lane]
         ("sound", "f4", ((PAST + _BLOCK) * LANES,)),
         # by frame
         ("samples", "f4", (BLOCK_FRAMES * LANES,)),
