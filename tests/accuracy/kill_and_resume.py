@@ -1,6 +1,6 @@
 """Learning that is killed at a random moment and resumed ends with the bytes of an unbroken run.
 
-python -m tests.accuracy.kill_and_resume SOUND [--tries 10] [--seconds 2]
+python -m tests.accuracy.kill_and_resume SOUND [--tries 10] [--seconds 2] [--frame-rate 200]
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ def main() -> int:
     parser.add_argument("sound", type=Path)
     parser.add_argument("--tries", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--frame-rate", default="50", choices=("50", "100", "200"))
     options = parser.parse_args()
+    rate = ("--frame-rate", options.frame_rate)
     sound = options.sound.resolve()
     equal = 0
     with tempfile.TemporaryDirectory() as root:
         begun = time.monotonic()
-        whole = learn(Path(root, "whole"), sound, options.seconds)
+        whole = learn(Path(root, "whole"), sound, options.seconds, *rate)
         longest = time.monotonic() - begun
         for n in range(options.tries):
             moment = random.uniform(0.3, longest)
-            learn(Path(root, str(n)), sound, options.seconds, kill_after=moment)
-            resumed = learn(Path(root, str(n)), sound, options.seconds, "--resume")
+            learn(Path(root, str(n)), sound, options.seconds, *rate, kill_after=moment)
+            resumed = learn(Path(root, str(n)), sound, options.seconds, *rate, "--resume")
             same = resumed is not None and resumed == whole
             equal += same
             print(f"killed after {moment:.1f} s: {'the same bytes' if same else 'other bytes'}", flush=True)
