@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from sidlearn._kernel import inline_kernel, vector_kernel
 
 FEW, MANY = 8, 16
@@ -30,23 +28,26 @@ def _parted(size: int) -> Callable:
         from numba.core import types
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            single = signature.args[3].dtype == types.float32
+            number, word_type = (ir.FloatType(), ir.IntType(64)) if single else (ir.DoubleType(), ir.IntType(128))
+            number_bytes = 4 if single else 8
             long, short, start = ir.IntType(64), ir.IntType(32), arguments[2]
 
             def data(argument: int) -> Any:
                 return _data(context, builder, signature.args[argument], arguments[argument])
 
-            words, places = builder.bitcast(data(0), long.as_pointer()), data(1)
-            found = ir.Constant(ir.VectorType(long, size), ir.Undefined)
+            words, places = builder.bitcast(data(0), word_type.as_pointer()), data(1)
+            found = ir.Constant(ir.VectorType(word_type, size), ir.Undefined)
             for n in range(size):
                 place = builder.load(builder.gep(places, [builder.add(start, ir.Constant(long, n))]))
-                word = builder.load(builder.gep(words, [builder.zext(place, long)]))
+                word = builder.load(builder.gep(words, [builder.zext(place, long)]), align=number_bytes)
                 found = builder.insert_element(found, word, ir.Constant(short, n))
-            pairs = builder.bitcast(found, ir.VectorType(ir.FloatType(), 2 * size))
+            pairs = builder.bitcast(found, ir.VectorType(number, 2 * size))
             for part, argument in enumerate((3, 4)):
                 mask = ir.Constant(ir.VectorType(short, size), [ir.Constant(short, 2 * n + part) for n in range(size)])
                 parted = builder.shuffle_vector(pairs, pairs, mask)
                 target = builder.gep(data(argument), [start])
-                builder.store(parted, builder.bitcast(target, parted.type.as_pointer()), align=4)
+                builder.store(parted, builder.bitcast(target, parted.type.as_pointer()), align=number_bytes)
             return context.get_dummy_value()
 
         return types.void(table, index, types.int64, values, slopes), generate
@@ -57,13 +58,13 @@ def _parted(size: int) -> Callable:
 @vector_kernel(_parted(FEW))
 def look_up_few(table, index, first, values, slopes):
     """Look up `FEW` lines, see `look_up`."""
-    part(table.view(np.float32), index, first, first + FEW, values, slopes)
+    part(table.view(values.dtype), index, first, first + FEW, values, slopes)
 
 
 @vector_kernel(_parted(MANY))
 def look_up_many(table, index, first, values, slopes):
     """Look up `MANY` lines, see `look_up`."""
-    part(table.view(np.float32), index, first, first + MANY, values, slopes)
+    part(table.view(values.dtype), index, first, first + MANY, values, slopes)
 
 
 @inline_kernel
@@ -75,7 +76,7 @@ def part(pairs, index, first, end, values, slopes):
 
 @inline_kernel
 def look_up(table, index, size, values, slopes):
-    """Look up the first lines of `index`, int32, in a table of words; values at 0 and slopes, float32.
+    """Look up the first lines of `index`, int32, in a table of words of two floats; values at 0 and slopes, floats.
 
     `size` is a multiple of `FEW`, and a constant where the code is compiled.
     """

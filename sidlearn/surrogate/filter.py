@@ -20,6 +20,7 @@ import torch
 
 from sidlearn._kernel import kernel
 from sidlearn.chip import models
+from sidlearn.chip.lines import look_up
 from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.grid import Cells
@@ -40,11 +41,13 @@ _PER_LANE = (
     # given: charges, input, gate, half of a step and of the cell, share of the next resonance, lines of the summer per
     # unit of sum
     "band", "low", "v_in", "gate", "whole", "half", "share", "per_sum",
-    "x_band", "x_band_slope", "x_low", "x_low_slope", "damped_slope", "high", "summer_slope",
+    # look-ups, as intercept and slope
+    "x_band", "x_band_slope", "x_low", "x_low_slope", "damped", "damped_slope", "next", "next_slope",
+    "high", "summer_slope",
     # found
     "out_band", "out_low", "damping_step", "total", "over_high", "over_band", "root_high", "root_band",
     "from_x_band", "from_high", "from_x_low", "from_band",
-    "slope_x_band", "slope_high", "slope_x_low", "slope_out",
+    "slope_x_band", "slope_high", "slope_x_low", "slope_out", "near_1", "near_2", "near_3", "near_4",
     "flow_band", "flow_low", "by_high", "by_out_band", "by_x_band", "by_x_low", "band_by_gate", "low_by_gate",
     "j00", "j01", "j10", "j11", "high_by_band", "high_by_low",
     # carried along
@@ -54,8 +57,6 @@ _PER_LANE = (
     # which outputs are selected, 0 or 1
     "takes_low", "takes_band", "takes_high",
 )  # fmt: skip
-# What tables gave: pairs, so that a look-up is one move.
-_PAIRS = ("band_line", "low_line", "damped_line", "next_line", "sum_line", "near_1", "near_2", "near_3", "near_4")
 _INDICES = (
     "at_band", "at_low", "at_damping", "damping_row", "summer_row", "at_sum", "at_1", "at_2", "at_3", "at_4",
 )  # fmt: skip
@@ -72,9 +73,7 @@ def _work_dtype(kind: type) -> np.dtype:
     They do so only where all else that a loop reads is in variables of its own: what is read from the record at one
     place might, for all the compiler knows, be written at another.
     """
-    pair = np.result_type(kind, np.complex64)
-    lanes = [(name, kind, (LANES,)) for name in _PER_LANE] + [(name, pair, (LANES,)) for name in _PAIRS]
-    lanes += [(name, np.int32, (LANES,)) for name in _INDICES]
+    lanes = [(name, kind, (LANES,)) for name in _PER_LANE] + [(name, np.int32, (LANES,)) for name in _INDICES]
     return np.dtype(lanes + [(name, kind) for name in _CONSTANTS], align=True)
 
 
@@ -233,36 +232,28 @@ def expand(w, reverse, damping, summer, current, is_8580, between=True):
         w["at_low"][i] = np.int32(min(max(zero, (w["low"][i] + one) * lines_half), top))
     for i in range(LANES):
         w["at_damping"][i] = w["at_band"][i] + w["damping_row"][i]
-    for i in range(LANES):
-        w["band_line"][i] = reverse[np.uint32(w["at_band"][i])]
-    for i in range(LANES):
-        w["low_line"][i] = reverse[np.uint32(w["at_low"][i])]
-    for i in range(LANES):
-        w["damped_line"][i] = damping[np.uint32(w["at_damping"][i])]
+    look_up(reverse, w["at_band"], LANES, w["x_band"], w["x_band_slope"])
+    look_up(reverse, w["at_low"], LANES, w["x_low"], w["x_low_slope"])
+    look_up(damping, w["at_damping"], LANES, w["damped"], w["damped_slope"])
     if between:
         for i in range(LANES):
-            w["next_line"][i] = damping[np.uint32(w["at_damping"][i]) + np.uint32(LINES + 1)]
+            w["at_damping"][i] += LINES + 1
+        look_up(damping, w["at_damping"], LANES, w["next"], w["next_slope"])
     for i in range(LANES):
         band, low, share = w["band"][i], w["low"][i], w["share"][i]
-        x_band, x_low = w["band_line"][i], w["low_line"][i]
-        w["x_band_slope"][i], w["x_low_slope"][i] = x_band.imag, x_low.imag
-        w["x_band"][i] = x_band.real + x_band.imag * band
-        w["x_low"][i] = x_low.real + x_low.imag * low
+        w["x_band"][i] += w["x_band_slope"][i] * band
+        w["x_low"][i] += w["x_low_slope"][i] * low
         w["out_band"][i], w["out_low"][i] = w["x_band"][i] - band, w["x_low"][i] - low
-        line, next_line = w["damped_line"][i], w["next_line"][i]
-        damped = line.real + line.imag * band
-        step = next_line.real + next_line.imag * band - damped
+        damped = w["damped"][i] + w["damped_slope"][i] * band
+        step = w["next"][i] + w["next_slope"][i] * band - damped
         w["damping_step"][i] = step
-        w["damped_slope"][i] = line.imag + share * (next_line.imag - line.imag)
+        w["damped_slope"][i] += share * (w["next_slope"][i] - w["damped_slope"][i])
         w["total"][i] = w["v_in"][i] + (damped + share * step) + w["out_low"][i]
     for i in range(LANES):
         w["at_sum"][i] = np.int32(min(max(zero, w["total"][i] * w["per_sum"][i]), top)) + w["summer_row"][i]
+    look_up(summer, w["at_sum"], LANES, w["high"], w["summer_slope"])
     for i in range(LANES):
-        w["sum_line"][i] = summer[np.uint32(w["at_sum"][i])]
-    for i in range(LANES):
-        line = w["sum_line"][i]
-        w["summer_slope"][i] = line.imag
-        w["high"][i] = line.real + line.imag * w["total"][i]
+        w["high"][i] += w["summer_slope"][i] * w["total"][i]
     if is_8580:
         flow_8580(w)
     else:
@@ -330,30 +321,15 @@ def flow_6581(w, current):
         w["at_3"][i] = np.int32(min(max(zero, w["from_x_low"][i]), vcr_top))
     for i in range(LANES):
         w["at_4"][i] = np.int32(min(max(zero, w["from_band"][i]), vcr_top))
+    look_up(current, w["at_1"], LANES, w["near_1"], w["slope_x_band"])
+    look_up(current, w["at_2"], LANES, w["near_2"], w["slope_high"])
+    look_up(current, w["at_3"], LANES, w["near_3"], w["slope_x_low"])
+    look_up(current, w["at_4"], LANES, w["near_4"], w["slope_out"])
     for i in range(LANES):
-        w["near_1"][i] = current[np.uint32(w["at_1"][i])]
-    for i in range(LANES):
-        w["near_2"][i] = current[np.uint32(w["at_2"][i])]
-    for i in range(LANES):
-        w["near_3"][i] = current[np.uint32(w["at_3"][i])]
-    for i in range(LANES):
-        w["near_4"][i] = current[np.uint32(w["at_4"][i])]
-    for i in range(LANES):
-        near = w["near_1"][i]
-        w["from_x_band"][i] = near.real + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * near.imag
-        w["slope_x_band"][i] = near.imag
-    for i in range(LANES):
-        near = w["near_2"][i]
-        w["from_high"][i] = near.real + (w["from_high"][i] - np.float32(w["at_2"][i])) * near.imag
-        w["slope_high"][i] = near.imag
-    for i in range(LANES):
-        near = w["near_3"][i]
-        w["from_x_low"][i] = near.real + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * near.imag
-        w["slope_x_low"][i] = near.imag
-    for i in range(LANES):
-        near = w["near_4"][i]
-        w["from_band"][i] = near.real + (w["from_band"][i] - np.float32(w["at_4"][i])) * near.imag
-        w["slope_out"][i] = near.imag
+        w["from_x_band"][i] = w["near_1"][i] + (w["from_x_band"][i] - np.float32(w["at_1"][i])) * w["slope_x_band"][i]
+        w["from_high"][i] = w["near_2"][i] + (w["from_high"][i] - np.float32(w["at_2"][i])) * w["slope_high"][i]
+        w["from_x_low"][i] = w["near_3"][i] + (w["from_x_low"][i] - np.float32(w["at_3"][i])) * w["slope_x_low"][i]
+        w["from_band"][i] = w["near_4"][i] + (w["from_band"][i] - np.float32(w["at_4"][i])) * w["slope_out"][i]
     for i in range(LANES):
         size = vcr_size
         out_slope, back_slope = w["slope_x_band"][i] * size, w["slope_high"][i] * size
@@ -480,7 +456,7 @@ def recur(
         between = w["share"].any()
         if not between:
             for i in range(LANES):
-                w["next_line"][i] = w["zero"]
+                w["next"][i] = w["next_slope"][i] = w["zero"]
         for begin in range(first[f] if f else 0, first[f + 1], BLOCK):
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)
