@@ -90,7 +90,7 @@ def build_parser() -> Parser:
         "--timing",
         choices=("auto", "cycles"),
         default="auto",
-        help="how .sid and .prg play: frame by frame where that carries it, or every write at its cycle",
+        help="how .sid and .prg play: by calls some times a picture where that carries it, or on their own by cycles",
     )
     run.add_argument("--window", action="store_true", help="show the chip at work in a window, aloud")
     run.add_argument("--asid", metavar="PORT", help="play on real chips at this MIDI port instead of aloud")

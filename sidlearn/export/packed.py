@@ -79,12 +79,15 @@ class Ticks:
         For each of `STREAMS`: tick -> (index in the stream, value) in order.
     count : int
         Ticks in all.
+    phase : int
+        What is added to a cycle before it is divided by the period.
     """
 
     period: int
     picture: bool
     streams: list[dict[int, list[tuple[int, int]]]]
     count: int
+    phase: int = 0
 
 
 def video_of(writes: RegisterWrites) -> clock.Video:
@@ -138,7 +141,8 @@ def ticks(writes: RegisterWrites) -> Ticks:
     for t, r, v in zip(tick.tolist(), register.tolist(), events["value"].tolist(), strict=True):
         n, index = place[r]
         streams[n][t].append((index, v))
-    return Ticks(period, picture, streams, max(-(-writes.length // period), int(tick[-1]) + 1 if len(tick) else 0))
+    count = max(-(-writes.length // period), int(tick[-1]) + 1 if len(tick) else 0)
+    return Ticks(period, picture, streams, count, phase)
 
 
 def _own_period(cycles: np.ndarray) -> int:
@@ -217,17 +221,34 @@ def _units(stream: dict[int, list[tuple[int, int]]], count: int) -> list[tuple[b
 
 def pack(stream: dict[int, list[tuple[int, int]]], count: int, address: int) -> tuple[bytes, list[int]]:
     """Return the bytes of a stream that begins at `address`, and how many bytes are used up to each tick."""
-    units = _units(stream, count)
+    return pack_units(_units(stream, count), address, REPEAT, LONGEST_REPEAT)
+
+
+def pack_units(
+    units: list[tuple[bytes, int]], address: int, repeat: int, longest_repeat: int
+) -> tuple[bytes, list[int]]:
+    """Return units with their end as data that begin at `address`, and how many bytes are used up to each tick.
+
+    Parameters
+    ----------
+    units : list of tuple
+        Bytes, and the ticks that they take.
+    address : int
+    repeat : int
+        The byte that plays no units again; with more added, so many.
+    longest_repeat : int
+        The most units that are played again at a time.
+    """
     out = bytearray()
     written: list[tuple[int, int, int]] = []  # unit, offset in `out`, run of units without a repeat between them
     places: dict[bytes, list[int]] = defaultdict(list)  # unit -> indices into `written`
     used: list[int] = []
     run = at = 0
     while at < len(units):
-        length, source = _longest(units, at, written, places)
+        length, source = _longest(units, at, written, places, longest_repeat)
         if length and sum(len(units[at + i][0]) for i in range(length)) > REPEAT_BYTES:
             target = address + written[source][1]
-            out += bytes((REPEAT + length, target & 0xFF, target >> 8 & 0xFF))
+            out += bytes((repeat + length, target & 0xFF, target >> 8 & 0xFF))
             run += 1
         else:
             length = 1
@@ -246,12 +267,13 @@ def _longest(
     at: int,
     written: list[tuple[int, int, int]],
     places: dict[bytes, list[int]],
+    longest_repeat: int,
 ) -> tuple[int, int]:
     """Return the length of the longest earlier run of written units that goes on like `units[at:]`, and where."""
     best = (0, 0)
     for start in reversed(places.get(units[at][0], ())[-CANDIDATES:]):
         length, run = 0, written[start][2]
-        most = min(LONGEST_REPEAT, len(units) - at, len(written) - start)
+        most = min(longest_repeat, len(units) - at, len(written) - start)
         while length < most:
             unit, _, run_there = written[start + length]
             if run_there != run or units[unit][0] != units[at + length][0]:
@@ -260,6 +282,11 @@ def _longest(
         if length > best[0]:
             best = (length, start)
     return best
+
+
+def shell_names(cut: Ticks) -> str:
+    """Return what the shells are told of the ticks, as assembly source."""
+    return f"period = {cut.period - 1}\ntimer = {0 if cut.picture else 1}\n"
 
 
 @cache
@@ -297,7 +324,7 @@ def program(
     from sidlearn.cpu.assemble import assemble
 
     cut = ticks(writes)
-    head = f"period = {cut.period - 1}\ntimer = {0 if cut.picture else 1}\nalign = {align}\n"
+    head = shell_names(cut) + f"align = {align}\n"
     for place, name in enumerate(("low", "mid", "high")):
         head += f"count_{name} = {((max(cut.count, 1) - 1 >> 8 * place) + 1) & 0xFF}\n"
     table = "registers:\n" + "".join(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from sidlearn.export import timed
-from sidlearn.export.packed import TooFastError, program
+from sidlearn.export import burst, timed
+from sidlearn.export.packed import TooFastError
 from sidlearn.writes import RegisterWrites
 
 LOAD_ADDRESS, END_ADDRESS = 0x0801, 0xD000
@@ -31,7 +31,7 @@ def write(writes: RegisterWrites, file: BinaryIO, timing: str = "auto") -> None:
     try:
         if timing == "cycles":
             raise TooFastError
-        image, labels, _ = program(writes, "prg", start, END_ADDRESS)
+        image, labels, _ = burst.program(writes, "prg", start, END_ADDRESS)
     except TooFastError:
         image, labels = timed.program(writes, start, END_ADDRESS)
     assert labels["start"] == start

@@ -12,8 +12,8 @@ import struct
 from typing import BinaryIO
 
 from sidlearn import clock
-from sidlearn.export import timed
-from sidlearn.export.packed import TooFastError, program, video_of
+from sidlearn.export import burst, timed
+from sidlearn.export.packed import TooFastError, video_of
 from sidlearn.writes import RegisterWrites
 
 LOAD_ADDRESS, END_ADDRESS = 0x0800, 0xD000
@@ -43,7 +43,7 @@ def write(
     try:
         if timing == "cycles":
             raise TooFastError
-        image, labels, cut = program(writes, "sid", LOAD_ADDRESS, END_ADDRESS)
+        image, labels, cut = burst.program(writes, "sid", LOAD_ADDRESS, END_ADDRESS)
         calls = (b"PSID", labels["init"], labels["play"], 0 if cut.picture else 1)
         free_pages = FREE_PAGE, FREE_PAGES
     except TooFastError:

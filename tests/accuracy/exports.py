@@ -9,8 +9,8 @@ exports each as `.sid` and `.prg`, and tells for both
   something are not at their cycle, in our own machine and in sidplayfp;
 - with ``--sound N``, for the first N of them, how far `sidplayfp -w` is from pyresidfp playing the same writes (LSD in
   dB; the two are versions of one emulator, which are about 1 dB apart), and from pyresidfp playing the log itself.
-  In a file played by frames every write comes up to a few hundred cycles sooner or later than in the log, by which
-  noise and beating partials come out otherwise: as little as 30 cycles are worth 1 to 4 dB.
+  In a file played from streams every write comes up to a few hundred cycles sooner or later than in the log, by which
+  noise and beating partials come out otherwise: as little as two cycles are worth 2 to 3 dB. Bursts keep them.
 
 A `.prg` gets the header of an RSID that begins at its SYS address: sidplayfp starts a `.prg` with Commodore's BASIC.
 """

@@ -1,0 +1,102 @@
+"""Logs played in bursts: every write where it was, beside the code that the 6510 makes of the data."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+
+from sidlearn import clock
+from sidlearn.c64 import player, tune
+from sidlearn.export import burst, packed, prg_file, sid_file
+from sidlearn.writes import RegisterWrites
+
+FRAME = clock.PAL.frame_cycles
+TICKS = 40
+
+
+def log(seed: int, period: int = FRAME, hz: int = clock.PAL.clock_hz, widest: int = 400) -> RegisterWrites:
+    """Return writes in bursts that come at uneven times, at gaps of every length from that of a LDA and a STA on."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for t in range(TICKS):
+        cycle = t * period + 30 + int(rng.integers(0, 200))
+        for _ in range(int(rng.integers(0, 12))):
+            rows.append((cycle, int(rng.integers(0, 25)), int(rng.integers(0, 256))))
+            cycle += int(rng.integers(burst.WRITE_CYCLES, widest))
+    writes = RegisterWrites.from_rows(rows, length=TICKS * period, clock_hz=hz)
+    return RegisterWrites(packed.changes(writes), writes.length, hz)  # no write that changes nothing
+
+
+def opened(writes: RegisterWrites, kind: str) -> player.TunePlayer:
+    """Return the player of our machine with a log as a file."""
+    file = io.BytesIO()
+    if kind == "sid":
+        sid_file.write(writes, file)
+        return player.TunePlayer(tune.read(file.getvalue()), 1, packed.video_of(writes))
+    prg_file.write(writes, file)
+    code = player.machine_code(file.getvalue())
+    assert code is not None
+    return player.TunePlayer(code, 1, packed.video_of(writes))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("kind", "video", "speed"), [("sid", "pal", 1), ("sid", "ntsc", 1), ("sid", "pal", 2),
+                                                      ("prg", "pal", 1), ("prg", "ntsc", 2)])  # fmt: skip
+def test_every_write_comes_at_its_cycle(seed, kind, video, speed):
+    standard = clock.VIDEO[video]
+    period = standard.frame_cycles // speed
+    writes = log(seed, period, standard.clock_hz, widest=150 if speed > 1 else 400)
+    heard = opened(writes, kind).advance(writes.length + 2 * period)[-len(writes) :]
+    assert np.array_equal(heard["register"], writes.events["register"])
+    assert np.array_equal(heard["value"], writes.events["value"])
+    late = heard["cycle"] - writes.events["cycle"]
+    assert len(set(late.tolist())) == 1
+
+
+def test_the_6510_makes_the_code_that_is_foreseen():
+    writes = log(7)
+    cut = packed.ticks(writes)
+    rows = burst.bursts(writes, cut)
+    ran = opened(writes, "sid")
+    ram = ran._machine.ram
+    made = 0
+    for t in range(1, TICKS):
+        ran.advance(t * FRAME - 2000)  # the burst of tick t lies ready
+        at = (sid_file.END_ADDRESS >> 8) - burst.BURST_PAGES << 8
+        memory = bytes(ram)
+        sled_end = memory.index(burst.SLED) + burst.SLED_BYTES
+        wanted = burst.code(rows.get(t, []), sled_end, sled_end + 1)
+        assert memory[at : at + len(wanted)] == wanted
+        made += len(rows.get(t, []))
+    assert made > 100
+
+
+@pytest.mark.parametrize(
+    "gaps", list(itertools.product((6, 7, 8, 19, 20, 133, 134, 150, 262, 263, 5000, 19000), repeat=2))
+)
+def test_rows_take_the_time_that_they_stand_for(gaps):
+    offsets = np.cumsum(gaps).tolist()
+    rows = burst.rows_of(offsets, [0, 1], [0, 0])
+    assert burst.span(rows) == offsets[-1]
+    assert burst.span(rows[: next(n for n, row in enumerate(rows) if row[1] == 0) + 1]) == offsets[0]
+
+
+def test_writes_that_come_too_close_are_put_off_and_lost_time_is_caught_up():
+    assert [gap for gap, _, _ in burst.rows_of([100, 101, 102, 130], [0, 1, 2, 3], [0] * 4)] == [94, 0, 0, 12]
+
+
+def test_a_log_that_is_too_long_for_bursts_is_played_from_streams():
+    values = np.random.default_rng(1).integers(0, 256, (1000, 20)).tolist()
+    rows = [(t * FRAME + n * 40, n, value) for t, row in enumerate(values) for n, value in enumerate(row)]
+    writes = RegisterWrites.from_rows(rows, length=1000 * FRAME)
+    images = [burst.program(writes, "sid", sid_file.LOAD_ADDRESS, end)[1] for end in (sid_file.END_ADDRESS, 0x9000)]
+    assert ["slide" in labels for labels in images] == [True, False]
+
+
+def test_bursts_that_leave_no_time_for_the_next_are_played_from_streams():
+    rows = [(t * FRAME + n * 9000, n, t + n & 0xFF) for t in range(60) for n in range(3)]
+    writes = RegisterWrites.from_rows(rows, length=60 * FRAME)
+    assert "slide" not in burst.program(writes, "sid", sid_file.LOAD_ADDRESS, sid_file.END_ADDRESS)[1]
