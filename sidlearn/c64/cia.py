@@ -190,12 +190,16 @@ def flag(cia, source):
 
 @kernel
 def clock_tod(cia):
-    """One period of the mains."""
+    """One period of the mains: a counter to 6, and a tenth when it stands at its fifth or sixth place.
+
+    So switching to 50 Hz at the sixth leaves a tenth out. Source: VICE test program hzsync6.
+    """
     cia.tod_left = cia.tod_period
     if cia.tod_stopped:
         return
-    cia.tod_count += 1
-    if cia.tod_count < (5 if cia.control[0] & HZ_50 else 6):
+    last = 4 if cia.control[0] & HZ_50 else 5
+    if cia.tod_count != last:
+        cia.tod_count = 0 if cia.tod_count == 5 else cia.tod_count + 1
         return
     cia.tod_count = 0
     cia.tod[0], carry = next_digit(cia.tod[0], 9, 0xF)
@@ -225,8 +229,8 @@ def next_hour(cia):
     hour, afternoon = cia.tod[3] & 0x1F, cia.tod[3] & 0x80
     if hour == 0x12:
         hour = 1
-    elif hour & 0xF == 9:
-        hour = hour & 0x10 ^ 0x10
+    elif hour == 9:  # 19, which no clock shows, goes on to 1A. Source: VICE test program fix-hour
+        hour = 0x10
     else:
         hour = hour & 0x10 | hour + 1 & 0xF
         if hour == 0x12:
@@ -459,7 +463,6 @@ def write_tod(cia, place, value):
                 value ^= 0x80
         elif place == 0 and cia.tod_stopped:
             cia.tod_stopped = 0
-            cia.tod_count = 0
-            cia.tod_left = cia.tod_period
+            cia.tod_count = 0  # the mains go on as they were. Source: VICE test program hzsync1
         cia.tod[place] = value
     look_at_alarm(cia)
