@@ -20,8 +20,8 @@ import torch
 
 from sidlearn._kernel import kernel
 from sidlearn.chip import models
-from sidlearn.chip.lines import look_up
 from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
+from sidlearn.chip.vectors import look_up
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.grid import Cells
 
