@@ -18,6 +18,9 @@ SPECTROGRAM_ROWS, WIDTH = 256, 1200
 SPECTROGRAM_RANGE_DB = 80.0
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
 LANE_ROWS = 10
+MARKED_HZ = (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+MOST_TICKS = 12
+"""Seconds that are written under a picture, at most."""
 
 # Black, the C64's blue, light blue, white: (share of the range, red, green, blue).
 _COLOURS = np.array([(0, 0, 0, 0), (0.35, 64, 49, 141), (0.7, 120, 105, 196), (1, 255, 255, 255)], float)
@@ -46,11 +49,35 @@ def stretch(levels: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return levels[y][:, x]
 
 
-def picture(levels: np.ndarray) -> str:
-    """Return an <img> of levels 0 to 1 in the colours of the page."""
+def scaled(image: str, seconds: float, top_hz: float = 0.0) -> str:
+    """Return a picture with seconds under it and, for a spectrogram up to `top_hz`, frequencies on it."""
+    marks = []
+    if top_hz:
+        top = min(HIGHEST_HZ, top_hz)
+        for hz in MARKED_HZ:
+            if LOWEST_HZ < hz < top:
+                below = 100 * np.log(top / hz) / np.log(top / LOWEST_HZ)
+                text = f"{hz // 1000} kHz" if hz >= 1_000 else f"{hz} Hz"
+                marks.append(f'<span class="hz" style="top:{below:.1f}%">{text}</span>')
+    step = tick_step(seconds)
+    ticks = "".join(
+        f'<span style="left:{100 * n * step / seconds:.2f}%">{n * step:g} s</span>'
+        for n in range(int(seconds / step) + 1)
+    )
+    return f'<div class="scaled"><div>{image}{"".join(marks)}</div><div class="ticks">{ticks}</div></div>'
+
+
+def tick_step(seconds: float) -> float:
+    """Return the round number of seconds from tick to tick: 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** np.floor(np.log10(max(seconds, 1e-3) / MOST_TICKS))
+    return float(next(m * power for m in (1, 2, 5, 10) if seconds / (m * power) <= MOST_TICKS))
+
+
+def picture(levels: np.ndarray, text: str = "") -> str:
+    """Return an <img> of levels 0 to 1 in the colours of the page; `text` is read out instead of it."""
     rgb = np.stack([np.interp(levels, _COLOURS[:, 0], _COLOURS[:, 1 + c]) for c in range(3)], axis=-1).astype(np.uint8)
     data = base64.b64encode(png(rgb)).decode()
-    return f'<img src="data:image/png;base64,{data}" width="{levels.shape[1]}" height="{levels.shape[0]}" alt="">'
+    return f'<img src="data:image/png;base64,{data}" width="{levels.shape[1]}" height="{levels.shape[0]}" alt="{text}">'
 
 
 def png(rgb: np.ndarray) -> bytes:

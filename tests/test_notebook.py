@@ -92,3 +92,14 @@ def test_notebooks_of_the_examples_run(path):
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
     shown = [o for cell in notebook.cells for o in cell.get("outputs", []) if "text/html" in o.get("data", {})]
     assert shown
+
+
+def test_a_scale_has_round_seconds_and_as_many_ticks_as_fit():
+    from sidlearn.pictures import MOST_TICKS, scaled, tick_step
+
+    assert [tick_step(seconds) for seconds in (0.03, 2.9, 12, 100, 1_800)] == [0.005, 0.5, 1, 10, 200]
+    for seconds in (0.01, 1.0, 7.3, 3_599.0):
+        assert MOST_TICKS / 3 < seconds / tick_step(seconds) <= MOST_TICKS
+    page = scaled("<img>", 2.0, 4_000)
+    assert "2 kHz" in page and "5 kHz" not in page  # above half of the sample rate there is nothing
+    assert 'left:100.00%">2 s' in page

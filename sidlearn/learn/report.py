@@ -11,7 +11,7 @@ import numpy as np
 
 from sidlearn.errors import OutputError, one_of
 from sidlearn.files import in_folder, whole_file
-from sidlearn.pictures import WIDTH, lanes, picture, player, spectrogram, stretch
+from sidlearn.pictures import WIDTH, lanes, picture, player, scaled, spectrogram, stretch
 
 if TYPE_CHECKING:
     from sidlearn.learn.learner import Learned
@@ -69,17 +69,24 @@ def _json(report: dict[str, Any], learned: Learned, target: np.ndarray, sample_r
 
 def _html(report: dict[str, Any], learned: Learned, target: np.ndarray, sample_rate: int) -> str:
     sound = _fitted(learned, target, sample_rate)
-    name = html.escape(str(report["name"]))
+    name, seconds = html.escape(str(report["name"])), len(target) / sample_rate
+
+    def spectra(sound: np.ndarray, of: str) -> str:
+        return scaled(picture(spectrogram(sound, sample_rate), f"spectrogram of {of}"), seconds, sample_rate / 2)
+
     return _PAGE.format(
         name=name,
         summary=html.escape(summary(report)),
-        target_picture=picture(spectrogram(target, sample_rate)),
-        sound_picture=picture(spectrogram(sound, sample_rate)),
+        target_picture=spectra(target, "the target"),
+        sound_picture=spectra(sound, "what the chip plays"),
         target_sound=player(target, sample_rate),
         sound_sound=player(sound, sample_rate),
         lanes=lanes(learned.frames),
-        confidence=picture(stretch(learned.confidence[None, :], 24, WIDTH)),
-        metrics=_table(report["metrics"]),
+        confidence=scaled(
+            picture(stretch(learned.confidence[None, :], 24, WIDTH), "confidence over time, the lighter the surer"),
+            seconds,
+        ),
+        metrics=_metrics(report["metrics"]),
         facts=_table({k: v for k, v in report.items() if k not in ("metrics", "name")}),
     )
 
@@ -95,6 +102,19 @@ def summary(report: dict[str, Any]) -> str:
     if "sure_share" in report:
         parts.append(f"{100 * report['sure_share']:.0f} % of the frames sure")
     return "; ".join(parts)
+
+
+def _metrics(values: dict[str, float | None]) -> str:
+    """Return table rows that say what each figure means."""
+    from sidlearn.learn.metrics import METRICS
+
+    rows = []
+    for name, value in values.items():
+        metric = METRICS[name]
+        text = "not taken" if value is None else f"{value:.3g} {metric.unit}".strip()
+        better = "more is better" if metric.higher_is_better else "less is better"
+        rows.append(f"<tr><th>{name}</th><td>{text}</td><td>{html.escape(metric.text)}; {better}</td></tr>")
+    return "\n".join(rows)
 
 
 def _table(facts: dict[str, Any]) -> str:
@@ -120,13 +140,18 @@ img {{ display: block; max-width: 100%; image-rendering: pixelated; background: 
 table {{ border-collapse: collapse; }}
 th {{ text-align: left; font-weight: normal; padding-right: 1.5em; color: #a59ae0; white-space: nowrap; }}
 td {{ padding-right: 1em; vertical-align: top; }}
+.scaled {{ max-width: 1200px; margin-bottom: 1.8em; }}
+.scaled div {{ position: relative; }}
+.hz, .ticks span {{ position: absolute; font-size: 11px; white-space: nowrap; }}
+.hz {{ left: 4px; transform: translateY(-50%); text-shadow: 0 0 3px #000, 0 0 3px #000; }}
+.ticks {{ color: #a59ae0; }}
 audio {{ margin: .5em 0 1em; width: 100%; max-width: 600px; }}
 </style></head><body><main>
 <h1>{name}</h1>
 <p>{summary}</p>
 <h2>Target</h2>{target_picture}{target_sound}
 <h2>Registers on the chip</h2>{sound_picture}{sound_sound}
-<h2>How sure, frame by frame</h2>{confidence}
+<h2>How sure, frame by frame</h2><p>The lighter, the surer.</p>{confidence}
 <h2>Registers</h2>{lanes}
 <h2>Figures</h2><table>{metrics}</table>
 <h2>Run</h2><table>{facts}</table>
