@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,8 +17,10 @@ from pathlib import Path
 OUTPUT = "learned.csv"
 
 
-def learn(folder: Path, sound: Path, seconds: float, *more: str, kill_after: float | None = None) -> bytes | None:
-    """Learn in a process of its own; return what it has written, None if it was killed before."""
+def learn(
+    folder: Path, sound: Path, seconds: float, *more: str, kill_after: float | None = None
+) -> tuple[bytes | None, bool]:
+    """Learn in a process of its own; return what it has written, None if nothing, and whether it was killed."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "sidlearn", "learn", str(sound), "-o", OUTPUT, "--method", "pursue"]
     command += ["--quality", "fast", "--seconds", str(seconds), *more]
@@ -27,7 +30,7 @@ def learn(folder: Path, sound: Path, seconds: float, *more: str, kill_after: flo
         except subprocess.TimeoutExpired:
             process.kill()
     written = folder / OUTPUT
-    return written.read_bytes() if written.exists() else None
+    return written.read_bytes() if written.exists() else None, process.returncode < 0
 
 
 def main() -> int:
@@ -42,13 +45,20 @@ def main() -> int:
     sound = options.sound.resolve()
     equal = 0
     with tempfile.TemporaryDirectory() as root:
+        whole, _ = learn(Path(root, "whole"), sound, options.seconds, *rate)  # compiles what is to be compiled
         begun = time.monotonic()
-        whole = learn(Path(root, "whole"), sound, options.seconds, *rate)
+        again, _ = learn(Path(root, "again"), sound, options.seconds, *rate)
         longest = time.monotonic() - begun
-        for n in range(options.tries):
-            moment = random.uniform(0.3, longest)
-            learn(Path(root, str(n)), sound, options.seconds, *rate, kill_after=moment)
-            resumed = learn(Path(root, str(n)), sound, options.seconds, *rate, "--resume")
+        print(f"unbroken {longest:.1f} s, {'the same bytes' if again == whole else 'other bytes'} twice", flush=True)
+        tries = 0
+        while tries < options.tries:
+            moment, folder = random.uniform(0.3, longest), Path(root, "broken")
+            shutil.rmtree(folder, ignore_errors=True)
+            _, killed = learn(folder, sound, options.seconds, *rate, kill_after=moment)
+            if not killed:  # it was over before
+                continue
+            tries += 1
+            resumed, _ = learn(folder, sound, options.seconds, *rate, "--resume")
             same = resumed is not None and resumed == whole
             equal += same
             print(f"killed after {moment:.1f} s: {'the same bytes' if same else 'other bytes'}", flush=True)
