@@ -279,7 +279,13 @@ def digi_edges(_: Options) -> Iterator[Row]:
     hz = np.fft.rfftfreq(len(exact), 1 / RATE)
     shift = np.exp(2j * np.pi * hz * (late["fast"] - late["exact"]))
     inside = hz < 15_000
-    a, b = np.fft.rfft(exact * np.hanning(len(exact))), np.fft.rfft(fast * np.hanning(len(exact))) * shift
+
+    def windowed(sound: np.ndarray, mode: str) -> np.ndarray:
+        """A spectrum through a window that lies where the sound does: one beside it differs by 50 dB."""
+        turn = 2 * np.pi * (np.arange(len(sound)) - late[mode] * RATE) / len(sound)
+        return np.fft.rfft(sound * (0.5 - 0.5 * np.cos(turn)))
+
+    a, b = windowed(exact, "exact"), windowed(fast, "fast") * shift
     db = 10 * np.log10((np.abs(a[inside]) ** 2).sum() / (np.abs(a - b)[inside] ** 2).sum())
     cycles = 10 ** (-db / 20) * PAL.clock_hz / (2 * np.pi * 5_000)
     yield Row(
