@@ -9,7 +9,7 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_voice
-from sidlearn.registers import GATE
+from sidlearn.registers import GATE, VOICES
 
 FREQ_STEP = 32
 """Of the scan: an error of this is a 27th of a period of the fundamental after a PAL frame."""
@@ -30,6 +30,9 @@ FLOOR_RMS = 1.3e-4
 
 LIKELY_RMS = 8e-4
 """What the right registers leave at most, in frames in which fast attacks begin."""
+
+FAIR_RMS = 4.5e-4
+"""The same in frames in which no note begins and no waveform changes."""
 
 KNOTS = 17
 """Of free levels in a frame."""
@@ -128,6 +131,11 @@ class Path:
         """Whether nothing is left to explain."""
         return self.rms(frame.energy) < GOOD_RMS
 
+    def likely(self, frame: Frame) -> bool:
+        """Whether what is left may be what the right registers leave as notes begin or end."""
+        turned = any((field(frame.image, v)[2] ^ field(frame.before.image, v)[2]) & ~6 for v in range(VOICES))
+        return self.rms(frame.energy) < (LIKELY_RMS if turned else FAIR_RMS)
+
     def play(self, image: np.ndarray, pads: tuple = NO_PADS) -> Frame:
         """Play the frame under way with the registers of `image`."""
         key = image.tobytes() + bytes(pads)
@@ -216,6 +224,30 @@ class Path:
                     freqs.insert(0 if cycle else len(freqs), new)
         found = [(f, w) for f in freqs for w in widths]
         return sorted(found, key=lambda o: freqs.index(o[0]) + widths.index(o[1]))
+
+    def successors(self, v: int, count: int = 4) -> list[Group]:
+        """Return what came after what a voice does now, the newest first: players go through the same tables again."""
+        freq, width, *rest = field(self.before().image, v)
+        found: dict[Group, None] = {}
+        for k in range(len(self.path) - 2, -1, -1):
+            old, new = field(self.path[k].image, v), field(self.path[k + 1].image, v)
+            if [old[0], *old[2:]] == [freq, *rest] and old[2] & GATE | new[2] & GATE and new[2] != old[2]:
+                found.setdefault((new[0], (width + new[1] - old[1]) & 0xFFF, *new[2:]))
+                if len(found) == count:
+                    break
+        return list(found)
+
+    def starts(self, v: int, count: int = 3) -> list[Group]:
+        """Return notes with waveforms other than those of most: they often begin with the same FREQ."""
+        found: dict[Group, None] = {}
+        width = field(self.before().image, v)[1]
+        for k in range(len(self.path) - 1, 0, -1):
+            old, new = field(self.path[k - 1].image, v), field(self.path[k].image, v)
+            if new[2] & GATE and not old[2] & GATE:
+                found.setdefault((new[0], width, *new[2:]))
+                if len(found) == count:
+                    break
+        return list(found)
 
     def open(self, v: int, frame: Frame) -> bool:
         """Whether the envelope of a voice is not yet sure: its gate changed a short time ago."""

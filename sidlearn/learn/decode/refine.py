@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import LIKELY_RMS, NOISE, PULSE
 from sidlearn.registers import VOICES
+
+
+SNAP = 24
+"""Distance in FREQ over which a value is taken for one that was expected; guess."""
+NEAR_RMS = 6e-3
+"""What a frame leaves at most of which all but small errors are right; guess."""
+MOST_SNAPS = 6
+"""Pairs of FREQ and PW of a voice that are tried."""
 
 
 class Refinement(Envelopes):
@@ -27,7 +37,38 @@ class Refinement(Envelopes):
                 best = new
             if best.energy > 0.98 * old.energy and turn:
                 break
-        return self.descend(best)
+        best = self.descend(best)
+        if not self.good(best) and self.rms(best.energy) < NEAR_RMS:
+            snapped = self.snap(best)
+            if snapped is not best:
+                best = self.descend(min(self.step(snapped) or snapped, snapped, key=lambda f: f.energy))
+        return best
+
+    def snap(self, frame: Frame) -> Frame:
+        """Try the values that the frames before make likely, of all voices at once, near to those of a frame.
+
+        A write that nobody hears, like that of PW to a sawtooth, is heard in when the others are made.
+        """
+        if not self.path:
+            return frame
+        choices = []
+        for v in range(VOICES):
+            freq, width, _, _, _ = field(frame.image, v)
+            pairs = self.guesses(v)
+            held = field(self.before().image, v)
+            # a low byte that stays as it is takes no write
+            round_freq = freq + (held[0] - freq + 128) % 256 - 128
+            freqs = [freq, *(f for f in (round_freq, *(f for f, _ in pairs)) if 0 < abs(f - freq) <= SNAP)]
+            widths = [width, *(w for _, w in pairs), held[1]]
+            some = product(dict.fromkeys(freqs[:3]), [*dict.fromkeys(widths)][:3])
+            choices.append([*some][:MOST_SNAPS])
+        best = frame
+        for some in product(*choices):
+            image = frame.image
+            for v, pair in enumerate(some):
+                image = with_voice(image, v, *pair)
+            best = self.better(best, self.again(frame, image))
+        return best
 
     def tune_noise(self, frame: Frame) -> Frame:
         """Try every FREQ near to that of a noise: there is no slope to follow."""
@@ -59,7 +100,7 @@ class Refinement(Envelopes):
             if freq != old[0]:
                 found.append((v, 0))
             changed = width != old[1] or control & 0xF0 != old[2] & 0xF0
-            if control & 0xF0 == PULSE and (changed or self.rms(frame.energy) > LIKELY_RMS):
+            if control & 0xF0 == PULSE and (changed or not self.good(frame)):
                 found.append((v, 1))
         return found
 

@@ -118,12 +118,11 @@ class Scans(Path):
         return found
 
     def folded(
-        self, rest: np.ndarray, gain: np.ndarray, v: int, written: int, count: int
+        self, rest: np.ndarray, gain: np.ndarray, v: int, written: int, count: int, freqs: np.ndarray
     ) -> list[tuple[int, int, int, float]]:
         """Return FREQ, PW (0 without pulse), waveform and gain that explain most of `rest`."""
         osc = self.before().osc[v]
         acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
-        freqs = self.freqs
         n = len(freqs)
         scores, kinds, widths, gains = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
         dac = self.forward.dac

@@ -100,7 +100,7 @@ class Searcher(Refinement):
             return best
         if self.path:
             best, combined = self.rounds(self.near, options, best, combined)
-            if self.rms(best.energy) < LIKELY_RMS:
+            if self.likely(best):
                 return best
             for v, more in enumerate(self.pursue(best)):
                 self.add(options[v], more)
@@ -109,7 +109,7 @@ class Searcher(Refinement):
                 best, combined = self.rounds(self.near, options, best, combined)
             if self.good(best):
                 return best
-            if self.rms(best.energy) < LIKELY_RMS:
+            if self.likely(best):
                 return best
         for some in self.discover(best):
             for v in range(VOICES):
@@ -218,7 +218,28 @@ class Searcher(Refinement):
             adopted = self.adopt(frame, some)
             if adopted is not None and adopted.energy < best.energy:
                 return adopted, adopted
+            kept = self.with_present_envelopes(frame, some)
+            if kept.energy < best.energy - max(1e-6, 0.03 * best.energy):
+                return kept, kept
         return best, played[0][0]
+
+    def with_present_envelopes(self, frame: Frame, some: Sequence[Option]) -> Frame:
+        """Return the best frame like one that was played, with the past of one voice, or of all, as it is."""
+        past = [v for v, option in enumerate(some) if option.past is not None]
+        best: Frame | None = None
+        image = frame.image
+        for v in past:
+            ad, sr = field(self.before().image, v)[3:]
+            image = with_voice(image, v, ad=ad, sr=sr)
+        for gates in product((0, GATE), repeat=len(past)):
+            tried = image
+            for v, gate in zip(past, gates, strict=True):
+                tried = with_voice(tried, v, control=field(image, v)[2] & ~GATE | gate)
+            new = self.play(tried)
+            if best is None or new.energy < best.energy:
+                best = new
+        assert best is not None
+        return self.refine(best)
 
     def toggles(self, some: Sequence[Option]) -> int:
         """Return how many gates change in a combination, beside those of the path."""
@@ -352,9 +373,15 @@ class Searcher(Refinement):
         """Return what is there already: values heard before, gate on or off."""
         freq, width, control, ad, sr = field(best.image, v)
         _, _, was, _, _ = field(self.before().image, v)
-        made = []
-        pairs = self.guesses(v) if self.path else [(freq, width)]
-        values = [*dict.fromkeys([(freq, width), *pairs, *((f, width) for f in self.heard(v))])]
+        made: list[Option] = []
+        if not self.path:
+            return [Option((freq, width, c, ad, sr)) for c in (control, control ^ GATE)]
+        pairs = self.guesses(v)
+        heard = [(f, w) for w in dict.fromkeys((width, pairs[0][1])) for f in self.heard(v)]
+        values = [*dict.fromkeys([(freq, width), *pairs, (freq, pairs[0][1]), *heard])]
+        made += [Option(group) for group in self.successors(v)]
+        if not was & GATE:
+            made += [Option(group) for group in self.starts(v)]
         for f, w in values:
             made.append(Option((f, w, control, ad, sr)))
             made.append(Option((f, w, control ^ GATE, ad, sr)))
@@ -382,7 +409,12 @@ class Searcher(Refinement):
                 if self.path and control & PULSE and (new := self.guesses(v)[0][1]) != width:
                     some = self.peaks(rest, gain, constant, control >> 4, new, v, written, freqs)
                     made += [Option((f, new, control, ad, sr)) for f in some]
+                if control & PULSE:
+                    some = self.folded(rest, gain, v, written, 3, freqs)
+                    made += [Option((f, w, control, ad, sr)) for f, w, kind, _ in some if kind == 4]
             made += [Option((f, width, control, ad, sr)) for f in found]
+            if self.path and not control & PULSE and (new := self.guesses(v)[0][1]) != width:
+                made += [Option((f, new, control, ad, sr)) for f in [freq, *found]]  # nobody hears it, but it takes time
             if control & 0x76 == PULSE:
                 widths = self.widths(rest, gain, constant, v, freq, written)
                 made += [Option((freq, w, control, ad, sr)) for w in widths]
@@ -473,8 +505,11 @@ class Searcher(Refinement):
             freq, width, control, ad, sr = around.group
             tries = {(control & 0xFE, ad, sr, control & GATE)}
         else:
-            tries = {(control & 0xFE, ad, sr, was & GATE)}
-            if not was & GATE:
+            held = field(self.before().image, v)[2:]
+            tries = {(control & 0xFE, ad, sr, was & GATE), (held[0] & 0xFE, *held[1:], 0)}
+            if was & GATE:
+                tries |= {(wave, *held[1:], g) for wave in (PULSE, NOISE) for g in (GATE, 0)}
+            else:
                 tries |= {(wave, a, s, GATE) for wave, a, s in self.instruments(v, 3)}
         for wave, a, s, gate in sorted(tries):
             gain, constant, loud = self.levels(with_voice(image, v, None, None, wave | gate, a, s), v)
@@ -504,7 +539,7 @@ class Searcher(Refinement):
                     widths = self.widths(rest, gain, constant, v, freq, written)
                     made += [Option((freq, w, wave | gate, a, s)) for w in widths]
                 continue
-            for f, w, kind, _ in self.folded(rest, gain, v, written, 2):
+            for f, w, kind, _ in self.folded(rest, gain, v, written, 2, self.freqs):
                 held = field(self.before().image, v)[1]
                 made.append(Option((f, w if kind == 4 else held, kind << 4 | gate, a, s)))
         return made
@@ -530,7 +565,7 @@ class Searcher(Refinement):
                     if v in notes.shapes:
                         continue
                     written = self.written(self.begun(best.image, {**notes.shapes, v: (0, 0, 0)}), v)
-                    shapes = [(f, w, kind << 4) for f, w, kind, _ in self.folded(notes.rest, flat, v, written, FOUND)]
+                    shapes = [(f, w, kind << 4) for f, w, kind, _ in self.folded(notes.rest, flat, v, written, FOUND, self.freqs)]
                     shapes += [
                         (f, field(before.image, v)[1], NOISE)
                         for f in self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs, (0.05, 1.1))
