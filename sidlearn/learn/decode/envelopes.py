@@ -148,6 +148,12 @@ class Envelopes(Shapes):
         window = range(max(on + 1, number - HIDDEN_FRAMES), number + 1)
         present = tuple(field(self.path[k].image, v)[2] & GATE for k in window[:-1])
         releases = np.array([(ad, s << 4 | k) for k in range(16)], np.int64)
+        if off is not None and on < off < window[0] and number - off <= OPEN_FRAMES and ad & 15 == r:
+            # a release at the rate of the decay: it may as well begin later
+            longer = dict.fromkeys(range(off, window[0]), GATE)
+            for at in window:
+                gates = longer | {k: GATE if k < at else 0 for k in window}
+                made += self.refit(v, best, rest, begin, gates, releases, (freq, width, wave), 1)
         for pattern in product((0, GATE), repeat=len(window)):
             gates = dict(zip(window, pattern, strict=True))
             shape = (freq, width, wave | pattern[-1])

@@ -108,6 +108,7 @@ class Path:
         self.freely = True
         self.tie = 0.03 * forward.samples * (FLOOR_RMS / forward.slope) ** 2
         self._tables: dict = {}
+        self._gone_over: set[int] = set()
         self._seen: dict[bytes, Frame] = {}
         self._parts: dict = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}

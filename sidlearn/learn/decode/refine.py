@@ -16,8 +16,6 @@ SNAP = 24
 """Distance in FREQ over which a value is taken for one that was expected; guess."""
 NEAR_RMS = 6e-3
 """What a frame leaves at most of which all but small errors are right; guess."""
-MOST_SNAPS = 6
-"""Pairs of FREQ and PW of a voice that are tried."""
 
 
 class Refinement(Envelopes):
@@ -37,38 +35,56 @@ class Refinement(Envelopes):
                 best = new
             if best.energy > 0.98 * old.energy and turn:
                 break
-        best = self.descend(best)
-        if not self.good(best) and self.rms(best.energy) < NEAR_RMS:
-            snapped = self.snap(best)
-            if snapped is not best:
-                best = self.descend(min(self.step(snapped) or snapped, snapped, key=lambda f: f.energy))
-        return best
+        return self.descend(best)
+
+    def settle(self, frame: Frame) -> Frame:
+        """Return the frame with likely values where it is all but right."""
+        if self.good(frame) or self.rms(frame.energy) > NEAR_RMS:
+            return frame
+        snapped = self.snap(frame)
+        if snapped is frame:
+            return frame
+        return self.descend(min(self.step(snapped) or snapped, snapped, key=lambda f: f.energy))
 
     def snap(self, frame: Frame) -> Frame:
-        """Try the values that the frames before make likely, of all voices at once, near to those of a frame.
-
-        A write that nobody hears, like that of PW to a sawtooth, is heard in when the others are made.
-        """
+        """Try the values that the frames before make likely, of all voices at once, near to those of a frame."""
         if not self.path:
             return frame
-        choices = []
-        for v in range(VOICES):
-            freq, width, _, _, _ = field(frame.image, v)
-            pairs = self.guesses(v)
-            held = field(self.before().image, v)
-            # a low byte that stays as it is takes no write
-            round_freq = freq + (held[0] - freq + 128) % 256 - 128
-            freqs = [freq, *(f for f in (round_freq, *(f for f, _ in pairs)) if 0 < abs(f - freq) <= SNAP)]
-            widths = [width, *(w for _, w in pairs), held[1]]
-            some = product(dict.fromkeys(freqs[:3]), [*dict.fromkeys(widths)][:3])
-            choices.append([*some][:MOST_SNAPS])
         best = frame
-        for some in product(*choices):
+        for widths in product(*(self.likely_widths(frame, v) for v in range(VOICES))):
             image = frame.image
-            for v, pair in enumerate(some):
-                image = with_voice(image, v, *pair)
-            best = self.better(best, self.again(frame, image))
+            for v, width in enumerate(widths):
+                image = with_voice(image, v, width=width)
+            new = self.again(frame, image)
+            for _ in range(2):
+                new = min(new, self.step(new) or new, key=lambda f: f.energy)
+            best = self.better(best, new)
+        middle = best
+        for freqs in product(*(self.likely_freqs(middle, v) for v in range(VOICES))):
+            image = middle.image
+            for v, freq in enumerate(freqs):
+                image = with_voice(image, v, freq=freq)
+            best = self.better(best, self.again(middle, image))
         return best
+
+    def likely_freqs(self, frame: Frame, v: int) -> list[int]:
+        """Return values of FREQ near to that of a voice."""
+        freq = field(frame.image, v)[0]
+        held = field(self.before().image, v)[0]
+        # a low byte that stays as it is takes no write
+        others = (freq + (held - freq + 128) % 256 - 128, *(f for f, _ in self.guesses(v)))
+        return [*dict.fromkeys((freq, *(f for f in others if abs(f - freq) <= SNAP)))][:3]
+
+    def likely_widths(self, frame: Frame, v: int) -> list[int]:
+        """Return values of PW that a voice may have.
+
+        Where nobody hears it, it may still have been written, one byte or both, and what comes after is written later.
+        """
+        width, held = field(frame.image, v)[1], field(self.before().image, v)[1]
+        guessed = [w for _, w in self.guesses(v)]
+        if field(frame.image, v)[2] & 0xF0 == PULSE and frame.levels[v].max() > 2:
+            return [*dict.fromkeys((width, *guessed, held))][:3]
+        return [*dict.fromkeys((width, *guessed[:1], held, held ^ 1, held ^ 0x101))]
 
     def tune_noise(self, frame: Frame) -> Frame:
         """Try every FREQ near to that of a noise: there is no slope to follow."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, permutations, product
 
 import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
-from sidlearn.learn.decode.path import GOOD_RMS, HIGHEST, LIKELY_RMS, NOISE, PULSE, SKIP, Option, padded
+from sidlearn.learn.decode.path import FAIR_RMS, GOOD_RMS, HIGHEST, LIKELY_RMS, NOISE, PULSE, SKIP, Option, padded
 from sidlearn.learn.decode.refine import Refinement
 from sidlearn.learn.decode.shapes import Notes
 from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
@@ -22,7 +22,7 @@ TRIED, SAME = 48, 4
 """Combinations that are played, a third if no two envelopes are unknown, and how many of them may differ in FREQ and PW
 alone."""
 
-REFINED = 3
+REFINED, SETTLED = 3, 1
 
 MOST_OPTIONS = 80
 """Of a voice that are kept from round to round."""
@@ -32,6 +32,12 @@ ENOUGH = 8
 
 CROSSED = 6
 """Shapes and envelopes of a voice that are tried together."""
+
+LONGEST_REASSIGNED = 64
+"""Frames in which writes that nobody heard are given to another voice; guess."""
+
+LOOK_BACK = 16
+"""Frames that are gone over again; guess."""
 
 FOUND, KEPT = 4, 6
 """Shapes of a voice that are looked at, and ways to add voices that are kept."""
@@ -61,8 +67,106 @@ class Searcher(Refinement):
         best = self.predict()
         if not self.good(best):
             best = self.search(best)
+            if not self.good(best):
+                best = self.reassign(best)
+            if self.path and self.good(best):
+                best = self.steadier(best)
         self.accept(best)
+        self.look_back()
         return best
+
+    def reassign(self, best: Frame) -> Frame:
+        """Return a better frame if writes of PW that nobody heard belong to another voice, else `best`."""
+        number = len(self.path)
+        path, floor = self.path, self.floor
+        silent = [v for v in range(VOICES) if number and not field(self.before().image, v)[2] & PULSE]
+        for v, u in permutations(silent, 2):
+            since = max(self.unheard(v), self.unheard(u), number - LONGEST_REASSIGNED)
+            before = self.image(since - 1)
+            moves = [(field(f.image, v)[1] - field(before, v)[1]) & 0xFFF for f in path[since:]]
+            if sum(a != b for a, b in pairwise([0, *moves])) < 0.5 * len(moves) or not moves:
+                continue
+            self.path, self.floor = path[:since], floor[:since]
+            for old, move in zip(path[since:], moves, strict=True):
+                image = with_voice(old.image, v, width=field(before, v)[1])
+                image = with_voice(image, u, width=(field(before, u)[1] + move) & 0xFFF)
+                self.accept(self.evaluate(self.before(), old.number, image, old.pads))
+            self.renew()
+            if max(self.floor[since:]) < max(LIKELY_RMS, 1.5 * max(floor[since:])):
+                new = self.predict()
+                if not self.good(new):
+                    new = self.search(new)
+                if self.trace:
+                    print("   reassigned", v, u, self.rms(new.energy) * 1e4)
+                if new.energy < 0.5 * best.energy:
+                    return new
+            self.path, self.floor = path, floor
+            self.renew()
+        return best
+
+    def unheard(self, v: int) -> int:
+        """Return the first frame since which nobody hears PW of a voice."""
+        for k in range(len(self.path) - 1, -1, -1):
+            if field(self.path[k].image, v)[2] & PULSE:
+                return k + 1
+        return 1
+
+    def look_back(self) -> None:
+        """Go over frames again that were not understood when they came, once those after them are."""
+        number = len(self.path)
+        if number < 3 or max(self.floor[-2:]) > GOOD_RMS:
+            return
+        since = max(0, number - LOOK_BACK)
+        doubtful = [k for k in range(since, number) if self.floor[k] > FAIR_RMS and k not in self._gone_over]
+        if not doubtful:
+            return
+        self._gone_over.update(doubtful)
+        first = doubtful[0]
+        path, floor = self.path, self.floor
+        self.path, self.floor = path[:first], floor[:first]
+        for old in path[first:]:
+            self.renew()
+            new = self.play(old.image, old.pads)
+            if not self.good(new):
+                new = self.settle(self.refine(new))
+            self.accept(self.steadier(new))
+        if sum(f * f for f in self.floor) >= sum(f * f for f in floor):
+            self.path, self.floor = path, floor
+        elif self.trace:
+            print("   gone over", first, np.round(np.array(floor[first:]) * 1e4, 1), np.round(np.array(self.floor[first:]) * 1e4, 1))
+        self.renew()
+
+    def steadier(self, frame: Frame) -> Frame:
+        """Return the frame with no more left and the least that is new: writes that nobody hears stand for each other."""
+        for _ in range(2):
+            old = frame
+            for v in range(VOICES):
+                held = field(self.before().image, v)
+                _, _, control, ad, sr = field(frame.image, v)
+                tried = []
+                for gate, (a, s), width in product(
+                    (0, GATE), dict.fromkeys(((ad, sr), held[3:])), self.likely_widths(frame, v)
+                ):
+                    image = with_voice(frame.image, v, width=width, control=control & ~GATE | gate, ad=a, sr=s)
+                    tried.append((self.news(v, image), self.again(frame, image)))
+                least = min(f.energy for _, f in tried)
+                frame = min(
+                    (t for t in tried if t[1].energy <= 1.03 * least + 1e-6), key=lambda t: (t[0], t[1].energy)
+                )[1]
+            if frame is old:
+                break
+        return frame
+
+    def news(self, v: int, image: np.ndarray) -> int:
+        """Return how much of what a voice is told in a frame could not be expected."""
+        _, held_width, was, *held = field(self.before().image, v)
+        _, width, control, ad, sr = field(image, v)
+        count = 2 * ((control ^ was) & GATE)
+        if (ad, sr) != tuple(held):
+            count += 1 if (control & 0xFE, ad, sr) in self.instruments(v) else 4
+        if width != held_width and width != self.guesses(v)[0][1]:
+            count += 1
+        return count
 
     def predict(self) -> Frame:
         """Return the best frame that goes on as the frames before did."""
@@ -208,6 +312,9 @@ class Searcher(Refinement):
             played[i] = (self.refine(frame), some)
             if self.good(played[i][0]):
                 break
+        if not any(self.good(p[0]) for p in played):
+            for i in range(min(SETTLED, len(played))):
+                played[i] = (self.settle(played[i][0]), played[i][1])
         cost = TOGGLE_COST + 0.01 * min(p[0].energy for p in played)
         played.sort(key=lambda p: p[0].energy + cost * self.toggles(p[1]))
         for frame, some in played:
