@@ -147,7 +147,8 @@ class Envelopes(Shapes):
         held = (number if was or off is None else off) - on
         window = range(max(on + 1, number - HIDDEN_FRAMES), number + 1)
         present = tuple(field(self.path[k].image, v)[2] & GATE for k in window[:-1])
-        releases = np.array([(ad, s << 4 | k) for k in range(16)], np.int64)
+        sustains = range(16) if number - on <= YOUNG_FRAMES else (s,)
+        releases = np.array([(ad, i << 4 | k) for i in sustains for k in range(16)], np.int64)
         if off is not None and on < off < window[0] and number - off <= OPEN_FRAMES and ad & 15 == r:
             # a release at the rate of the decay: it may as well begin later
             longer = dict.fromkeys(range(off, window[0]), GATE)

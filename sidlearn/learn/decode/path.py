@@ -109,6 +109,7 @@ class Path:
         self.tie = 0.03 * forward.samples * (FLOOR_RMS / forward.slope) ** 2
         self._tables: dict = {}
         self._gone_over: set[int] = set()
+        self._settled: dict[int, Frame] = {}
         self._seen: dict[bytes, Frame] = {}
         self._parts: dict = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
@@ -153,6 +154,7 @@ class Path:
     def renew(self) -> None:
         """Forget what was played for another past."""
         self._seen.clear()
+        self._settled.clear()
         self._parts.clear()
         self.forward.forget()
 

@@ -14,7 +14,7 @@ from sidlearn.registers import VOICES
 
 SNAP = 24
 """Distance in FREQ over which a value is taken for one that was expected; guess."""
-NEAR_RMS = 6e-3
+NEAR_RMS = 1.5e-2
 """What a frame leaves at most of which all but small errors are right; guess."""
 
 
@@ -39,12 +39,13 @@ class Refinement(Envelopes):
 
     def settle(self, frame: Frame) -> Frame:
         """Return the frame with likely values where it is all but right."""
-        if self.good(frame) or self.rms(frame.energy) > NEAR_RMS:
+        if self.good(frame) or self.rms(frame.energy) > NEAR_RMS or id(frame) in self._settled:
             return frame
         snapped = self.snap(frame)
-        if snapped is frame:
-            return frame
-        return self.descend(min(self.step(snapped) or snapped, snapped, key=lambda f: f.energy))
+        if snapped is not frame:
+            snapped = self.descend(min(self.step(snapped) or snapped, snapped, key=lambda f: f.energy))
+        self._settled[id(snapped)] = snapped
+        return snapped
 
     def snap(self, frame: Frame) -> Frame:
         """Try the values that the frames before make likely, of all voices at once, near to those of a frame."""
@@ -84,7 +85,7 @@ class Refinement(Envelopes):
         guessed = [w for _, w in self.guesses(v)]
         if field(frame.image, v)[2] & 0xF0 == PULSE and frame.levels[v].max() > 2:
             return [*dict.fromkeys((width, *guessed, held))][:3]
-        return [*dict.fromkeys((width, *guessed[:1], held, held ^ 1, held ^ 0x101))]
+        return [*dict.fromkeys((width, *guessed[:1], held, held ^ 1))]
 
     def tune_noise(self, frame: Frame) -> Frame:
         """Try every FREQ near to that of a noise: there is no slope to follow."""

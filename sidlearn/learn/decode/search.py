@@ -18,14 +18,18 @@ from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 TOGGLE_COST = 3e-7
 """Energy that a change of a gate must explain: without it gates that nobody hears would flicker."""
 
-TRIED, SAME = 48, 4
+TRIED, SAME = 24, 4
 """Combinations that are played, a third if no two envelopes are unknown, and how many of them may differ in FREQ and PW
 alone."""
 
-REFINED, SETTLED = 3, 1
+REFINED, MOST_REFINED, SETTLED = 3, 10, 1
+"""Of these: the first ones, those that differ in waveforms and envelopes, and the best, in likely values."""
 
-MOST_OPTIONS = 80
-"""Of a voice that are kept from round to round."""
+MOST_OPTIONS, SOME_OPTIONS = 80, 48
+"""Of a voice that are kept from round to round, with two envelopes that are unknown and without."""
+
+FAR_RMS = 0.02
+"""What is left where a voice plays something else altogether; guess."""
 
 ENOUGH = 8
 """Good combinations beyond the first that are compared."""
@@ -66,7 +70,7 @@ class Searcher(Refinement):
         self.renew()
         best = self.predict()
         if not self.good(best):
-            best = self.search(best)
+            best = self.settle(self.search(best))
             if not self.good(best):
                 best = self.reassign(best)
             if self.path and self.good(best):
@@ -203,9 +207,10 @@ class Searcher(Refinement):
         if self.good(best) and combined:
             return best
         if self.path:
-            best, combined = self.rounds(self.near, options, best, combined)
-            if self.likely(best):
-                return best
+            if self.rms(best.energy) < FAR_RMS:
+                best, combined = self.rounds(self.near, options, best, combined)
+                if self.likely(best):
+                    return best
             for v, more in enumerate(self.pursue(best)):
                 self.add(options[v], more)
             best, combined = self.combine(options, best)
@@ -248,27 +253,55 @@ class Searcher(Refinement):
             options.setdefault(option)
 
     def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
-        """Return what a voice adds to the sum of voices with an option, without its mean, float64 (samples - SKIP,)."""
+        """Return what a voice adds with an option if the voices before it are told what `base` says."""
         image = with_voice(base, v, *option.group)
-        before = self.before()
-        old = before.image
+        return self.part_after(v, option, sum(self.writes(u, image) for u in range(v)))
+
+    def writes(self, v: int, image: np.ndarray, old: np.ndarray | None = None) -> int:
+        """Return how many registers of a voice are written."""
+        own = slice(v * VOICE_STRIDE, (v + 1) * VOICE_STRIDE)
+        if not self.path and self.everything:
+            return VOICE_STRIDE
+        return int(np.count_nonzero(image[own] != (self.before().image if old is None else old)[own]))
+
+    def told(self, v: int, option: Option) -> tuple[np.ndarray, np.ndarray]:
+        """Return the registers before and after an option of one voice, the others not touched."""
+        old = self.before().image
         if option.past is not None:
             old = self.past_image([option if u == v else OTHER for u in range(VOICES)], len(self.path) - 1, old)
-        events = self.forward.events_between(old, image, NO_PADS, not self.path and self.everything)
-        own = events[events[:, 1] // VOICE_STRIDE == v]
-        key = (v, option, own[:, 0].tobytes())
+        image = with_voice(old, v, *option.group)
+        if not self.path:
+            image[MODE_VOL] = 15
+        return old, image
+
+    def part_after(self, v: int, option: Option, offset: int) -> np.ndarray:
+        """Return what a voice adds to the sum of voices with an option, after so many writes to those before it.
+
+        Float64 (samples - SKIP,), without its mean.
+        """
+        before = self.before()
+        key = (v, option, offset)
         found = self._parts.get(key)
         if found is None:
+            first = not self.path and self.everything
+            old, image = self.told(v, option)
+            pads = (0,) * v + (0 if first else offset,) + (0,) * (VOICES - v)
+            events = self.forward.events_between(old, image, pads, first)
+            own = events[events[:, 1] // VOICE_STRIDE == v]
+            same = (v, option, own[:, 0].tobytes())
+            found = self._parts.get(same)
+        if found is None:
             env = np.frombuffer(option.env, np.int64).copy() if option.env else before.env[v].copy()
-            wave, _ = self.forward.wave(before, v, events)
+            wave, _ = self.forward.wave(before, v, own)
             levels = np.empty(self.forward.steps, np.uint8)
-            kernel.frame_envelope(env, v, events, self.forward.frame_cycles, levels)
+            kernel.frame_envelope(env, v, own, self.forward.frame_cycles, levels)
             out = np.empty(self.forward.samples, np.float32)
             f = self.forward
             kernel.contribution(wave, levels, f.dac_env, f.drift, f.per_wave, f.taps, self._mixed, self._history, out)
             found = out[SKIP:].astype(np.float64)
             found -= found.mean()
-            self._parts[key] = found
+            self._parts[same] = found
+        self._parts[key] = found
         return found
 
     def combine(self, options: list[dict[Option, None]], best: Frame) -> tuple[Frame, Frame | None]:
@@ -276,21 +309,15 @@ class Searcher(Refinement):
         lists = [list(o) for o in options]
         target = self.forward.sums(best)[SKIP:]
         target = target - target.mean()
-        base = best.image
-        for _ in range(2):
-            left = self.lefts(lists, base, target)
-            at = np.unravel_index(int(np.argmin(left)), left.shape)
-            # what is written before moves what comes later: once more about the combination that was found
-            base = best.image
-            for v in range(VOICES):
-                base = with_voice(base, v, *lists[v][at[v]].group)
+        left = self.lefts(lists, target)
+        several = sum(self.open(v, best) for v in range(VOICES)) > 1
+        most = MOST_OPTIONS if several else SOME_OPTIONS
         for v, options_v in enumerate(options):
-            if len(lists[v]) > MOST_OPTIONS:
+            if len(lists[v]) > most:
                 least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
-                for k in np.argsort(least, kind="stable")[MOST_OPTIONS:]:
+                for k in np.argsort(least, kind="stable")[most:]:
                     del options_v[lists[v][k]]
         played: list[tuple[Frame, list[Option]]] = []
-        several = sum(self.open(v, best) for v in range(VOICES)) > 1
         enough = 0
         combinations = []
         for k in self.chosen(lists, left, several):
@@ -298,7 +325,7 @@ class Searcher(Refinement):
             some = [lists[v][at[v]] for v in range(VOICES)]
             combinations.append((float(left[at]) + self.tie * self.toggles(some), some))
         for _, some in sorted(combinations, key=lambda c: c[0]):
-            played.append((self.play_options(some, base), some))
+            played.append((self.play_options(some, best.image), some))
             enough += self.good(played[-1][0])
             if enough > ENOUGH:
                 break
@@ -307,7 +334,8 @@ class Searcher(Refinement):
         for i, (frame, some) in enumerate(played):
             name = tuple(o.group[2:] for o in some)
             seen[name] = seen.get(name, 0) + 1
-            if (seen[name] > 1 and i >= REFINED) or frame.energy > 40 * played[0][0].energy:
+            again = seen[name] > 1 or (len(seen) > MOST_REFINED and not several)
+            if (again and i >= REFINED) or frame.energy > 40 * played[0][0].energy:
                 continue
             played[i] = (self.refine(frame), some)
             if self.good(played[i][0]):
@@ -361,14 +389,33 @@ class Searcher(Refinement):
                 count += 2  # a note that ends as it changes its pitch
         return count
 
-    def lefts(self, lists: list[list[Option]], base: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Return how much every combination leaves of `target`, less what it has, one axis a voice."""
-        parts = [np.stack([self.part(v, o, base) for o in lists[v]]) for v in range(VOICES)]
-        own = [np.einsum("ij,ij->i", p, p) - 2 * (p @ target) for p in parts]
-        left = own[0][:, None, None] + own[1][None, :, None] + own[2][None, None, :]
-        left += 2 * (parts[0] @ parts[1].T)[:, :, None]
-        left += 2 * (parts[0] @ parts[2].T)[:, None, :]
-        left += 2 * (parts[1] @ parts[2].T)[None, :, :]
+    def lefts(self, lists: list[list[Option]], target: np.ndarray) -> np.ndarray:
+        """Return how much every combination leaves of `target`, less what it has, one axis a voice.
+
+        What is written to one voice comes later by what is written to those before it.
+        """
+        counts = [np.array([self.writes(v, *self.told(v, o)[::-1]) for o in lists[v]]) for v in range(VOICES)]
+        left = np.empty([len(some) for some in lists])
+        parts: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+        def at(v: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
+            if (v, offset) not in parts:
+                made = np.stack([self.part_after(v, o, offset) for o in lists[v]])
+                parts[v, offset] = made, np.einsum("ij,ij->i", made, made) - 2 * (made @ target)
+            return parts[v, offset]
+
+        for n in np.unique(counts[0]):
+            first = np.flatnonzero(counts[0] == n)
+            a, own_a = (x[first] for x in at(0, 0))
+            for m in np.unique(counts[1]):
+                second = np.flatnonzero(counts[1] == m)
+                b, own_b = (x[second] for x in at(1, int(n)))
+                c, own_c = at(2, int(n + m))
+                block = own_a[:, None, None] + own_b[None, :, None] + own_c[None, None, :]
+                block += 2 * (a @ b.T)[:, :, None]
+                block += 2 * (a @ c.T)[:, None, :]
+                block += 2 * (b @ c.T)[None, :, :]
+                left[np.ix_(first, second)] = block
         return left
 
     def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
