@@ -260,19 +260,22 @@ class Envelopes(Shapes):
         for f in self.path[begin:]:
             carrier, left = self.carried(f)
             carriers.append(carrier[v])
-            rests.append(left + carrier[v] * self.sampled(f.levels[v]))
-        carriers.append(self.carrier(frame, v))
+            part = carrier[v] * self.sampled(f.levels[v])
+            rests.append(left + part - part[SKIP:].mean())
+        carriers.append(self.at_full(frame.waves[v]))
         rests.append(rest)
         carrier = np.concatenate(carriers)
         left = np.concatenate(rests)
         at = np.maximum(np.arange(len(left)) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)
         block = at // BLOCK
-        blocks = int(block[-1]) + 1
+        blocks = len(carriers) * self.forward.steps // BLOCK
         use = np.ones(len(left))
         use[:SKIP] = 0
         use[len(left) - n : len(left) - n + SKIP] = 0
-        cross = np.bincount(block, carrier * left * use, blocks)
-        energy = np.bincount(block, carrier * carrier * use, blocks)
+        cross, energy, first, counts = (
+            np.bincount(block, x * use, blocks) for x in (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
+        )
+        counts = counts.reshape(len(carriers), -1)
         steps = n * kernel.DECIMATION * (len(self.path) - begin + 1)
         levels = np.zeros(steps + BLOCK + 1, np.uint8)
         scores = np.empty(len(pairs))
@@ -283,7 +286,20 @@ class Envelopes(Shapes):
             some = np.flatnonzero(fresh == kind)
             part = np.empty(len(some))
             events = self.events(v, frame, begin, gates, (bool(kind & 1), bool(kind & 2)), late)
-            kernel.scan_adsr(env, events, steps, BLOCK, cross, energy, self.forward.dac_env, pairs[some], levels, part)
+            kernel.scan_adsr(
+                env,
+                events,
+                steps,
+                BLOCK,
+                cross,
+                energy,
+                first,
+                counts,
+                self.forward.dac_env,
+                pairs[some],
+                levels,
+                part,
+            )
             scores[some] = part
         return scores - self.tie * self.novelty(v, pairs)
 

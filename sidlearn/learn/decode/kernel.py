@@ -584,26 +584,34 @@ def run_events(e, events, ad, sr, cycles, levels):
 
 
 @kernel
-def scan_adsr(state, events, steps, block, cross, energy, dac_env, choices, levels, scores):
+def scan_adsr(state, events, steps, block, cross, energy, first, counts, dac_env, choices, levels, scores):
     """Energy explained by a voice's levels for rows (AD, SR) of `choices`.
 
     `state` is the envelope before the first of `steps`, `events` its writes (cycle from there, 4 to 6, value; below 0:
-    from `choices`). `cross` and `energy` hold, per block of `block` steps, what a level of 1 correlates with the rest,
-    and its energy.
+    from `choices`). `cross`, `energy` and `first` hold, per block of `block` steps, what a level of 1 correlates with
+    the rest, its energy and its sum over `counts` samples; the mean of each of the equal parts (rows of `counts`) does
+    not count.
     """
     cycles = steps * STEP
-    blocks = cross.size
+    parts, blocks = counts.shape
     e = state.copy()
     for k in range(choices.shape[0]):
         e[:] = state
         run_events(e, events, choices[k, 0], choices[k, 1], cycles, levels)
         total = 0.0
-        for b in range(blocks):
-            level = 0.0
-            for i in range(3):
-                level += dac_env[levels[b * block + i * block // 3 + block // 6]]
-            level *= 1 / 3
-            total += level * (2 * cross[b] - level * energy[b])
+        for p in range(parts):
+            mean = 0.0
+            n = 0.0
+            for q in range(blocks):
+                b = p * blocks + q
+                level = 0.0
+                for i in range(3):
+                    level += dac_env[levels[b * block + i * block // 3 + block // 6]]
+                level *= 1 / 3
+                total += level * (2 * cross[b] - level * energy[b])
+                mean += level * first[b]
+                n += counts[p, q]
+            total += mean * mean / max(n, 1.0)
         scores[k] = total
 
 

@@ -31,7 +31,7 @@ FLOOR_RMS = 1.3e-4
 LIKELY_RMS = 8e-4
 """What the right registers leave at most, in frames in which fast attacks begin."""
 
-FAIR_RMS = 4.5e-4
+FAIR_RMS = 5.5e-4
 """The same in frames in which no note begins and no waveform changes."""
 
 KNOTS = 17

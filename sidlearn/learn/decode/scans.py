@@ -190,30 +190,26 @@ class Scans(Path):
         return found
 
     def carried(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-        """Return what each voice of a frame of the path sounds like at level 1, and what is left of the target."""
+        """Return what each voice of a frame of the path sounds like at full level, and what is left of the target."""
         found = self._carried.get(frame.number)
         if found is None or found[0] is not frame:
-            carriers = np.stack([self.carrier(frame, v) for v in range(VOICES)])
+            carriers = np.stack([self.at_full(wave) for wave in frame.waves])
             left = self.forward.sums(frame) - self.parts(frame).sum(axis=0)
             left[:SKIP] = left[SKIP:].mean()
             left -= left.mean()
             found = self._carried[frame.number] = (frame, carriers, left)
         return found[1], found[2]
 
-    def carrier(self, frame: Frame, v: int) -> np.ndarray:
-        """Return what a voice of a frame sounds like at level 1, float64 (samples,), without its mean."""
-        return self.voice_at_full(frame.waves[v])
-
     def sampled(self, levels: np.ndarray) -> np.ndarray:
         """Return envelopes by steps as levels by samples."""
         return self.forward.dac_env[levels[np.maximum(self.at, 0)]]
 
-    def voice_at_full(self, wave: np.ndarray) -> np.ndarray:
-        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), without its mean."""
+    def at_full(self, wave: np.ndarray) -> np.ndarray:
+        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), with its mean."""
         part = np.empty(self.forward.samples, np.float32)
         self._history[:] = 0
         steps = (self.forward.per_wave * wave + self.forward.drift).astype(np.float32)
         kernel.decimate(steps, self.forward.taps, self._history, part)
         made = part.astype(np.float64)
         made[:SKIP] = made[SKIP:].mean()
-        return made - made.mean()
+        return made

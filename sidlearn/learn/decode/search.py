@@ -28,6 +28,9 @@ REFINED, MOST_REFINED, SETTLED = 3, 10, 1
 MOST_OPTIONS, SOME_OPTIONS = 80, 48
 """Of a voice that are kept from round to round, with two envelopes that are unknown and without."""
 
+NEW_AD, NEW_SR = 0x09, 0x80
+"""Envelope with which notes of new instruments are looked for; guess: attack 0, decay 9, sustain 8."""
+
 FAR_RMS = 0.02
 """What is left where a voice plays something else altogether; guess."""
 
@@ -70,7 +73,11 @@ class Searcher(Refinement):
         self.renew()
         best = self.predict()
         if not self.good(best):
-            best = self.settle(self.search(best))
+            best = self.search(best)
+            settled = self.settle(best)
+            if settled is not best and not self.likely(settled):
+                settled = self.rounds(self.near, [dict.fromkeys(self.simple(v, settled)) for v in range(VOICES)], settled, settled)[0]
+            best = settled
             if not self.good(best):
                 best = self.reassign(best)
             if self.path and self.good(best):
@@ -85,10 +92,10 @@ class Searcher(Refinement):
         path, floor = self.path, self.floor
         silent = [v for v in range(VOICES) if number and not field(self.before().image, v)[2] & PULSE]
         for v, u in permutations(silent, 2):
-            since = max(self.unheard(v), self.unheard(u), number - LONGEST_REASSIGNED)
+            since = min(max(self.unheard(v), self.unheard(u), number - LONGEST_REASSIGNED), number)
             before = self.image(since - 1)
             moves = [(field(f.image, v)[1] - field(before, v)[1]) & 0xFFF for f in path[since:]]
-            if sum(a != b for a, b in pairwise([0, *moves])) < 0.5 * len(moves) or not moves:
+            if not moves or sum(a != b for a, b in pairwise([0, *moves])) < 0.5 * len(moves):
                 continue
             self.path, self.floor = path[:since], floor[:since]
             for old, move in zip(path[since:], moves, strict=True):
@@ -665,6 +672,7 @@ class Searcher(Refinement):
                 tries |= {(wave, *held[1:], g) for wave in (PULSE, NOISE) for g in (GATE, 0)}
             else:
                 tries |= {(wave, a, s, GATE) for wave, a, s in self.instruments(v, 3)}
+                tries |= {(wave, NEW_AD, NEW_SR, GATE) for wave in (PULSE, NOISE)}
         for wave, a, s, gate in sorted(tries):
             gain, constant, loud = self.levels(with_voice(image, v, None, None, wave | gate, a, s), v)
             if not loud or wave < 16:
