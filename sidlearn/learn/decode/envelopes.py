@@ -260,10 +260,13 @@ class Envelopes(Shapes):
         for f in self.path[begin:]:
             carrier, left = self.carried(f)
             carriers.append(carrier[v])
-            part = carrier[v] * self.sampled(f.levels[v])
+            full = carrier[v] - carrier[v].mean() * self.freely
+            part = full * self.sampled(f.levels[v])
             rests.append(left + part - part[SKIP:].mean())
         carriers.append(self.at_full(frame.waves[v]))
         rests.append(rest)
+        if self.freely:  # what is left holds the means of other voices
+            carriers = [c - c.mean() for c in carriers]
         carrier = np.concatenate(carriers)
         left = np.concatenate(rests)
         at = np.maximum(np.arange(len(left)) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)

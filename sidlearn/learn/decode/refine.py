@@ -14,6 +14,8 @@ from sidlearn.registers import VOICES
 
 SNAP = 24
 """Distance in FREQ over which a value is taken for one that was expected; guess."""
+FARTHEST = 1000.0
+"""Energy, over that of where the search began, from which no two steps lead back; guess."""
 NEAR_RMS = 1.5e-2
 """What a frame leaves at most of which all but small errors are right; guess."""
 
@@ -52,11 +54,17 @@ class Refinement(Envelopes):
         if not self.path:
             return frame
         best = frame
-        for widths in product(*(self.likely_widths(frame, v) for v in range(VOICES))):
+        tried = set()
+        for some in product(*(product(self.round_freqs(frame, v), self.likely_widths(frame, v)) for v in range(VOICES))):
             image = frame.image
-            for v, width in enumerate(widths):
-                image = with_voice(image, v, width=width)
+            for v, (freq, width) in enumerate(some):
+                image = with_voice(image, v, freq, width)
+            if image.tobytes() in tried:
+                continue
+            tried.add(image.tobytes())
             new = self.again(frame, image)
+            if new.energy > FARTHEST * frame.energy:
+                continue
             for _ in range(2):
                 new = min(new, self.step(new) or new, key=lambda f: f.energy)
             best = self.better(best, new)
@@ -68,12 +76,17 @@ class Refinement(Envelopes):
             best = self.better(best, self.again(middle, image))
         return best
 
+    def round_freqs(self, frame: Frame, v: int) -> list[int]:
+        """Return FREQ of a voice, and one that takes a write less: a byte that stays as it is takes none."""
+        freq = field(frame.image, v)[0]
+        held = field(self.before().image, v)[0]
+        other = freq + (held - freq + 128) % 256 - 128
+        return [freq, other] if 0 < abs(other - freq) <= SNAP and other != held else [freq]
+
     def likely_freqs(self, frame: Frame, v: int) -> list[int]:
         """Return values of FREQ near to that of a voice."""
         freq = field(frame.image, v)[0]
-        held = field(self.before().image, v)[0]
-        # a low byte that stays as it is takes no write
-        others = (freq + (held - freq + 128) % 256 - 128, *(f for f, _ in self.guesses(v)))
+        others = [f for f, _ in self.guesses(v)]
         return [*dict.fromkeys((freq, *(f for f in others if abs(f - freq) <= SNAP)))][:3]
 
     def likely_widths(self, frame: Frame, v: int) -> list[int]:

@@ -204,6 +204,11 @@ class Scans(Path):
         """Return envelopes by steps as levels by samples."""
         return self.forward.dac_env[levels[np.maximum(self.at, 0)]]
 
+    def swing(self, wave: np.ndarray) -> np.ndarray:
+        """Return the same without its mean: what tells voices apart whose levels are not known."""
+        made = self.at_full(wave)
+        return made - made.mean()
+
     def at_full(self, wave: np.ndarray) -> np.ndarray:
         """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), with its mean."""
         part = np.empty(self.forward.samples, np.float32)

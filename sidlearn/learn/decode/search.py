@@ -18,7 +18,7 @@ from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 TOGGLE_COST = 3e-7
 """Energy that a change of a gate must explain: without it gates that nobody hears would flicker."""
 
-TRIED, SAME = 24, 4
+TRIED, SAME = 36, 2
 """Combinations that are played, a third if no two envelopes are unknown, and how many of them may differ in FREQ and PW
 alone."""
 
@@ -27,6 +27,9 @@ REFINED, MOST_REFINED, SETTLED = 3, 10, 1
 
 MOST_OPTIONS, SOME_OPTIONS = 80, 48
 """Of a voice that are kept from round to round, with two envelopes that are unknown and without."""
+
+WRONG_WIDTH = 64
+"""Of a PW that is found where writes are not where they were thought to be; guess."""
 
 NEW_AD, NEW_SR = 0x09, 0x80
 """Envelope with which notes of new instruments are looked for; guess: attack 0, decay 9, sustain 8."""
@@ -39,6 +42,9 @@ ENOUGH = 8
 
 CROSSED = 6
 """Shapes and envelopes of a voice that are tried together."""
+
+OFTEN = 0.25
+"""Share of frames in which a voice must have been told of a PW that nobody heard, to look for another; guess."""
 
 LONGEST_REASSIGNED = 64
 """Frames in which writes that nobody heard are given to another voice; guess."""
@@ -79,38 +85,87 @@ class Searcher(Refinement):
                 settled = self.rounds(self.near, [dict.fromkeys(self.simple(v, settled)) for v in range(VOICES)], settled, settled)[0]
             best = settled
             if not self.good(best):
-                best = self.reassign(best)
+                best = self.reassign(self.reveal(best))
             if self.path and self.good(best):
                 best = self.steadier(best)
         self.accept(best)
         self.look_back()
         return best
 
-    def reassign(self, best: Frame) -> Frame:
-        """Return a better frame if writes of PW that nobody heard belong to another voice, else `best`."""
-        number = len(self.path)
+    def reveal(self, best: Frame) -> Frame:
+        """Return a better frame if PW, which is heard for the first time, was written long before, else `best`."""
         path, floor = self.path, self.floor
-        silent = [v for v in range(VOICES) if number and not field(self.before().image, v)[2] & PULSE]
-        for v, u in permutations(silent, 2):
-            since = min(max(self.unheard(v), self.unheard(u), number - LONGEST_REASSIGNED), number)
-            before = self.image(since - 1)
-            moves = [(field(f.image, v)[1] - field(before, v)[1]) & 0xFFF for f in path[since:]]
-            if not moves or sum(a != b for a, b in pairwise([0, *moves])) < 0.5 * len(moves):
+        for v in range(VOICES):
+            width, control, _, _ = field(best.image, v)[1:]
+            if not path or not control & PULSE or field(self.before().image, v)[2] & PULSE:
                 continue
-            self.path, self.floor = path[:since], floor[:since]
-            for old, move in zip(path[since:], moves, strict=True):
-                image = with_voice(old.image, v, width=field(before, v)[1])
-                image = with_voice(image, u, width=(field(before, u)[1] + move) & 0xFFF)
-                self.accept(self.evaluate(self.before(), old.number, image, old.pads))
-            self.renew()
-            if max(self.floor[since:]) < max(LIKELY_RMS, 1.5 * max(floor[since:])):
-                new = self.predict()
+            likely = dict.fromkeys((0x800, (width + 128 & 0xF00) % 0x1000, width))
+            others = [u for u in range(VOICES) if u != v and not field(self.before().image, u)[2] & PULSE]
+            for held, u in product((w for w in likely if abs(w - width) <= WRONG_WIDTH), others or [v]):
+                if not self.rewrite(v, u, held):
+                    continue
+                new = self.settle(self.refine(self.play(with_voice(best.image, v, width=held))))
                 if not self.good(new):
-                    new = self.search(new)
+                    some = [dict.fromkeys(self.simple(w, new)) for w in range(VOICES)]
+                    new = self.rounds(self.near, some, new, new)[0]
                 if self.trace:
-                    print("   reassigned", v, u, self.rms(new.energy) * 1e4)
+                    print("   revealed", v, held, u, self.rms(new.energy) * 1e4)
                 if new.energy < 0.5 * best.energy:
                     return new
+                self.path, self.floor = path, floor
+                self.renew()
+        return best
+
+    def rewrite(self, v: int, u: int, held: int | None = None) -> bool:
+        """Give the writes of PW of voice `v` that nobody heard to voice `u`; False, and nothing done, if one was heard.
+
+        PW of `v` stays as it is, or is `held` all the time.
+        """
+        path, floor = self.path, self.floor
+        number = len(path)
+        since = min(max(self.unheard(v), self.unheard(u), number - LONGEST_REASSIGNED), number)
+        was, (mine, other) = self.image(since - 1), (field(self.image(since - 1), w)[1] for w in (v, u))
+        mine = mine if held is None else held
+        self.path, self.floor = path[:since], floor[:since]
+        for old in path[since:]:
+            if old.number or not self.everything:
+                bytes_written = sum(self.changed_bytes(field(was, w)[1], field(old.image, w)[1]) for w in {u, v})
+                other = (other & 0xF00) + (0x100 if bytes_written > 1 else 0) & 0xF00 | other + (bytes_written > 0) & 0xFF
+            image = with_voice(old.image, v, width=mine)
+            if u != v:
+                image = with_voice(image, u, width=other)
+            self.accept(self.evaluate(self.before(), old.number, image, old.pads))
+            was = old.image
+        self.renew()
+        worst = max(self.floor[since:], default=0.0)
+        if worst < max(LIKELY_RMS, 1.5 * max(floor[since:], default=0.0)):
+            return True
+        if self.trace:
+            print("   not rewritten", v, u, held, since, np.round(np.array(self.floor[since:]) * 1e4, 1))
+        self.path, self.floor = path, floor
+        self.renew()
+        return False
+
+    @staticmethod
+    def changed_bytes(old: int, new: int) -> int:
+        """Return how many bytes of a register pair are written."""
+        return ((old ^ new) & 0xFF > 0) + ((old ^ new) >> 8 > 0)
+
+    def reassign(self, best: Frame) -> Frame:
+        """Return a better frame if writes of PW that nobody heard belong to another voice, else `best`."""
+        path, floor = self.path, self.floor
+        silent = [v for v in range(VOICES) if path and not field(self.before().image, v)[2] & PULSE]
+        for v, u in permutations(silent, 2):
+            widths = [field(f.image, v)[1] for f in path[self.unheard(v) :]]
+            if sum(a != b for a, b in pairwise(widths)) < OFTEN * len(widths) or not self.rewrite(v, u):
+                continue
+            new = self.predict()
+            if not self.good(new):
+                new = self.search(new)
+            if self.trace:
+                print("   reassigned", v, u, self.rms(new.energy) * 1e4)
+            if new.energy < 0.5 * best.energy:
+                return new
             self.path, self.floor = path, floor
             self.renew()
         return best
@@ -120,7 +175,7 @@ class Searcher(Refinement):
         for k in range(len(self.path) - 1, -1, -1):
             if field(self.path[k].image, v)[2] & PULSE:
                 return k + 1
-        return 1
+        return 0 if self.everything else 1
 
     def look_back(self) -> None:
         """Go over frames again that were not understood when they came, once those after them are."""
@@ -175,6 +230,7 @@ class Searcher(Refinement):
         count = 2 * ((control ^ was) & GATE)
         if (ad, sr) != tuple(held):
             count += 1 if (control & 0xFE, ad, sr) in self.instruments(v) else 4
+            count += 0 if control & GATE else 3  # who tells of an envelope lets a note begin
         if width != held_width and width != self.guesses(v)[0][1]:
             count += 1
         return count
@@ -392,6 +448,8 @@ class Searcher(Refinement):
             last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
             gate = option.group[2] & GATE
             count += gate != last
+            if option.past is None and not gate and option.group[3:] != field(self.before().image, v)[3:]:
+                count += 2  # who tells of an envelope lets a note begin
             if last and not gate and option.group[0] != field(self.before().image, v)[0]:
                 count += 2  # a note that ends as it changes its pitch
         return count
@@ -436,7 +494,7 @@ class Searcher(Refinement):
         seen: dict[tuple, int] = {}
         for k in best:
             at = np.unravel_index(k, left.shape)
-            name = tuple(lists[v][at[v]].group[2:] for v in range(VOICES))
+            name = tuple((lists[v][at[v]].group[2:], lists[v][at[v]].past) for v in range(VOICES))
             seen[name] = seen.get(name, 0) + 1
             if seen[name] <= SAME:
                 found.append(int(k))
@@ -672,7 +730,9 @@ class Searcher(Refinement):
                 tries |= {(wave, *held[1:], g) for wave in (PULSE, NOISE) for g in (GATE, 0)}
             else:
                 tries |= {(wave, a, s, GATE) for wave, a, s in self.instruments(v, 3)}
-                tries |= {(wave, NEW_AD, NEW_SR, GATE) for wave in (PULSE, NOISE)}
+                # of a new instrument both are written
+                a, r = NEW_AD ^ (NEW_AD == held[1]), NEW_SR ^ (NEW_SR == held[2]) << 4
+                tries |= {(wave, a, r, GATE) for wave in (PULSE, NOISE)}
         for wave, a, s, gate in sorted(tries):
             gain, constant, loud = self.levels(with_voice(image, v, None, None, wave | gate, a, s), v)
             if not loud or wave < 16:
