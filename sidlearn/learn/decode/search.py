@@ -649,6 +649,9 @@ class Searcher(Refinement):
             for shape in shapes
             if e.past is not None
         ]
+        held = field(self.before().image, v)[1]
+        if width != held:
+            crossed += [replace(e, group=(freq, held, *e.group[2:])) for e in envelopes]
         return made + envelopes + crossed
 
     def pursue(self, best: Frame) -> list[list[Option]]:
