@@ -12,7 +12,7 @@ from sidlearn.clock import PAL
 from sidlearn.learn.checkpoint import Forgetful, Progress, Store
 from sidlearn.learn.decode.forward import Forward
 from sidlearn.learn.decode.gates import tidy
-from sidlearn.learn.decode.search import Searcher
+from sidlearn.learn.decode.hindsight import Decoder
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import WRITABLE
 from sidlearn.writes import RegisterFrames
@@ -91,7 +91,16 @@ def decode(
     -------
     decoded : Decoded
     """
-    store = checkpoint or Forgetful()
+    from threadpoolctl import threadpool_limits
+
+    # the matrices are small: more threads wait for each other longer than they work
+    with threadpool_limits(1, "blas"):
+        return _decode(audio, sample_rate, model, frame_rate, progress, checkpoint or Forgetful())
+
+
+def _decode(
+    audio: np.ndarray, sample_rate: float, model: str, frame_rate: int, progress: Progress | None, store: Store
+) -> Decoded:
     frames = max(int(np.ceil(len(audio) / sample_rate * PAL.clock_hz / PAL.frame_cycles)), 1)
     kept = store.get(STAGE)
     searcher, origin = resumed(audio, sample_rate, model, kept) if kept else started(audio, sample_rate, model)
@@ -146,7 +155,7 @@ def origins(model: str, sample_rate: float) -> list[Origin]:
     return [Origin(name, start, everything) for everything in (True, False) for name, start in chips]
 
 
-def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher, Origin]:
+def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Decoder, Origin]:
     """Return a searcher that has decoded the first frame, for the origin that explains it best."""
     best = None
     for tried, origin in enumerate(origins(model, sample_rate)):
@@ -163,7 +172,7 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Searcher
     return best
 
 
-def saved(searcher: Searcher) -> dict[str, np.ndarray]:
+def saved(searcher: Decoder) -> dict[str, np.ndarray]:
     """Return what it takes to play the frames found so far again."""
     return {
         "images": np.array([f.image for f in searcher.path], np.uint8),
@@ -171,7 +180,7 @@ def saved(searcher: Searcher) -> dict[str, np.ndarray]:
     }
 
 
-def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, np.ndarray]) -> tuple[Searcher, Origin]:
+def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, np.ndarray]) -> tuple[Decoder, Origin]:
     """Return a searcher that has the frames of an earlier run."""
     origin = origins(model, sample_rate)[int(kept["origin"])]
     searcher = searcher_for(audio, sample_rate, origin)
@@ -180,15 +189,15 @@ def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, n
     return searcher, origin
 
 
-def searcher_for(audio: np.ndarray, sample_rate: float, origin: Origin) -> Searcher:
+def searcher_for(audio: np.ndarray, sample_rate: float, origin: Origin) -> Decoder:
     """Return a searcher for a sound that came about in a given way."""
     target = convert(audio, sample_rate, models.load(origin.model)[0], start_cycles=origin.start_cycles)
-    searcher = Searcher(Forward(origin.model, target, PAL.frame_cycles))
+    searcher = Decoder(Forward(origin.model, target, PAL.frame_cycles))
     searcher.everything = origin.everything
     return searcher
 
 
-def residual_db(searcher: Searcher, number: int) -> float:
+def residual_db(searcher: Decoder, number: int) -> float:
     """Return the energy left of a frame over that of the target, in dB."""
     target = searcher.forward.target[number]
     return 10 * float(np.log10(max(searcher.path[number].energy, 1e-12) / max(len(target) * np.var(target), 1e-12)))

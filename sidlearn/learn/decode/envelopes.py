@@ -276,7 +276,8 @@ class Envelopes(Shapes):
         use[:SKIP] = 0
         use[len(left) - n : len(left) - n + SKIP] = 0
         cross, energy, first, counts = (
-            np.bincount(block, x * use, blocks) for x in (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
+            np.bincount(block, x * use, blocks)
+            for x in (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
         )
         counts = counts.reshape(len(carriers), -1)
         steps = n * kernel.DECIMATION * (len(self.path) - begin + 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import field, with_voice
-from sidlearn.learn.decode.search import Searcher
+from sidlearn.learn.decode.hindsight import Decoder
 from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
 ENOUGH = 0.6
@@ -21,7 +21,7 @@ SAME_STEPS = 40
 """Envelope steps of eight cycles in which two gates may differ and still sound the same; guess."""
 
 
-def tidy(searcher: Searcher) -> np.ndarray:
+def tidy(searcher: Decoder) -> np.ndarray:
     """Return the registers of the frames that a searcher found, gates moved to where they are likely, uint8."""
     values = np.array([frame.image for frame in searcher.path])
     for v in range(VOICES):
@@ -50,12 +50,12 @@ def split(values: np.ndarray, v: int) -> list[tuple[int, int, int]]:
     return notes
 
 
-def hidden(searcher: Searcher, v: int, on: int, off: int, end: int) -> list[int]:
+def hidden(searcher: Decoder, v: int, on: int, off: int, end: int) -> list[int]:
     """Return the frames in which the gate of a note may have gone off without a difference."""
     return [off, *(at for at in range(on + 1, end) if at != off and alike(searcher, v, off, at, end))]
 
 
-def alike(searcher: Searcher, v: int, off: int, at: int, end: int) -> bool:
+def alike(searcher: Decoder, v: int, off: int, at: int, end: int) -> bool:
     """Whether a gate sounds the same if it goes off in frame `at` and not in `off`, up to the next note."""
     forward, path = searcher.forward, searcher.path
     for k in (at, off) if off < len(path) else (at,):

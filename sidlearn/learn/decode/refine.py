@@ -11,7 +11,6 @@ from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import LIKELY_RMS, NOISE, PULSE
 from sidlearn.registers import VOICES
 
-
 SNAP = 24
 """Distance in FREQ over which a value is taken for one that was expected; guess."""
 FARTHEST = 1000.0
@@ -55,7 +54,8 @@ class Refinement(Envelopes):
             return frame
         best = frame
         tried = set()
-        for some in product(*(product(self.round_freqs(frame, v), self.likely_widths(frame, v)) for v in range(VOICES))):
+        choices = [product(self.round_freqs(frame, v), self.likely_widths(frame, v)) for v in range(VOICES)]
+        for some in product(*choices):
             image = frame.image
             for v, (freq, width) in enumerate(some):
                 image = with_voice(image, v, freq, width)

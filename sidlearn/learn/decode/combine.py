@@ -1,0 +1,311 @@
+"""Options for each voice put together: every combination judged, the best ones played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
+from sidlearn.learn.decode.path import GOOD_RMS, SKIP, Option, padded
+from sidlearn.learn.decode.refine import Refinement
+from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
+
+TOGGLE_COST = 3e-7
+"""Energy that a change of a gate must explain: without it gates that nobody hears would flicker."""
+
+TRIED, SAME = 36, 2
+"""Combinations that are played, a third if no two envelopes are unknown, and how many of them may differ in FREQ and PW
+alone."""
+
+REFINED, MOST_REFINED, SETTLED = 3, 10, 1
+"""Of these: the first ones, those that differ in waveforms and envelopes, and the best, in likely values."""
+
+MOST_OPTIONS, SOME_OPTIONS = 80, 48
+"""Of a voice that are kept from round to round, with two envelopes that are unknown and without."""
+
+ENOUGH = 8
+"""Good combinations beyond the first that are compared."""
+
+OTHER = Option((0, 0, 0, 0, 0))
+"""Stands for a voice that does not matter."""
+
+
+class Combination(Refinement):
+    """Combinations of options."""
+
+    def combine(self, options: list[dict[Option, None]], best: Frame) -> tuple[Frame, Frame | None]:
+        """Play the combinations of options that fit best; return the best frame, and the best of what was played."""
+        lists = [list(o) for o in options]
+        target = self.forward.sums(best)[SKIP:]
+        target = target - target.mean()
+        left = self.lefts(lists, target)
+        several = sum(self.open(v, best) for v in range(VOICES)) > 1
+        most = MOST_OPTIONS if several else SOME_OPTIONS
+        for v, options_v in enumerate(options):
+            if len(lists[v]) > most:
+                least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
+                for k in np.argsort(least, kind="stable")[most:]:
+                    del options_v[lists[v][k]]
+        played: list[tuple[Frame, list[Option]]] = []
+        enough = 0
+        combinations = []
+        for k in self.chosen(lists, left, several):
+            at = np.unravel_index(k, left.shape)
+            some = [lists[v][at[v]] for v in range(VOICES)]
+            combinations.append((float(left[at]) + self.tie * self.toggles(some), some))
+        for _, some in sorted(combinations, key=lambda c: c[0]):
+            played.append((self.play_options(some, best.image), some))
+            enough += self.good(played[-1][0])
+            if enough > ENOUGH:
+                break
+        played.sort(key=lambda p: p[0].energy)
+        seen: dict[tuple, int] = {}
+        for i, (frame, some) in enumerate(played):
+            name = tuple(o.group[2:] for o in some)
+            seen[name] = seen.get(name, 0) + 1
+            again = seen[name] > 1 or (len(seen) > MOST_REFINED and not several)
+            if (again and i >= REFINED) or frame.energy > 40 * played[0][0].energy:
+                continue
+            played[i] = (self.refine(frame), some)
+            if self.good(played[i][0]):
+                break
+        if not any(self.good(p[0]) for p in played):
+            for i in range(min(SETTLED, len(played))):
+                played[i] = (self.settle(played[i][0]), played[i][1])
+        cost = TOGGLE_COST + 0.01 * min(p[0].energy for p in played)
+        played.sort(key=lambda p: p[0].energy + cost * self.toggles(p[1]))
+        for frame, some in played:
+            if frame.energy > best.energy - max(1e-6, 0.03 * best.energy):
+                break
+            if not any(o.past for o in some):
+                return frame, frame
+            adopted = self.adopt(frame, some)
+            if adopted is not None and adopted.energy < best.energy:
+                return adopted, adopted
+            kept = self.with_present_envelopes(frame, some)
+            if kept.energy < best.energy - max(1e-6, 0.03 * best.energy):
+                return kept, kept
+        return best, played[0][0]
+
+    def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
+        """Return the combinations that leave least, and the best for each pattern of gates."""
+        flat = left.ravel()
+        count = min(50 * TRIED, flat.size)
+        best = np.argpartition(flat, count - 1)[:count]
+        best = best[np.argsort(flat[best], kind="stable")]
+        most = TRIED if several else TRIED // 3
+        found: list[int] = []
+        seen: dict[tuple, int] = {}
+        for k in best:
+            at = np.unravel_index(k, left.shape)
+            name = tuple((lists[v][at[v]].group[2:], lists[v][at[v]].past) for v in range(VOICES))
+            seen[name] = seen.get(name, 0) + 1
+            if seen[name] <= SAME:
+                found.append(int(k))
+                if len(found) == most:
+                    break
+        gates = [np.array([o.group[2] & GATE for o in some]) for some in lists]
+        more = []
+        for pattern in product((0, 1), repeat=VOICES):
+            rows = [np.flatnonzero(g == p) for g, p in zip(gates, pattern, strict=True)]
+            if all(len(r) for r in rows):
+                part = left[np.ix_(*rows)]
+                at = np.unravel_index(int(np.argmin(part)), part.shape)
+                more.append(int(np.ravel_multi_index([r[i] for r, i in zip(rows, at, strict=True)], left.shape)))
+        return list(dict.fromkeys([*found, *more]))
+
+    def lefts(self, lists: list[list[Option]], target: np.ndarray) -> np.ndarray:
+        """Return how much every combination leaves of `target`, less what it has, one axis a voice.
+
+        What is written to one voice comes later by what is written to those before it.
+        """
+        counts = [np.array([self.writes(v, *self.told(v, o)[::-1]) for o in lists[v]]) for v in range(VOICES)]
+        left = np.empty([len(some) for some in lists])
+        parts: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+        def at(v: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
+            if (v, offset) not in parts:
+                made = np.stack([self.part_after(v, o, offset) for o in lists[v]])
+                parts[v, offset] = made, np.einsum("ij,ij->i", made, made) - 2 * (made @ target)
+            return parts[v, offset]
+
+        for n in np.unique(counts[0]):
+            first = np.flatnonzero(counts[0] == n)
+            a, own_a = (x[first] for x in at(0, 0))
+            for m in np.unique(counts[1]):
+                second = np.flatnonzero(counts[1] == m)
+                b, own_b = (x[second] for x in at(1, int(n)))
+                c, own_c = at(2, int(n + m))
+                block = own_a[:, None, None] + own_b[None, :, None] + own_c[None, None, :]
+                block += 2 * (a @ b.T)[:, :, None]
+                block += 2 * (a @ c.T)[:, None, :]
+                block += 2 * (b @ c.T)[None, :, :]
+                left[np.ix_(first, second)] = block
+        return left
+
+    def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
+        """Return what a voice adds with an option if the voices before it are told what `base` says."""
+        image = with_voice(base, v, *option.group)
+        return self.part_after(v, option, sum(self.writes(u, image) for u in range(v)))
+
+    def part_after(self, v: int, option: Option, offset: int) -> np.ndarray:
+        """Return what a voice adds to the sum of voices with an option, after so many writes to those before it.
+
+        Float64 (samples - SKIP,), without its mean.
+        """
+        before = self.before()
+        key = (v, option, offset)
+        found = self._parts.get(key)
+        if found is None:
+            first = not self.path and self.everything
+            old, image = self.told(v, option)
+            pads = (0,) * v + (0 if first else offset,) + (0,) * (VOICES - v)
+            events = self.forward.events_between(old, image, pads, first)
+            own = events[events[:, 1] // VOICE_STRIDE == v]
+            same = (v, option, own[:, 0].tobytes())
+            found = self._parts.get(same)
+        if found is None:
+            env = np.frombuffer(option.env, np.int64).copy() if option.env else before.env[v].copy()
+            wave, _ = self.forward.wave(before, v, own)
+            levels = np.empty(self.forward.steps, np.uint8)
+            kernel.frame_envelope(env, v, own, self.forward.frame_cycles, levels)
+            out = np.empty(self.forward.samples, np.float32)
+            f = self.forward
+            kernel.contribution(wave, levels, f.dac_env, f.drift, f.per_wave, f.taps, self._mixed, self._history, out)
+            found = out[SKIP:].astype(np.float64)
+            found -= found.mean()
+            self._parts[same] = found
+        self._parts[key] = found
+        return found
+
+    def told(self, v: int, option: Option) -> tuple[np.ndarray, np.ndarray]:
+        """Return the registers before and after an option of one voice, the others not touched."""
+        old = self.before().image
+        if option.past is not None:
+            old = self.past_image([option if u == v else OTHER for u in range(VOICES)], len(self.path) - 1, old)
+        image = with_voice(old, v, *option.group)
+        if not self.path:
+            image[MODE_VOL] = 15
+        return old, image
+
+    def writes(self, v: int, image: np.ndarray, old: np.ndarray | None = None) -> int:
+        """Return how many registers of a voice are written."""
+        own = slice(v * VOICE_STRIDE, (v + 1) * VOICE_STRIDE)
+        if not self.path and self.everything:
+            return VOICE_STRIDE
+        return int(np.count_nonzero(image[own] != (self.before().image if old is None else old)[own]))
+
+    def toggles(self, some: Sequence[Option]) -> int:
+        """Return how many gates change in a combination, beside those of the path."""
+        count = 0
+        for v, option in enumerate(some):
+            gates = dict(option.past.gates) if option.past is not None else {}
+            count += len(gates)
+            last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
+            gate = option.group[2] & GATE
+            count += gate != last
+            if option.past is None and not gate and option.group[3:] != field(self.before().image, v)[3:]:
+                count += 2  # who tells of an envelope lets a note begin
+            if last and not gate and option.group[0] != field(self.before().image, v)[0]:
+                count += 2  # a note that ends as it changes its pitch
+        return count
+
+    def play_options(self, some: Sequence[Option], base: np.ndarray) -> Frame:
+        """Play one combination."""
+        image = base
+        for v, option in enumerate(some):
+            image = with_voice(image, v, *option.group)
+        if not any(o.past for o in some):
+            return self.play(image)
+        before = self.before()
+        env = before.env.copy()
+        for v, option in enumerate(some):
+            if option.env:
+                env[v] = np.frombuffer(option.env, np.int64)
+        old = self.past_image(some, len(self.path) - 1, before.image)
+        state = replace(before, env=env, image=old)
+        return self.evaluate(state, len(self.path), image, NO_PADS)
+
+    def with_present_envelopes(self, frame: Frame, some: Sequence[Option]) -> Frame:
+        """Return the best frame like one that was played, with the past of one voice, or of all, as it is."""
+        past = [v for v, option in enumerate(some) if option.past is not None]
+        best: Frame | None = None
+        image = frame.image
+        for v in past:
+            ad, sr = field(self.before().image, v)[3:]
+            image = with_voice(image, v, ad=ad, sr=sr)
+        for gates in product((0, GATE), repeat=len(past)):
+            tried = image
+            for v, gate in zip(past, gates, strict=True):
+                tried = with_voice(tried, v, control=field(image, v)[2] & ~GATE | gate)
+            new = self.play(tried)
+            if best is None or new.energy < best.energy:
+                best = new
+        assert best is not None
+        return self.refine(best)
+
+    def adopt(self, frame: Frame, some: Sequence[Option]) -> Frame | None:
+        """Change the path as options want it and return the frame played after it; None if the past gets worse."""
+        for undone in self.undoings(some):
+            new = self.replay(frame, some, undone)
+            if new is not None:
+                return new
+        return None
+
+    def undoings(self, some: Sequence[Option]) -> list[dict[int, tuple[int, int, int]]]:
+        """Return changes of AD and SR that may have been taken for another write that came before.
+
+        By voice: the frame, and AD and SR before it.
+        """
+        found: list[dict[int, tuple[int, int, int]]] = [{}]
+        for option in some:
+            for at, _ in option.past.gates if option.past is not None else ():
+                for u in range(VOICES):
+                    old, new = field(self.image(at - 1), u)[3:], field(self.path[at].image, u)[3:]
+                    if old != new and {u: (at, *old)} not in found:
+                        found.append({u: (at, *old)})
+        return found
+
+    def replay(self, frame: Frame, some: Sequence[Option], undone: dict[int, tuple[int, int, int]]) -> Frame | None:
+        """Play the path again as options want it; keep it, and return the frame after it, if it is no worse."""
+        number = frame.number
+
+        def changed(image: np.ndarray, at: int) -> np.ndarray:
+            for u, (first, ad, sr) in undone.items():
+                if at >= first and field(image, u)[3:] == field(self.path[first].image, u)[3:]:
+                    image = with_voice(image, u, ad=ad, sr=sr)
+            return self.past_image(some, at, image)
+
+        begin = min(min([p.begin, *(at for at, _ in p.gates)]) for o in some if (p := o.past) is not None)
+        late = {o.past.late: v for v, o in enumerate(some) if o.past is not None and o.past.late >= 0}
+        while (
+            begin < number
+            and begin not in late
+            and np.array_equal(changed(self.path[begin].image, begin), self.path[begin].image)
+        ):
+            begin += 1
+        image = frame.image
+        for u, (first, ad, sr) in undone.items():
+            if field(image, u)[3:] == field(self.path[first].image, u)[3:]:
+                image = with_voice(image, u, ad=ad, sr=sr)
+        if begin == number:
+            return self.play(image, frame.pads)
+        state = self.path[begin].before
+        frames: list[Frame] = []
+        self.forward.forget()
+        for old in self.path[begin:]:
+            pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
+            new = self.evaluate(state, old.number, changed(old.image, old.number), pads)
+            if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
+                return None
+            self.pass_dc(new)
+            frames.append(new)
+            state = new.after
+        self.path[begin:] = frames
+        self.floor[begin:] = [self.rms(f.energy) for f in frames]
+        self.renew()
+        return self.refine(self.play(image, frame.pads))

@@ -1,0 +1,196 @@
+"""Frame after frame, and what later frames tell of those before them.
+
+Writes that nobody hears move what is written after them. Which voice they went to, and what a gate or PW was that
+nobody heard, shows some frames later; the frames before are then played again as they must have been.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise, permutations, product
+
+import numpy as np
+
+from sidlearn.learn.decode.forward import Frame, field, with_voice
+from sidlearn.learn.decode.path import FAIR_RMS, GOOD_RMS, LIKELY_RMS, PULSE
+from sidlearn.learn.decode.search import Searcher
+from sidlearn.registers import GATE, VOICES
+
+LOOK_BACK = 16
+"""Frames that are gone over again; guess."""
+
+WRONG_WIDTH = 64
+"""Of a PW that is found where writes are not where they were thought to be; guess."""
+
+OFTEN = 0.25
+"""Share of frames in which a voice must have been told of a PW that nobody heard, to look for another; guess."""
+
+LONGEST_REASSIGNED = 64
+"""Frames in which writes that nobody heard are given to another voice; guess."""
+
+
+class Decoder(Searcher):
+    """Decodes frame after frame with one `Forward`."""
+
+    def decode_next(self) -> Frame:
+        """Find the registers of the next frame and go on to it."""
+        self.renew()
+        best = self.predict()
+        if not self.good(best):
+            best = self.search(best)
+            settled = self.settle(best)
+            if settled is not best and not self.likely(settled):
+                settled = self.near_to(settled)
+            best = settled
+            if not self.good(best):
+                best = self.reassign(self.reveal(best))
+            if self.path and self.good(best):
+                best = self.steadier(best)
+        self.accept(best)
+        self.look_back()
+        return best
+
+    def look_back(self) -> None:
+        """Go over frames again that were not understood when they came, once those after them are."""
+        number = len(self.path)
+        if number < 3 or max(self.floor[-2:]) > GOOD_RMS:
+            return
+        since = max(0, number - LOOK_BACK)
+        doubtful = [k for k in range(since, number) if self.floor[k] > FAIR_RMS and k not in self._gone_over]
+        if not doubtful:
+            return
+        self._gone_over.update(doubtful)
+        first = doubtful[0]
+        path, floor = self.path, self.floor
+        self.path, self.floor = path[:first], floor[:first]
+        for old in path[first:]:
+            self.renew()
+            new = self.play(old.image, old.pads)
+            if not self.good(new):
+                new = self.settle(self.refine(new))
+            self.accept(self.steadier(new))
+        if sum(f * f for f in self.floor) >= sum(f * f for f in floor):
+            self.path, self.floor = path, floor
+        elif self.trace:
+            print("   gone over", first, *(np.round(np.array(f[first:]) * 1e4, 1) for f in (floor, self.floor)))
+        self.renew()
+
+    def steadier(self, frame: Frame) -> Frame:
+        """Return the frame with no more left and the least that is new.
+
+        Writes that nobody hears stand for each other.
+        """
+        for _ in range(2):
+            old = frame
+            for v in range(VOICES):
+                held = field(self.before().image, v)
+                _, _, control, ad, sr = field(frame.image, v)
+                tried = []
+                for gate, (a, s), width in product(
+                    (0, GATE), dict.fromkeys(((ad, sr), held[3:])), self.likely_widths(frame, v)
+                ):
+                    image = with_voice(frame.image, v, width=width, control=control & ~GATE | gate, ad=a, sr=s)
+                    tried.append((self.news(v, image), self.again(frame, image)))
+                least = min(f.energy for _, f in tried)
+                frame = min(
+                    (t for t in tried if t[1].energy <= 1.03 * least + 1e-6), key=lambda t: (t[0], t[1].energy)
+                )[1]
+            if frame is old:
+                break
+        return frame
+
+    def news(self, v: int, image: np.ndarray) -> int:
+        """Return how much of what a voice is told in a frame could not be expected."""
+        _, held_width, was, *held = field(self.before().image, v)
+        _, width, control, ad, sr = field(image, v)
+        count = 2 * ((control ^ was) & GATE)
+        if (ad, sr) != tuple(held):
+            count += 1 if (control & 0xFE, ad, sr) in self.instruments(v) else 4
+            count += 0 if control & GATE else 3  # who tells of an envelope lets a note begin
+        if width != held_width and width != self.guesses(v)[0][1]:
+            count += 1
+        return count
+
+    def reveal(self, best: Frame) -> Frame:
+        """Return a better frame if PW, which is heard for the first time, was written long before, else `best`."""
+        path, floor = self.path, self.floor
+        for v in range(VOICES):
+            width, control, _, _ = field(best.image, v)[1:]
+            if not path or not control & PULSE or field(self.before().image, v)[2] & PULSE:
+                continue
+            likely = dict.fromkeys((0x800, (width + 128 & 0xF00) % 0x1000, width))
+            others = [u for u in range(VOICES) if u != v and not field(self.before().image, u)[2] & PULSE]
+            for held, u in product((w for w in likely if abs(w - width) <= WRONG_WIDTH), others or [v]):
+                if not self.rewrite(v, u, held):
+                    continue
+                new = self.settle(self.refine(self.play(with_voice(best.image, v, width=held))))
+                if not self.good(new):
+                    new = self.near_to(new)
+                if self.trace:
+                    print("   revealed", v, held, u, self.rms(new.energy) * 1e4)
+                if new.energy < 0.5 * best.energy:
+                    return new
+                self.path, self.floor = path, floor
+                self.renew()
+        return best
+
+    def reassign(self, best: Frame) -> Frame:
+        """Return a better frame if writes of PW that nobody heard belong to another voice, else `best`."""
+        path, floor = self.path, self.floor
+        silent = [v for v in range(VOICES) if path and not field(self.before().image, v)[2] & PULSE]
+        for v, u in permutations(silent, 2):
+            widths = [field(f.image, v)[1] for f in path[self.unheard(v) :]]
+            if sum(a != b for a, b in pairwise(widths)) < OFTEN * len(widths) or not self.rewrite(v, u):
+                continue
+            new = self.predict()
+            if not self.good(new):
+                new = self.search(new)
+            if self.trace:
+                print("   reassigned", v, u, self.rms(new.energy) * 1e4)
+            if new.energy < 0.5 * best.energy:
+                return new
+            self.path, self.floor = path, floor
+            self.renew()
+        return best
+
+    def rewrite(self, v: int, u: int, held: int | None = None) -> bool:
+        """Give the writes of PW of voice `v` that nobody heard to voice `u`; False, and nothing done, if one was heard.
+
+        PW of `v` stays as it is, or is `held` all the time.
+        """
+        path, floor = self.path, self.floor
+        number = len(path)
+        since = min(max(self.unheard(v), self.unheard(u), number - LONGEST_REASSIGNED), number)
+        was, (mine, other) = self.image(since - 1), (field(self.image(since - 1), w)[1] for w in (v, u))
+        mine = mine if held is None else held
+        self.path, self.floor = path[:since], floor[:since]
+        for old in path[since:]:
+            if old.number or not self.everything:
+                bytes_written = sum(self.changed_bytes(field(was, w)[1], field(old.image, w)[1]) for w in {u, v})
+                high = other + (0x100 if bytes_written > 1 else 0) & 0xF00
+                other = high | other + (bytes_written > 0) & 0xFF
+            image = with_voice(old.image, v, width=mine)
+            if u != v:
+                image = with_voice(image, u, width=other)
+            self.accept(self.evaluate(self.before(), old.number, image, old.pads))
+            was = old.image
+        self.renew()
+        worst = max(self.floor[since:], default=0.0)
+        if worst < max(LIKELY_RMS, 1.5 * max(floor[since:], default=0.0)):
+            return True
+        if self.trace:
+            print("   not rewritten", v, u, held, since, np.round(np.array(self.floor[since:]) * 1e4, 1))
+        self.path, self.floor = path, floor
+        self.renew()
+        return False
+
+    @staticmethod
+    def changed_bytes(old: int, new: int) -> int:
+        """Return how many bytes of a register pair are written."""
+        return ((old ^ new) & 0xFF > 0) + ((old ^ new) >> 8 > 0)
+
+    def unheard(self, v: int) -> int:
+        """Return the first frame since which nobody hears PW of a voice."""
+        for k in range(len(self.path) - 1, -1, -1):
+            if field(self.path[k].image, v)[2] & PULSE:
+                return k + 1
+        return 0 if self.everything else 1
