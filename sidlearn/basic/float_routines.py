@@ -192,23 +192,11 @@ def _copy_to_arg(machine: Interpreter, registers: CpuRegisters) -> int:
 # Sums, products, functions.
 
 
-def _with_float(operation: Binary) -> Routine:
-    """Make a routine that combines the float at A and Y with FAC."""
+def _into_fac(operation: Callable[[bytearray], tuple[f40.Fac, int]]) -> Routine:
+    """Make a routine whose result, a number and its cycles, goes into FAC."""
 
     def routine(machine: Interpreter, registers: CpuRegisters) -> int:
-        _store_arg(machine.ram, _float_at(machine, registers))
-        fac, cycles = operation(_load_arg(machine.ram), load_fac(machine.ram))
-        store_fac(machine.ram, fac)
-        return cycles
-
-    return routine
-
-
-def _with_arg(operation: Binary) -> Routine:
-    """Make a routine that combines ARG with FAC."""
-
-    def routine(machine: Interpreter, registers: CpuRegisters) -> int:
-        fac, cycles = operation(_load_arg(machine.ram), load_fac(machine.ram))
+        fac, cycles = operation(machine.ram)
         store_fac(machine.ram, fac)
         return cycles
 
@@ -217,11 +205,21 @@ def _with_arg(operation: Binary) -> Routine:
 
 def _function(operation: Unary) -> Routine:
     """Make a routine that changes FAC."""
+    return _into_fac(lambda ram: operation(load_fac(ram)))
+
+
+def _with_arg(operation: Binary) -> Routine:
+    """Make a routine that combines ARG with FAC."""
+    return _into_fac(lambda ram: operation(_load_arg(ram), load_fac(ram)))
+
+
+def _with_float(operation: Binary) -> Routine:
+    """Make a routine that combines the float at A and Y with FAC."""
+    combine = _with_arg(operation)
 
     def routine(machine: Interpreter, registers: CpuRegisters) -> int:
-        fac, cycles = operation(load_fac(machine.ram))
-        store_fac(machine.ram, fac)
-        return cycles
+        _store_arg(machine.ram, _float_at(machine, registers))
+        return combine(machine, registers)
 
     return routine
 
