@@ -124,8 +124,8 @@ def save(
 
     Sound is ``.wav`` or ``.flac``, a listing ``.bas``; `listing` chooses its form: "plain" BASIC, "coded" with a player
     in machine code, or "auto", plain where that keeps time. Sound fades out over its last `fade_seconds`. A program for
-    a C64 has a player that is called some times a picture, or, with `timing` "cycles" and where the writes come too
-    fast for that, one that makes every write at its cycle.
+    a C64 has a player that is called some times a picture, or, with `timing` "cycles" and where calls do not carry the
+    log, one that makes every write at its cycle.
 
     The file appears whole or not at all.
 

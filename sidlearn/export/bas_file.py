@@ -18,7 +18,7 @@ import numpy as np
 
 from sidlearn import clock, registers
 from sidlearn.errors import OutputError
-from sidlearn.export.packed import changes, program, source, video_of
+from sidlearn.export.packed import changes, program, source, ticks, video_of
 from sidlearn.writes import RegisterWrites
 
 ROOM = 38_911
@@ -424,9 +424,10 @@ def _code(writes: RegisterWrites, title: str, pause: int, align: int) -> _Code:
     """Return the listing that waits so many turns before its player, and in it."""
     from sidlearn.cpu.assemble import assemble
 
+    cut = ticks(writes)
     target = _LOWEST_TARGET
     for _ in range(2):  # the size is the same anywhere, the addresses in it are not
-        data, _, cut = program(writes, "bas", target, 1 << 24, align)
+        data, _ = program(writes, cut, "bas", target, 1 << 24, align)
         target = max(END_ADDRESS - len(data), _LOWEST_TARGET)
     _, loader, _ = assemble(f"target = {target}\n{source('loader')}", TAPE_BUFFER)
     lines = [

@@ -1,8 +1,7 @@
 """Register writes as bursts: each call of the player makes its writes in the order and at the distances of the log.
 
 The player makes the code of a burst while it waits for its tick, so that writes may stand as close as a 6510 can make
-them. That takes more memory than streams (`packed`), and time; a log for which there is too little of one of them is
-played from streams.
+them. That takes more memory than streams (`packed`), and time.
 """
 
 from __future__ import annotations
@@ -11,10 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sidlearn.export import packed
-from sidlearn.export.packed import Ticks, changes, pack_units, shell_names, source, ticks
+from sidlearn.export.packed import Ticks, pack_units, shell_names, source
 from sidlearn.registers import BASE
-from sidlearn.writes import RegisterWrites
 
 WRITE_CYCLES = 6
 """LDA # and STA."""
@@ -115,10 +112,10 @@ def code(rows: list[Row], sled_end: int, turns: int) -> bytes:
     return bytes(out) + bytes((RTS,))
 
 
-def bursts(writes: RegisterWrites, cut: Ticks) -> dict[int, list[Row]]:
+def bursts(cut: Ticks) -> dict[int, list[Row]]:
     """Return the rows of each tick in which something is written."""
-    events = changes(writes)
-    tick, offset = np.divmod(events["cycle"] + cut.phase, cut.period)
+    events, tick = cut.events, cut.numbers
+    offset = events["cycle"] + cut.phase - tick * cut.period
     starts = np.flatnonzero(np.diff(tick, prepend=-1)[: len(tick)])
     later = offset[starts][tick[starts] > 0]
     base = int(later.min()) - WRITE_CYCLES if len(later) else 0
@@ -136,12 +133,12 @@ def in_time(rows: dict[int, list[Row]], period: int) -> bool:
     return all(span(rows[t]) + A_WRITE * len(rows.get(t + 1, ())) <= room for t in rows)
 
 
-def program(writes: RegisterWrites, shell: str, address: int, end: int) -> tuple[bytes, dict[str, int], Ticks]:
-    """Return a player of bursts with its data, or one of streams; arguments and errors as `packed.program`."""
-    cut = ticks(writes)
-    rows = bursts(writes, cut)
-    image = _image(rows, cut, shell, address, end - BURST_PAGES * PAGE_BYTES) if in_time(rows, cut.period) else None
-    return packed.program(writes, shell, address, end) if image is None else (*image, cut)
+def program(cut: Ticks, shell: str, address: int, end: int) -> tuple[bytes, dict[str, int]] | None:
+    """Return a player of bursts with its data and labels, or None where there is too little time or memory."""
+    if A_WRITE * cut.busiest > cut.period:
+        return None
+    rows = bursts(cut)
+    return _image(rows, cut, shell, address, end - BURST_PAGES * PAGE_BYTES) if in_time(rows, cut.period) else None
 
 
 def _image(

@@ -6,8 +6,9 @@ A tick is one call of the player. Writes keep their order within a stream; write
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,10 @@ SPEEDS = (1, 2, 4)
 """Ticks a picture."""
 BURST_CYCLES = 2000
 """Silence between writes that is longer than this divides the bursts in which the period is looked for."""
+LONGEST_PERIOD = 0x10000
+"""What a timer of the CIA can count."""
+NEAR = 0.01
+"""How far, as a share, a log's own period may be from the median distance of its bursts: a guess."""
 ONE_CALL = 0.35
 """Share of a tick's period that one call of a player may take: four calls that fall into one tick take more."""
 IDLE_CYCLES, WRITE_CYCLES = 2000, 75
@@ -71,23 +76,51 @@ class Ticks:
 
     Attributes
     ----------
+    events : ndarray of WRITE_DTYPE
+        The writes that change something.
     period : int
         Cycles between ticks.
     picture : bool
         Whether that is the picture of the television standard.
-    streams : list of dict
-        For each of `STREAMS`: tick -> (index in the stream, value) in order.
-    count : int
-        Ticks in all.
     phase : int
         What is added to a cycle before it is divided by the period.
+    count : int
+        Ticks in all.
     """
 
+    events: np.ndarray
     period: int
     picture: bool
-    streams: list[dict[int, list[tuple[int, int]]]]
+    phase: int
     count: int
-    phase: int = 0
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """In which tick each write is."""
+        return (self.events["cycle"] + self.phase) // self.period
+
+    @property
+    def busiest(self) -> int:
+        """The most writes in a tick."""
+        return int(np.unique(self.numbers, return_counts=True)[1].max(initial=0))
+
+    @property
+    def carried(self) -> bool:
+        """Whether streams carry the log: their player is fast enough, and ticks hold the writes of one call."""
+        wide = _collisions(self.events["cycle"], self.events["register"], self.numbers, self.period)
+        last = int(self.numbers[-1]) if len(self.numbers) else 0
+        return wide <= TOLERATED * (last + 1) and IDLE_CYCLES + WRITE_CYCLES * self.busiest < self.period
+
+    @cached_property
+    def streams(self) -> list[dict[int, list[tuple[int, int]]]]:
+        """For each of `STREAMS`: tick -> (index in the stream, value) in order."""
+        streams: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in STREAMS]
+        place = {r: (n, i) for n, group in enumerate(STREAMS) for i, r in enumerate(group)}
+        rows = zip(self.numbers.tolist(), self.events["register"].tolist(), self.events["value"].tolist(), strict=True)
+        for t, r, v in rows:
+            n, index = place[r]
+            streams[n][t].append((index, v))
+        return streams
 
 
 def video_of(writes: RegisterWrites) -> clock.Video:
@@ -106,72 +139,79 @@ def changes(writes: RegisterWrites) -> np.ndarray:
 
 
 def ticks(writes: RegisterWrites) -> Ticks:
-    """Cut a log into the slowest ticks that carry it.
+    """Cut a log into the slowest ticks that streams carry.
 
     Raises
     ------
     OutputError
         If it writes to two SIDs; `TooFastError` if faster than a player can be called, as samples through MODE_VOL do.
     """
+    for cut in cuts(writes):
+        if cut.carried:
+            return cut
+    register = changes(writes)["register"]
+    busiest = int(np.bincount(register, minlength=registers.WRITABLE).argmax())
+    rate = float((register == busiest).sum() / max(writes.seconds, 1e-9))
+    raise TooFastError(
+        f"register {busiest} ({registers.REGISTERS[busiest].name}) changes {rate:.0f} times a second: expected at"
+        f" most {SPEEDS[-1]} writes a picture, samples need .prg, .sid, .csv or .dump"
+    )
+
+
+def cuts(writes: RegisterWrites) -> Iterator[Ticks]:
+    """Cut a log into ticks: a picture's, those of its own player, parts of a picture.
+
+    Raises
+    ------
+    OutputError
+        If it writes to two SIDs.
+    """
     if writes.sids > 1:
         raise OutputError(f"expected the writes to one SID, given {writes.sids}: our players write to one")
-    video = video_of(writes)
     events = changes(writes)
-    cycles, register = events["cycle"], events["register"]
-    periods = [(video.frame_cycles // s, s == 1, 0) for s in SPEEDS]
-    own = _own_period(cycles)
-    if BURST_CYCLES < own < 2 * video.frame_cycles:
-        periods.insert(1, (own, False, _phase(cycles, own)))
-    for period, picture, phase in periods:  # noqa: B007
-        tick = (cycles + phase) // period
-        wide = _collisions(cycles, register, tick, period)
-        busiest_tick = int(np.unique(tick, return_counts=True)[1].max(initial=0))
-        fast_enough = IDLE_CYCLES + WRITE_CYCLES * busiest_tick < period
-        if wide <= TOLERATED * (tick[-1] + 1 if len(tick) else 1) and fast_enough:
-            break
-    else:
-        busiest = int(np.bincount(register, minlength=registers.WRITABLE).argmax())
-        rate = float((register == busiest).sum() / max(writes.seconds, 1e-9))
-        raise TooFastError(
-            f"register {busiest} ({registers.REGISTERS[busiest].name}) changes {rate:.0f} times a second: expected at"
-            f" most {SPEEDS[-1]} writes a picture, samples need .prg, .sid, .csv or .dump"
-        )
-    streams: list[dict[int, list[tuple[int, int]]]] = [defaultdict(list) for _ in STREAMS]
-    place = {r: (n, i) for n, group in enumerate(STREAMS) for i, r in enumerate(group)}
-    for t, r, v in zip(tick.tolist(), register.tolist(), events["value"].tolist(), strict=True):
-        n, index = place[r]
-        streams[n][t].append((index, v))
-    count = max(-(-writes.length // period), int(tick[-1]) + 1 if len(tick) else 0)
-    return Ticks(period, picture, streams, count, phase)
+    for period, picture, phase in _periods(writes, events["cycle"]):
+        last = int(events["cycle"][-1] + phase) // period if len(events) else -1
+        yield Ticks(events, period, picture, phase, max(-(-writes.length // period), last + 1))
+
+
+def _periods(writes: RegisterWrites, cycles: np.ndarray) -> Iterator[tuple[int, bool, int]]:
+    """Give periods with whether each is that of the picture, and its phase; `cycles` are those of the changes."""
+    video = video_of(writes)
+    yield video.frame_cycles, True, 0
+    yield video.frame_cycles, True, _phase(cycles, video.frame_cycles)
+    own = _own_period(writes.events["cycle"])
+    if BURST_CYCLES < own <= LONGEST_PERIOD:
+        yield own, False, _phase(cycles, own)
+    for speed in SPEEDS[1:]:
+        yield video.frame_cycles // speed, False, 0
 
 
 def _own_period(cycles: np.ndarray) -> int:
     """Return the cycles between the calls of the player that has made the log, 0 if there is no telling.
 
-    Half of the distances between bursts are one call; from there the period is fitted to longer and longer stretches.
+    Half of the distances between bursts are about one call; of the periods near that it is the one that leaves the
+    bursts closest together.
     """
     starts = cycles[np.concatenate(([True], np.diff(cycles) > BURST_CYCLES))[: len(cycles)]]
     if len(starts) < 8:
         return 0
-    period = float(np.median(np.diff(starts)))
-    size = 8
-    while True:
-        part = starts[:size] - starts[0]
-        number = np.round(part / period)
-        if not number.any():
-            return 0
-        period = float((part * number).sum() / (number * number).sum())
-        if size >= len(starts):
-            return round(period)
-        size *= 2
+    about = float(np.median(np.diff(starts)))
+    if about > LONGEST_PERIOD:
+        return 0
+    tried = np.arange(int(about * (1 - NEAR)), int(about * (1 + NEAR)) + 2)
+    return int(max(tried, key=lambda period: abs(_mean_angle(starts, int(period)))))
+
+
+def _mean_angle(cycles: np.ndarray, period: int) -> complex:
+    """Return where in a period cycles are, as a number on the unit circle, inside it as they are spread."""
+    return complex(np.exp(2j * np.pi * (cycles % period) / period).mean())
 
 
 def _phase(cycles: np.ndarray, period: int) -> int:
     """Return what to add so that most bursts begin in the middle of a tick."""
     if not len(cycles):
         return 0
-    angle = np.exp(2j * np.pi * (cycles % period) / period).sum()
-    middle = int(np.angle(angle) / (2 * np.pi) * period)
+    middle = int(np.angle(_mean_angle(cycles, period)) / (2 * np.pi) * period)
     return (period // 2 - middle) % period
 
 
@@ -296,13 +336,15 @@ def source(name: str) -> str:
 
 
 def program(
-    writes: RegisterWrites, shell: str, address: int, end: int, align: int = 1
-) -> tuple[bytes, dict[str, int], Ticks]:
+    writes: RegisterWrites, cut: Ticks, shell: str, address: int, end: int, align: int = 1
+) -> tuple[bytes, dict[str, int]]:
     """Return a player with its data, as they lie in memory from `address` on.
 
     Parameters
     ----------
     writes : RegisterWrites
+    cut : Ticks
+        Its writes as calls of a player.
     shell : str
         What calls the player: a file of `players`.
     address, end : int
@@ -314,7 +356,6 @@ def program(
     -------
     image : bytes
     labels : dict
-    ticks : Ticks
 
     Raises
     ------
@@ -323,7 +364,6 @@ def program(
     """
     from sidlearn.cpu.assemble import assemble
 
-    cut = ticks(writes)
     head = shell_names(cut) + f"align = {align}\n"
     for place, name in enumerate(("low", "mid", "high")):
         head += f"count_{name} = {((max(cut.count, 1) - 1 >> 8 * place) + 1) & 0xFF}\n"
@@ -353,4 +393,4 @@ def program(
             f" which is about {fits:.1f} s of it; cut it with --seconds"
         )
     image, labels = code(starts)
-    return image + bytes(data), labels, cut
+    return image + bytes(data), labels

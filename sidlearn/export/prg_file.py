@@ -1,14 +1,10 @@
-"""A program for a real C64: RUN, and hear it. The player and its data lie behind one line of BASIC.
-
-The player goes by ticks, or by cycles where the writes come too fast for that, as samples do.
-"""
+"""A program for a real C64: RUN, and hear it. The player and its data lie behind one line of BASIC."""
 
 from __future__ import annotations
 
 from typing import BinaryIO
 
-from sidlearn.export import burst, timed
-from sidlearn.export.packed import TooFastError
+from sidlearn.export.program import program
 from sidlearn.writes import RegisterWrites
 
 LOAD_ADDRESS, END_ADDRESS = 0x0801, 0xD000
@@ -28,11 +24,6 @@ def write(writes: RegisterWrites, file: BinaryIO, timing: str = "auto") -> None:
     start = LOAD_ADDRESS + 2 + len(body) + 4 + 1 + 2  # link, line, four digits, end of line, end of program
     body += str(start).encode() + b"\0"
     link = LOAD_ADDRESS + 2 + len(body)
-    try:
-        if timing == "cycles":
-            raise TooFastError
-        image, labels, _ = burst.program(writes, "prg", start, END_ADDRESS)
-    except TooFastError:
-        image, labels = timed.program(writes, start, END_ADDRESS)
-    assert labels["start"] == start
-    file.write(LOAD_ADDRESS.to_bytes(2, "little") + link.to_bytes(2, "little") + body + b"\0\0" + image)
+    made = program(writes, "prg", start, END_ADDRESS, timing)
+    assert made.labels["start"] == start
+    file.write(LOAD_ADDRESS.to_bytes(2, "little") + link.to_bytes(2, "little") + body + b"\0\0" + made.image)

@@ -1,7 +1,6 @@
 """A `.sid` file with our own 6510 player, for sidplayfp, VICE and real machines.
 
-A PSID whose player is called some times a picture; where the writes come too fast for that, as samples do, an RSID that
-makes each at its cycle.
+A PSID whose player is called some times a picture, or an RSID that makes each write at its cycle.
 
 Source of the format: SID_file_format.txt (High Voltage SID Collection).
 """
@@ -12,8 +11,8 @@ import struct
 from typing import BinaryIO
 
 from sidlearn import clock
-from sidlearn.export import burst, timed
-from sidlearn.export.packed import TooFastError, video_of
+from sidlearn.export.packed import video_of
+from sidlearn.export.program import program
 from sidlearn.writes import RegisterWrites
 
 LOAD_ADDRESS, END_ADDRESS = 0x0800, 0xD000
@@ -40,15 +39,12 @@ def write(
     OutputError
         If it does not fit into a C64's memory, or writes faster than a player can.
     """
-    try:
-        if timing == "cycles":
-            raise TooFastError
-        image, labels, cut = burst.program(writes, "sid", LOAD_ADDRESS, END_ADDRESS)
-        calls = (b"PSID", labels["init"], labels["play"], 0 if cut.picture else 1)
+    made = program(writes, "sid", LOAD_ADDRESS, END_ADDRESS, timing)
+    if made.cut:
+        calls = b"PSID", made.labels["init"], made.labels["play"], 0 if made.cut.picture else 1
         free_pages = FREE_PAGE, FREE_PAGES
-    except TooFastError:
-        image, labels = timed.program(writes, LOAD_ADDRESS, END_ADDRESS)
-        calls = b"RSID", labels["start"], 0, 0
+    else:
+        calls = b"RSID", made.labels["start"], 0, 0
         free_pages = 0, 0
     magic, init, play, speed = calls
     header = magic + struct.pack(">HHHHHHHI", VERSION, HEADER_BYTES, 0, init, play, 1, 1, speed)
@@ -56,4 +52,4 @@ def write(
         header += text.encode("latin-1", "replace")[: TEXT_BYTES - 1].ljust(TEXT_BYTES, b"\0")
     flags = _CLOCK_BITS[video_of(writes).name] | _MODEL_BITS.get(model[:4], 0)
     header += struct.pack(">HBBBB", flags, *free_pages, 0, 0)
-    file.write(header + LOAD_ADDRESS.to_bytes(2, "little") + image)
+    file.write(header + LOAD_ADDRESS.to_bytes(2, "little") + made.image)

@@ -1,4 +1,4 @@
-"""Register writes at their cycles, for logs that are too fast for a player that is called: samples above all.
+"""Register writes at their cycles, for logs that calls of a player do not carry: samples, and the writes of BASIC.
 
 The machine does nothing else meanwhile. A write takes at least 59 cycles, so that writes which stand closer are put
 off; those to the registers that change fastest are kept to their cycle, the others go into the gaps between them.
@@ -14,7 +14,7 @@ import numpy as np
 
 from sidlearn import registers
 from sidlearn.errors import OutputError
-from sidlearn.export.packed import changes, source
+from sidlearn.export.packed import changes, source, video_of
 from sidlearn.writes import RegisterWrites
 
 # Cycles from write to write by how the write is told, as `players/timed.s` says.
@@ -22,12 +22,11 @@ FULL, LITERAL, ESCAPE = 52, 63, 78
 LEAST_WAIT, MOST_WAIT = 7, 5 * 256 + 6
 PAGE_CYCLES, PAUSE_CYCLES, TURN_CYCLES, MOST_TURNS = 30, 40, 1009, 255
 PAGE_BYTES = 256
-TIMINGS = ("auto", "cycles")
-"""How a log becomes a program: by calls of a player where these carry it, or by cycles whatever it is."""
 ROWS = 252
 """Rows of the tables; four values are left for what is not a row."""
-BEFORE_FIRST = 400
-"""Cycles before the first write: a guess, enough for all that may come before it."""
+TOP_CYCLES = 63
+"""From the top of the picture to where the cycles are counted from, a few more than it takes: so that every write is as
+far behind the top of a picture as behind the beginning of a frame in the log."""
 FAST_A_SECOND = 400
 """A register that is written more often than this keeps its cycles: eight times a picture."""
 NEAR_CYCLES = 2000
@@ -41,13 +40,18 @@ Write = tuple[int, int, int]
 """Cycle, register, value."""
 
 
+def before_first(writes: RegisterWrites) -> int:
+    """Return the cycles that the player waits for the log's first one."""
+    return video_of(writes).frame_cycles - TOP_CYCLES
+
+
 def schedule(writes: RegisterWrites) -> tuple[list[Write], list[bool]]:
     """Return the writes in the order in which they are made and when they should be, and which are the fast ones."""
-    events = changes(writes)
+    events, before = changes(writes), before_first(writes)
     rate = np.bincount(events["register"], minlength=registers.WRITABLE) / max(writes.seconds, 1e-9)
     is_fast = rate > FAST_A_SECOND
     rows = [
-        (int(c) + BEFORE_FIRST, int(r), int(v))
+        (int(c) + before, int(r), int(v))
         for c, r, v in zip(events["cycle"], events["register"], events["value"], strict=True)
     ]
     fast = [row for row in rows if is_fast[row[1]]]
@@ -193,8 +197,8 @@ class Encoder:
         return PAGE_CYCLES
 
 
-def program(writes: RegisterWrites, address: int, end: int) -> tuple[bytes, dict[str, int]]:
-    """Return a player with its data, as they lie in memory from `address` on.
+def program(writes: RegisterWrites, address: int, end: int, strict: bool = False) -> tuple[bytes, dict[str, int]]:
+    """Return a player with its data, as they lie in memory from `address` on; with `strict` no register is put off.
 
     Raises
     ------
@@ -206,16 +210,17 @@ def program(writes: RegisterWrites, address: int, end: int) -> tuple[bytes, dict
     rows, fast = schedule(writes)
     tables = choose(rows)
     encoder = Encoder(tables)
-    late, ends = [], []
+    made, ends = [], []
     for row in rows:
-        late.append(encoder.put(*row))
+        made.append(row[0] + encoder.put(*row))
         ends.append(len(encoder.data))
-    _check_speed(writes, rows, np.array(late), np.array(fast, bool))
+    late = _late(writes, rows, np.array(made, np.int64))
+    _check_speed(writes, rows, late if strict or not any(fast) else late[np.array(fast)])
     image, labels = assembled(tables, encoder.finish(), address)
     over = len(image) - (end - address)
     if over > 0:
         room = len(encoder.data) - over
-        fits = (rows[int(np.searchsorted(ends, room, side="right")) - 1][0] - BEFORE_FIRST) / writes.clock_hz
+        fits = (rows[int(np.searchsorted(ends, room, side="right")) - 1][0] - before_first(writes)) / writes.clock_hz
         raise OutputError(
             f"{len(encoder.data)} bytes for {writes.seconds:.1f} s of writes at their cycles: expected at most {room}"
             f" bytes, which is about {fits:.1f} s of it; cut it with --seconds"
@@ -241,16 +246,25 @@ def assembled(tables: Tables, data: bytes, address: int) -> tuple[bytes, dict[st
     return image.ljust(first - address, b"\0") + tables.image() + data, labels
 
 
-def _check_speed(writes: RegisterWrites, rows: list[Write], late: np.ndarray, fast: np.ndarray) -> None:
-    """Refuse what the player cannot keep up with.
+def _late(writes: RegisterWrites, rows: list[Write], made: np.ndarray) -> np.ndarray:
+    """Return how many cycles after its own each write is made: `made` are the cycles of the rows."""
+    events = changes(writes)
+    wanted = events["cycle"][np.argsort(events["register"], kind="stable")] + before_first(writes)
+    late = np.empty(len(rows), np.int64)
+    order = np.argsort([register for _, register, _ in rows], kind="stable")  # a register's writes keep their order
+    late[order] = made[order] - wanted
+    return late
+
+
+def _check_speed(writes: RegisterWrites, rows: list[Write], late: np.ndarray) -> None:
+    """Refuse what the player cannot keep up with, by how late it makes the writes that count.
 
     Raises
     ------
     OutputError
         With the register that is written most often.
     """
-    counted = late[fast] if fast.any() else late
-    if (counted > TOLERATED_CYCLES).mean() <= TOLERATED:
+    if not len(late) or (late > TOLERATED_CYCLES).mean() <= TOLERATED:
         return
     busiest = int(np.bincount([r for _, r, _ in rows], minlength=registers.WRITABLE).argmax())
     rate = sum(r == busiest for _, r, _ in rows) / max(writes.seconds, 1e-9)

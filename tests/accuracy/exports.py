@@ -4,9 +4,10 @@
 (random frames at one, two and four calls a picture, PAL and NTSC, the sounds of the examples, and tunes of a folder),
 exports each as `.sid` and `.prg`, and tells for both
 
-- how many frames differ when our own machine plays it, and when `sidplayfp` does: none should;
-- for logs that are played by their cycles (samples; all with ``--cycles``), how many of the writes that change
-  something are not at their cycle, in our own machine and in sidplayfp;
+- "to the cycle" where every write that changes something is at its cycle, when our own machine plays it and when
+  `sidplayfp` does; else how many are not, and by how many cycles at most;
+- how many frames differ, where the file is played from streams, or how many values, where it is played by cycles: none
+  should;
 - with ``--sound N``, for the first N of them, how far `sidplayfp -w` is from pyresidfp playing the same writes (LSD in
   dB; the two are versions of one emulator, which are about 1 dB apart), and from pyresidfp playing the log itself.
   In a file played from streams every write comes up to a few hundred cycles sooner or later than in the log, by which
@@ -31,6 +32,7 @@ from sidlearn import clock, registers, sources
 from sidlearn.c64 import player, tune
 from sidlearn.errors import OutputError
 from sidlearn.export import packed, prg_file, sid_file
+from sidlearn.export.program import program as made
 from sidlearn.writes import WRITE_DTYPE, RegisterWrites
 from tests.accuracy import sidplayfp
 from tests.export.test_players import random_frames
@@ -175,10 +177,7 @@ def moved(writes: RegisterWrites, events: np.ndarray) -> tuple[int, int, int]:
 def report(title: str, writes: RegisterWrites, hear: bool, folder: Path, timing: str) -> tuple[bool, list[float]]:
     """Print how one log comes back; return whether exactly, and how far its sounds are off."""
     video = packed.video_of(writes)
-    try:
-        cut = packed.ticks(writes) if timing == "auto" else None
-    except packed.TooFastError:
-        cut = None
+    cut = made(writes, "sid", sid_file.LOAD_ADDRESS, sid_file.END_ADDRESS, timing).cut
     cycles = (cut.count + 4) * cut.period if cut else writes.length + 5 * video.frame_cycles
     program, content = as_prg(writes, timing), as_sid(writes, timing)
     files = {"sid": (tune.read(content), content), "prg": (player.machine_code(program), in_rsid(program, video))}
@@ -188,15 +187,17 @@ def report(title: str, writes: RegisterWrites, hear: bool, folder: Path, timing:
         heard = [own_writes(read, cycles, video)]
         if sidplayfp.available():
             heard.append(peer_writes(content, cycles))
-        if cut:
+        found = [moved(writes, events) for events in heard]
+        count = len(packed.changes(writes))
+        if not any(wrong or late for wrong, late, _ in found):
+            text = f"{kind} to the cycle"
+        elif cut:
             frames = [differing(cut, events, video.clock_hz) for events in heard]
             exact &= not any(frames)
-            text = f"{kind} {' and '.join(map(str, frames))} of {cut.count}"
+            text = f"{kind} {' and '.join(map(str, frames))} of {cut.count} frames"
         else:
-            found = [moved(writes, events) for events in heard]
             exact &= not any(wrong for wrong, _, _ in found)
-            count = len(packed.changes(writes))
-            text = f"{kind} by cycles, {' and '.join(f'{w} wrong, {m} moved (by {f})' for w, m, f in found)} of {count}"
+            text = f"{kind} {' and '.join(f'{w} wrong, {m} moved (by {f})' for w, m, f in found)} of {count}"
         if hear and sidplayfp.available():
             played = heard[1]
             sound = peer_sound(content, writes.seconds, folder)
@@ -220,21 +221,21 @@ def main() -> None:
     parser.add_argument("--cycles", action="store_true", help="export all by their cycles")
     options = parser.parse_args()
     timing = "cycles" if options.cycles else "auto"
-    made = same = 0
+    count = same = 0
     distances: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         for title, writes in logs(options.seconds, options.tunes, options.logs):
             try:
-                exact, near = report(title, writes, made < options.sound, Path(name), timing)
+                exact, near = report(title, writes, count < options.sound, Path(name), timing)
             except OutputError as error:
                 print(f"{title}: not exported: {error}", flush=True)
                 continue
-            made += 1
+            count += 1
             same += exact
             distances += near
-            if made == options.count:
+            if count == options.count:
                 break
-    print(f"{same} of {made} logs come back exactly from both files")
+    print(f"{same} of {count} logs come back exactly from both files")
     if distances:
         print(f"LSD to pyresidfp: median {np.median(distances):.2f} dB, most {max(distances):.2f} dB")
 

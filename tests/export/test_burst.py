@@ -11,6 +11,7 @@ import pytest
 from sidlearn import clock
 from sidlearn.c64 import player, tune
 from sidlearn.export import burst, packed, prg_file, sid_file
+from sidlearn.export.program import program
 from sidlearn.writes import RegisterWrites
 
 FRAME = clock.PAL.frame_cycles
@@ -42,6 +43,12 @@ def opened(writes: RegisterWrites, kind: str) -> player.TunePlayer:
     return player.TunePlayer(code, 1, packed.video_of(writes))
 
 
+def player_of(writes: RegisterWrites, end: int = sid_file.END_ADDRESS) -> str:
+    """Return by what a log is played."""
+    made = program(writes, "sid", sid_file.LOAD_ADDRESS, end)
+    return "cycles" if made.cut is None else "bursts" if "slide" in made.labels else "streams"
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("kind", "video", "speed"), [("sid", "pal", 1), ("sid", "ntsc", 1), ("sid", "pal", 2),
                                                       ("prg", "pal", 1), ("prg", "ntsc", 2)])  # fmt: skip
@@ -59,7 +66,7 @@ def test_every_write_comes_at_its_cycle(seed, kind, video, speed):
 def test_the_6510_makes_the_code_that_is_foreseen():
     writes = log(7)
     cut = packed.ticks(writes)
-    rows = burst.bursts(writes, cut)
+    rows = burst.bursts(cut)
     ran = opened(writes, "sid")
     ram = ran._machine.ram
     made = 0
@@ -92,11 +99,21 @@ def test_a_log_that_is_too_long_for_bursts_is_played_from_streams():
     values = np.random.default_rng(1).integers(0, 256, (1000, 20)).tolist()
     rows = [(t * FRAME + n * 40, n, value) for t, row in enumerate(values) for n, value in enumerate(row)]
     writes = RegisterWrites.from_rows(rows, length=1000 * FRAME)
-    images = [burst.program(writes, "sid", sid_file.LOAD_ADDRESS, end)[1] for end in (sid_file.END_ADDRESS, 0x9000)]
-    assert ["slide" in labels for labels in images] == [True, False]
+    ends = (sid_file.END_ADDRESS, 0x9000)
+    assert [player_of(writes, end) for end in ends] == ["bursts", "streams"]
 
 
-def test_bursts_that_leave_no_time_for_the_next_are_played_from_streams():
-    rows = [(t * FRAME + n * 9000, n, t + n & 0xFF) for t in range(60) for n in range(3)]
-    writes = RegisterWrites.from_rows(rows, length=60 * FRAME)
-    assert "slide" not in burst.program(writes, "sid", sid_file.LOAD_ADDRESS, sid_file.END_ADDRESS)[1]
+def test_bursts_that_leave_no_time_for_the_next_are_played_by_cycles_or_from_streams():
+    cycles = np.sort(np.random.default_rng(1).choice(60 * FRAME // 200, 180, replace=False)).tolist()
+    rows = [(c * 200, n % 3, n & 0xFF) for n, c in enumerate(cycles)]
+    assert player_of(RegisterWrites.from_rows(rows, length=60 * FRAME)) == "cycles"
+    close = [row for c, r, v in rows for row in [(c, r, v), (c + 20, r + 7, v), (c + 40, r + 14, v)]]
+    assert player_of(RegisterWrites.from_rows(close, length=60 * FRAME)) == "streams"
+
+
+def test_bursts_that_lie_across_the_frames_or_come_more_rarely_are_played_as_bursts():
+    offsets = [n * 300 for n in range(12)]
+    across = [(t * FRAME + 18_000 + offset, n, t + n & 0xFF) for t in range(60) for n, offset in enumerate(offsets)]
+    assert player_of(RegisterWrites.from_rows(across)) == "bursts"
+    rarely = [(t * 49_263 + offset, n, t + n & 0xFF) for t in range(60) for n, offset in enumerate(offsets)]
+    assert player_of(RegisterWrites.from_rows(rarely)) == "bursts"

@@ -103,7 +103,7 @@ def test_every_way_to_tell_a_write_takes_the_cycles_it_says():
 
 def played_by_cycles(writes: RegisterWrites) -> np.ndarray:
     """Play the writes just as they are."""
-    rows = [(c + timed.BEFORE_FIRST, r, v) for c, r, v in writes.events.tolist()]
+    rows = [(c + timed.before_first(writes), r, v) for c, r, v in writes.events.tolist()]
     tables = timed.choose(rows)
     encoder = timed.Encoder(tables)
     for row in rows:
