@@ -13,12 +13,16 @@ import numpy as np
 from sidlearn.export.packed import Ticks, pack_units, shell_names, source
 from sidlearn.registers import BASE
 
-WRITE_CYCLES = 6
-"""LDA # and STA."""
+WRITE_CYCLES, STORE_CYCLES, LOAD_CYCLES = 6, 4, 2
+"""LDA # and STA; each of them."""
 FINE, COARSE, TURN_CYCLES, MOST_TURNS = 127, 128, 16, 128
 """Gaps: so many cycles one by one; above that whole turns, of which the first takes `COARSE` cycles."""
 NOTHING = 31
 """The register of a gap without a write."""
+FROM_X, SAME, INTO_X = 28, 29, 30
+"""Instead of registers: stores of X, loaded before the write before, and of that write's value; what loads X."""
+CYCLES = {FROM_X: STORE_CYCLES, SAME: STORE_CYCLES, INTO_X: LOAD_CYCLES}
+"""Of these; all others take `WRITE_CYCLES`."""
 LAST, WITH_GAP = 0x20, 0x40
 WAIT, LONGEST_WAIT, REPEAT, LONGEST_REPEAT = 0x80, 63, 0xC0, 62
 PAGE_BYTES = 256
@@ -32,8 +36,9 @@ SHORT_LIMIT, LONG_CALL = 14, 13
 """Gaps below the one are made of BIT and NOP, longer ones by a call into the sled, which takes the other and a cycle
 for each byte of it that is run."""
 SLOW_STORE = 1
-"""No instruction takes a cycle: STA ,X takes one more than STA."""
-BIT, NOP, LDX, LDA, STA, STA_X, JSR, RTS, CMP, CMP_ZERO = 0x24, 0xEA, 0xA2, 0xA9, 0x8D, 0x9D, 0x20, 0x60, 0xC9, 0xC5
+"""No instruction takes a cycle: STA ,Y takes one more than STA."""
+BIT, NOP, LDX, LDA, STA, STA_Y, STX = 0x24, 0xEA, 0xA2, 0xA9, 0x8D, 0x99, 0x8E
+JSR, RTS, CMP, CMP_ZERO = 0x20, 0x60, 0xC9, 0xC5
 SLED_BYTES = FINE - LONG_CALL
 SLED = bytes((CMP,)) * (SLED_BYTES - 2) + bytes((CMP_ZERO, NOP, RTS))
 """Entered n bytes before its RTS it takes n + 1 cycles."""
@@ -55,29 +60,51 @@ LINE = 12
 """Of the picture, where bursts begin when the player is called at its top: what comes before the first one is over."""
 
 Row = tuple[int, int, int]
-"""Gap, register, value."""
+"""Gap, register, value; or one of `CYCLES` in the register's place, and the register for the stores."""
 
 
 def rows_of(offsets: Sequence[int], registers: Sequence[int], values: Sequence[int]) -> list[Row]:
     """Return the rows of a tick, whose writes come `offsets` cycles behind its beginning, or as soon as can be."""
-    rows = []
+    rows: list[Row] = []
     now = 0
-    for offset, register, value in zip(offsets, registers, values, strict=True):
-        gap = max(offset - now - WRITE_CYCLES, 0)
+    in_a = in_x = None
+    nexts = [*zip(offsets[1:], values[1:], strict=True), (None, None)]
+    for offset, register, value, (after, ahead) in zip(offsets, registers, values, nexts, strict=True):
+        room = offset - now
+        if room < WRITE_CYCLES and value == in_a:
+            gap = SLOW_STORE if room > STORE_CYCLES else 0
+            rows.append((gap, SAME, register))
+            now += STORE_CYCLES + gap
+            continue
+        if value == in_x:
+            rows.append((0, FROM_X, register))
+            now += STORE_CYCLES
+            in_x = None
+            continue
+        gap = max(room - WRITE_CYCLES, 0)
+        in_a, in_x = value, None
+        if after is not None and after - offset <= STORE_CYCLES and ahead != value and gap >= LOAD_CYCLES:
+            in_x = ahead
+            gap -= LOAD_CYCLES
+            now += LOAD_CYCLES
         while gap > FINE:
             turns = min((gap - COARSE) // TURN_CYCLES, MOST_TURNS - 1)
             rows.append((COARSE + turns, NOTHING, 0))
             gap -= COARSE + TURN_CYCLES * turns
             now += COARSE + TURN_CYCLES * turns
-        rows.append((gap, register, value))
         now += gap + WRITE_CYCLES
+        if in_x is not None:
+            load_gap = 0 if gap == SLOW_STORE else gap
+            rows.append((load_gap, INTO_X, in_x))
+            gap -= load_gap
+        rows.append((gap, register, value))
     return rows
 
 
 def span(rows: list[Row]) -> int:
     """Return the cycles that a burst takes."""
     return sum(
-        COARSE + TURN_CYCLES * (gap - COARSE) if register == NOTHING else gap + WRITE_CYCLES
+        COARSE + TURN_CYCLES * (gap - COARSE) if register == NOTHING else gap + CYCLES.get(register, WRITE_CYCLES)
         for gap, register, _ in rows
     )
 
@@ -107,8 +134,13 @@ def code(rows: list[Row], sled_end: int, turns: int) -> bytes:
             out += bytes((JSR, target & 0xFF, target >> 8))
         elif gap != SLOW_STORE:
             out += bytes((BIT, BIT)) * (gap % 2) + bytes((NOP,)) * ((gap - 3 * (gap % 2)) // 2)
-        if register != NOTHING:
-            out += bytes((LDA, value, STA_X if gap == SLOW_STORE else STA, register, BASE >> 8))
+        store = STA_Y if gap == SLOW_STORE else STA
+        if register == INTO_X:
+            out += bytes((LDX, value))
+        elif register in (FROM_X, SAME):
+            out += bytes((STX if register == FROM_X else store, value, BASE >> 8))
+        elif register != NOTHING:
+            out += bytes((LDA, value, store, register, BASE >> 8))
     return bytes(out) + bytes((RTS,))
 
 
@@ -118,7 +150,7 @@ def bursts(cut: Ticks) -> dict[int, list[Row]]:
     offset = events["cycle"] + cut.phase - tick * cut.period
     starts = np.flatnonzero(np.diff(tick, prepend=-1)[: len(tick)])
     later = offset[starts][tick[starts] > 0]
-    base = int(later.min()) - WRITE_CYCLES if len(later) else 0
+    base = int(later.min()) - LOAD_CYCLES - WRITE_CYCLES if len(later) else 0
     columns = (offset - base).tolist(), events["register"].tolist(), events["value"].tolist()
     ends = [*starts[1:].tolist(), len(events)][: len(starts)]
     return {

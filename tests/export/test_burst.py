@@ -18,15 +18,28 @@ FRAME = clock.PAL.frame_cycles
 TICKS = 40
 
 
-def log(seed: int, period: int = FRAME, hz: int = clock.PAL.clock_hz, widest: int = 400) -> RegisterWrites:
-    """Return writes in bursts that come at uneven times, at gaps of every length from that of a LDA and a STA on."""
+def log(
+    seed: int, period: int = FRAME, hz: int = clock.PAL.clock_hz, widest: int = 400, most: int = 12
+) -> RegisterWrites:
+    """Return writes in bursts that come at uneven times, at gaps of every length from that of a LDA and a STA on.
+
+    Some have others right behind them, as STA, STX and STY make them: one of another value, or several of the same.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for t in range(TICKS):
         cycle = t * period + 30 + int(rng.integers(0, 200))
-        for _ in range(int(rng.integers(0, 12))):
-            rows.append((cycle, int(rng.integers(0, 25)), int(rng.integers(0, 256))))
-            cycle += int(rng.integers(burst.WRITE_CYCLES, widest))
+        for _ in range(int(rng.integers(0, most))):
+            register, value = int(rng.integers(0, 25)), int(rng.integers(1, 256))
+            rows.append((cycle, register, value))
+            if rng.random() < 0.2:
+                cycle += burst.STORE_CYCLES
+                rows.append((cycle, (register + 1) % 25, value ^ 0xFF or 1))
+            elif rng.random() < 0.2:
+                for other in range(1, int(rng.integers(2, 5))):
+                    cycle += burst.STORE_CYCLES + int(rng.integers(0, 2))
+                    rows.append((cycle, (register + other) % 25, value))
+            cycle += burst.LOAD_CYCLES + int(rng.integers(burst.WRITE_CYCLES, widest))
     writes = RegisterWrites.from_rows(rows, length=TICKS * period, clock_hz=hz)
     return RegisterWrites(packed.changes(writes), writes.length, hz)  # no write that changes nothing
 
@@ -55,7 +68,7 @@ def player_of(writes: RegisterWrites, end: int = sid_file.END_ADDRESS) -> str:
 def test_every_write_comes_at_its_cycle(seed, kind, video, speed):
     standard = clock.VIDEO[video]
     period = standard.frame_cycles // speed
-    writes = log(seed, period, standard.clock_hz, widest=150 if speed > 1 else 400)
+    writes = log(seed, period, standard.clock_hz, widest=50 if speed > 1 else 400, most=12 // speed)
     heard = opened(writes, kind).advance(writes.length + 2 * period)[-len(writes) :]
     assert np.array_equal(heard["register"], writes.events["register"])
     assert np.array_equal(heard["value"], writes.events["value"])
@@ -92,7 +105,19 @@ def test_rows_take_the_time_that_they_stand_for(gaps):
 
 
 def test_writes_that_come_too_close_are_put_off_and_lost_time_is_caught_up():
-    assert [gap for gap, _, _ in burst.rows_of([100, 101, 102, 130], [0, 1, 2, 3], [0] * 4)] == [94, 0, 0, 12]
+    assert [gap for gap, _, _ in burst.rows_of([100, 106, 107, 130], [0, 1, 2, 3], [1, 2, 3, 4])] == [94, 0, 0, 12]
+
+
+def test_a_value_that_comes_right_behind_another_waits_in_x():
+    rows = burst.rows_of([400, 404, 412], [0, 1, 2], [5, 6, 7])
+    assert [row for row in rows if row[1] != burst.NOTHING][1:] == [
+        (0, 0, 5), (0, burst.FROM_X, 1), (2, 2, 7)]  # fmt: skip
+    assert burst.span(rows) == 412
+
+
+def test_a_value_that_comes_again_stays_in_a():
+    rows = burst.rows_of([100, 104, 109, 120], [0, 1, 2, 3], [5] * 4)
+    assert rows == [(94, 0, 5), (0, burst.SAME, 1), (1, burst.SAME, 2), (5, 3, 5)]
 
 
 def test_a_log_that_is_too_long_for_bursts_is_played_from_streams():

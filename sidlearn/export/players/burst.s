@@ -10,7 +10,10 @@
 ;   $C1-$FE  play value - $C0 units from the address that follows, then go on behind it
 ;   $FF      the end
 ; Register 31 is none: a gap and no value. A gap of 0 to 127 is so many cycles and 6 for the write itself; of 128 to 255
-; it is 128 + 16 * (gap - 128) cycles without a write.
+; it is 128 + 16 * (gap - 128) cycles without a write. What is nearer than 6 cycles to the write before:
+;   28  the register follows, which gets X: 4 cycles
+;   29  the register follows, which gets the value of the last write that had one: 4 cycles, 5 with a gap of 1
+;   30  no write: what follows goes into X for a 28 to come, 2 cycles behind the gap
 
 out   = $20                     ; where the burst is written to
 back  = $22                     ; where to go on after a repeat
@@ -66,7 +69,7 @@ fine:   STA slide+1
 slide:  BCC slid                ; always: into the cycles that are left
 slid:   .byte $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9
         .byte $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C9, $C5, $EA
-        LDX #0
+        LDY #0
 run:    JSR first
 ready   = run+1
         LDA ready+1
@@ -123,7 +126,7 @@ pairs:  STA (out),Y
         BNE pairs
         BEQ value               ; always
 
-one:    LDX #$9D                ; STA ,X with X = 0: a cycle more
+one:    LDX #$99                ; STA ,Y with Y = 0: a cycle more
         STX store
         BNE value               ; always
 
@@ -149,8 +152,8 @@ long:   LDA #<sled_end+13
 
 value:  LDA cell
         AND #$1F
-        CMP #$1F
-        BEQ none
+        CMP #28
+        BCS near
         TAX
         LDA #$A9                ; LDA #
         STA (out),Y
@@ -159,7 +162,7 @@ value:  LDA cell
         STA (out),Y
         INY
         LDA store
-        STA (out),Y
+target: STA (out),Y
         INY
         TXA
         STA (out),Y
@@ -181,6 +184,25 @@ room:   LDA cell
         BNE last
         JSR get
         JMP write
+near:   CMP #30
+        BCC bare
+        BNE none
+        LDA #$A2                ; LDX #
+        STA (out),Y
+        INY
+        JSR get
+        STA (out),Y
+        INY
+        JMP none
+
+bare:   CMP #29                 ; sets the carry for A, which `get` leaves as it is
+        JSR get
+        TAX
+        LDA store
+        BCS target
+        LDA #$8E                ; STX
+        BNE target              ; always
+
 last:   LDA #$60                ; RTS
         STA (out),Y
 unit:   LDA count
