@@ -33,8 +33,30 @@ STRUCTURE_FLOOR, LEVEL_FLOOR = 4.5e-4, 1e-4  # NSIM's constants for a range of 1
 LOUD_DB = 40.0  # quieter columns do not count for intelligibility (STOI)
 QUIET_WEIGHT = 0.3  # guess: share of a pause in the likeness of spectrograms
 ALONE = 0.5  # guess: share of the bands one by one in the likeness of courses, against that of all together
+RISE_SECONDS = 0.02
+RISE_RANGE_DB = 70.0
+"""How far under the loudest band a rise still counts; onset detectors look down 50 to 80 dB."""
+ONSET_DB = 4.0  # guess: mean rise of the bands from which on it may be an onset
+EXTRA_RISE, MISSING_RISE = 0.8, 0.4
+"""Cost of a decibel: an onset that the target has not is heard more than one that is softer."""
 SEGMENTS = 10
 """How many of the overlapping segments that hold a column are looked at."""
+
+
+class Rises(NamedTuple):
+    """By how much a target rises from column to column, which is what makes an onset."""
+
+    decibels: np.ndarray
+    """float64 (columns,): mean rise of the auditory bands against `lag` columns before."""
+    extra: np.ndarray
+    """float64 (columns,): cost of a decibel more."""
+    missing: np.ndarray
+    """float64 (columns,): cost of a decibel less."""
+    lag: int
+    floor: float
+    """Power in an auditory band that nobody hears beside the loudest one."""
+    share: np.ndarray
+    """float64 (AUDITORY_BANDS,): share of an auditory band in the mean."""
 
 
 class Likeness(NamedTuple):
@@ -64,6 +86,7 @@ class Likeness(NamedTuple):
     """float64 (columns,): weight in the likeness of spectrograms."""
     gain: float
     """The target's power was multiplied by this."""
+    rises: Rises
 
 
 class Course(NamedTuple):
@@ -79,7 +102,9 @@ class Course(NamedTuple):
     """float64 (columns, AUDITORY_BANDS + 2): half dB, over the window, first and last band twice."""
 
 
-def likeness(power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: float) -> Likeness:
+def likeness(
+    power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: float, free: np.ndarray | None = None
+) -> Likeness:
     """Return what is compared, for a target's band power.
 
     Parameters
@@ -91,6 +116,8 @@ def likeness(power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: flo
     column_seconds : float
     gain : float
         What the target's power was multiplied by to come to units of the chip.
+    free : ndarray, bool, shape (columns,), optional
+        Where it does not matter how the sound rises: in voices, whose pitch and formants move all the time.
     """
     thirds, auditory = _thirds(hz), _auditory(hz)
     magnitude = np.sqrt(np.maximum(power @ thirds, 0))  # (columns, THIRDS)
@@ -115,7 +142,32 @@ def likeness(power: np.ndarray, hz: np.ndarray, column_seconds: float, gain: flo
     for c in range(len(power)):
         _moments(levels, c, near, moments[:, c])
     importance = np.where(loud, 1.0, QUIET_WEIGHT)
-    return Likeness(thirds, auditory, place, both[0], both[1], stride, levels, moments, spread, near, importance, gain)
+    rises = rises_of(inner, column_seconds, np.zeros(len(power), bool) if free is None else free)
+    return Likeness(
+        thirds, auditory, place, both[0], both[1], stride, levels, moments, spread, near, importance, gain, rises
+    )
+
+
+def rises_of(power: np.ndarray, column_seconds: float, free: np.ndarray) -> Rises:
+    """Return how a sound rises, for its power in auditory bands (columns, AUDITORY_BANDS)."""
+    lag = max(1, round(RISE_SECONDS / column_seconds))
+    floor = float(power.max()) * 10 ** (-RISE_RANGE_DB / 10) + 1e-30
+    decibels = np.zeros(len(power))
+    share = rise_share()
+    for c in range(len(power)):
+        decibels[c] = _rise(np.asarray(power, np.float64), floor, lag, share, c)
+    reach = np.lib.stride_tricks.sliding_window_view(np.pad(decibels, 2 * lag), 4 * lag + 1)
+    onset = (decibels >= reach.max(axis=1)) & (decibels > ONSET_DB)
+    costs = np.where(free, 0.0, column_seconds / lag / RISE_SECONDS)
+    return Rises(decibels, EXTRA_RISE * costs, MISSING_RISE * costs * onset, lag, floor, share)
+
+
+def rise_share() -> np.ndarray:
+    """Return how many of an onset detector's mel bands, up to 20 kHz, lie nearest to each auditory band, of all."""
+    to_mel = lambda hz: np.log1p(np.asarray(hz) / 700)  # noqa: E731
+    edges = to_mel(_auditory_hz())
+    nearest = np.abs(np.linspace(to_mel(50.0), to_mel(20_000.0), 256)[:, None] - edges).argmin(axis=1)
+    return np.bincount(nearest, minlength=AUDITORY_BANDS) / 256
 
 
 def course(target: Likeness, power: np.ndarray) -> Course:
@@ -167,18 +219,23 @@ def _auditory(hz: np.ndarray) -> np.ndarray:
     Source: B. Glasberg and B. Moore, "Derivation of auditory filter shapes from notched-noise data" (1990); a fourth
     order gammatone falls off as (1 + ((f - middle) / (1.019 ERB))^2)^-4.
     """
-    ear_q, least = 9.26449, 24.7
-    low, high = AUDITORY_HZ
-    steps = np.arange(AUDITORY_BANDS, 0, -1) / AUDITORY_BANDS
-    middles = -ear_q * least + (high + ear_q * least) * np.exp(
-        steps * (np.log(low + ear_q * least) - np.log(high + ear_q * least))
-    )
-    width = 1.019 * (middles / ear_q + least)
+    middles = _auditory_hz()
+    width = 1.019 * (middles / EAR_Q + LEAST_ERB_HZ)
     out = (1 + ((hz[None] - middles[:, None]) / width[:, None]) ** 2) ** -4.0
     out[:, hz == 0] = 0
     for row, middle in zip(out, middles, strict=True):  # a band wider than the filter still gives it its part
         row[:BANDS][np.argmin(np.abs(hz[:BANDS] - middle))] += 1e-3
     return np.ascontiguousarray(out.T, np.float32)
+
+
+EAR_Q, LEAST_ERB_HZ = 9.26449, 24.7
+
+
+def _auditory_hz() -> np.ndarray:
+    """Return the middles of the auditory filters: float64 (AUDITORY_BANDS,)."""
+    low, high = (np.log(hz + EAR_Q * LEAST_ERB_HZ) for hz in AUDITORY_HZ)
+    steps = np.arange(AUDITORY_BANDS, 0, -1) / AUDITORY_BANDS
+    return -EAR_Q * LEAST_ERB_HZ + np.exp(high + steps * (low - high))
 
 
 # --- Kernels: what changes when some columns do --------------------------------------------------------------------
@@ -212,6 +269,29 @@ def _window_levels(power, spread, gain, first, last, out):
         for b in range(bands):
             out[c, b + 1] = 45 + 5 * math.log10(total[b] / gain + 1e-9)
         out[c, 0], out[c, bands + 1] = out[c, 1], out[c, bands]
+
+
+@kernel
+def _rise(power, floor, lag, share, c):
+    """Mean rise of the bands of a column against the one `lag` before, in dB; what falls does not count."""
+    total = 0.0
+    for b in range(share.size):
+        ratio = (power[c, b] + floor) / (power[max(c - lag, 0), b] + floor)
+        if ratio > 1:
+            total += share[b] * math.log10(ratio)
+    return 10 * total
+
+
+@kernel
+def _rise_cost(rises, power, first, last):
+    """Cost of columns `first` to `last` - 1 that rise by more or by less than the target does."""
+    cost = 0.0
+    for c in range(max(first, 0), min(last, power.shape[0])):
+        if rises.extra[c] == 0:
+            continue
+        more = _rise(power, rises.floor, rises.lag, rises.share, c) - rises.decibels[c]
+        cost += rises.extra[c] * max(more, 0.0) + rises.missing[c] * max(-more, 0.0)
+    return cost
 
 
 @inline_kernel
@@ -328,8 +408,8 @@ def _segments(shape, rows, stride, magnitude, sums, first, count, trial, room):
 def alike(target, now, first, fresh, keep):
     """How much a sound is like its target around some columns, with these columns as in `fresh`; keep them so or not.
 
-    Returns the sums over columns of both likenesses; only the difference between two calls for the same columns means
-    anything. `fresh` is float32 (count, bands): power without any floor.
+    Returns the sums over columns of both likenesses, and what wrong rises cost; only the difference between two calls
+    for the same columns means anything. `fresh` is float32 (count, bands): power without any floor.
     """
     count, bands = fresh.shape
     columns = now.power.shape[0]
@@ -377,10 +457,11 @@ def alike(target, now, first, fresh, keep):
     spectrogram_like = _points(
         target.levels, target.moments, now.level, target.near, target.importance, low - target.near, high + target.near
     )
+    rise_cost = _rise_cost(target.rises, now.power, first, first + count + target.rises.lag)
     if not keep:
         now.power[first : first + count] = old_power
         now.level[low:high] = old_level
-    return course_like, spectrogram_like / AUDITORY_BANDS
+    return course_like, spectrogram_like / AUDITORY_BANDS, rise_cost
 
 
 @kernel
@@ -487,8 +568,8 @@ def _loss(target, now, column, frame, terms, chosen, row, bound, keep, room):
         plain += frame.cost[v, chosen[v, 0]]  # OFF is the last one
     if plain > bound:
         return np.inf, plain
-    courses, points = alike(target, now, column, room[0:1], keep)
-    return plain - terms.weights[1] * courses - terms.weights[2] * points, plain
+    courses, points, rises = alike(target, now, column, room[0:1], keep)
+    return plain - terms.weights[1] * courses - terms.weights[2] * points + rises, plain
 
 
 @kernel

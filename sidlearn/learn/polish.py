@@ -85,6 +85,8 @@ class Goal(NamedTuple):
     weights: np.ndarray
     """float64 (3,): of the distance of levels, the likeness of courses and that of spectrograms."""
     bands: Bands
+    switch_cost: float
+    """What it costs that a voice changes, where drums sound."""
     column_cycles: int
     """Column c is the sound around cycle c * column_cycles."""
 
@@ -172,6 +174,7 @@ def polish(
     frames: RegisterFrames,
     level: np.ndarray,
     voiced: np.ndarray,
+    struck: np.ndarray,
     goal: Goal,
     model: str,
     moves: Moves,
@@ -188,6 +191,8 @@ def polish(
         What the envelopes should come to.
     voiced : ndarray, bool, shape (frames,)
         Where voice 1 has the pitch.
+    struck : ndarray, bool, shape (frames,)
+        Where drums sound, see `pursue.struck_frames`.
     goal : Goal
     model : str
     moves : Moves
@@ -215,10 +220,13 @@ def polish(
     for t in range(first, len(values)):
         if t % KEPT_FRAMES == 0 and t > first:
             store.put(name, first=t, rows=rows, losses=losses, **now._asdict())
-        frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of)
+        frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of, bool(struck[t]))
+        begins = bool((goal.target.rises.missing[frame.columns.start : frame.columns.stop] > 0).any())
         for _ in range(moves.rounds):
             before = frame.lowest
             for change in changes(frame.rows[1], bool(voiced[t]), moves, frame.lacking(moves.lacks)):
+                frame.attempt(change)
+            for change in strokes(frame.rows[:2], begins) if struck[t] else ():
                 frame.attempt(change)
             if frame.lowest > before - 5 * LEAST_GAIN:
                 break
@@ -240,6 +248,8 @@ class Change(NamedTuple):
     """Whose envelope must be planned anew, -1 for none."""
     factor: float = 1.0
     registers: tuple[tuple[int, int], ...] = ()
+    level: float = 0.0
+    """In place of a factor."""
 
 
 class FrameSearch:
@@ -248,8 +258,10 @@ class FrameSearch:
     `rows` are the registers before the frame, of the frame and of those that follow: uint8 (1 + HORIZON, 25).
     """
 
-    def __init__(self, bench: Bench, t: int, rows: np.ndarray, goals: np.ndarray, now, level_of: np.ndarray) -> None:
-        self.bench, self.now, self.level_of = bench, now, level_of
+    def __init__(
+        self, bench: Bench, t: int, rows: np.ndarray, goals: np.ndarray, now, level_of: np.ndarray, struck: bool
+    ) -> None:
+        self.bench, self.now, self.level_of, self.struck = bench, now, level_of, struck
         self.state = bench.sid.snapshot()
         self.generators = [generator.state_of(bench.sid._voices[v]) for v in range(VOICES)]
         self.columns = bench.columns(t)
@@ -257,7 +269,7 @@ class FrameSearch:
         self.rows = rows.copy()
         self.costs = np.array([self._plan(v) for v in range(VOICES)])
         self.power = bench.try_rows(self.state, self.rows, self.columns)
-        self.lowest = self.loss(self.power) + FUTURE_WEIGHT * self.costs.sum()
+        self.lowest = self.loss(self.power) + FUTURE_WEIGHT * self.costs.sum() + self.switching(self.rows)
 
     def _plan(self, voice: int) -> float:
         """Plan an envelope anew where that serves its goals better; return what is missed."""
@@ -268,6 +280,13 @@ class FrameSearch:
             self.rows = trial
         return min(cost, missed)
 
+    def switching(self, rows: np.ndarray) -> float:
+        """Return what it costs that voices sound other than in the frames around."""
+        if not self.struck:
+            return 0.0
+        waves = rows[:3][:, SHAPES] & SHAPE_MASKS
+        return self.bench.goal.switch_cost * int((waves[1:] != waves[:-1]).reshape(2, VOICES, -1).any(axis=2).sum())
+
     def loss(self, power: np.ndarray, keep: bool = False) -> float:
         """Return the loss of what the columns around the frame sound like."""
         goal = self.bench.goal
@@ -276,11 +295,12 @@ class FrameSearch:
         share = np.ones(len(own))
         share[0] = share[-1] = 0.5
         self.levels = float(own @ share) / float(share.sum())
-        course, spectrogram = likeness.alike(goal.target, self.now, self.columns.start, power, keep)
+        course, spectrogram, rises = likeness.alike(goal.target, self.now, self.columns.start, power, keep)
         return (
             goal.weights[0] * self.levels * self.bench.cycles / goal.column_cycles
             - goal.weights[1] * course
             - goal.weights[2] * spectrogram
+            + rises
         )
 
     def lacking(self, count: int) -> list[float]:
@@ -299,9 +319,9 @@ class FrameSearch:
     def attempt(self, change: Change) -> None:
         """Try a change, and keep it if it sounds more like the target."""
         trial, goals = self.rows.copy(), self.goals
-        if change.factor != 1:
+        if change.factor != 1 or change.level:
             goals = goals.copy()
-            goals[0, change.voice] *= change.factor
+            goals[0, change.voice] = change.level or goals[0, change.voice] * change.factor
             if not 0 < goals[0, change.voice] <= 1:
                 return
         for register, value in change.registers:
@@ -315,7 +335,7 @@ class FrameSearch:
         if (trial[1 : self.bench.ahead + 1] == self.rows[1 : self.bench.ahead + 1]).all():
             return
         power = self.bench.try_rows(self.state, trial, self.columns)
-        loss = self.loss(power) + FUTURE_WEIGHT * costs.sum()
+        loss = self.loss(power) + FUTURE_WEIGHT * costs.sum() + self.switching(trial)
         if loss < self.lowest - LEAST_GAIN:
             self.lowest, self.rows, self.goals, self.power, self.costs = loss, trial, goals, power, costs
 
@@ -415,6 +435,36 @@ def changes(row: np.ndarray, voiced: bool, moves: Moves, lacking: list[float]) -
             yield Change(-1, 1, ((FC_LO, new & 7), (FC_HI, new >> 3)))
         if moves.waveforms:
             yield Change(-1, 1, ((RES_FILT, int(row[RES_FILT]) ^ 0xF0),))
+
+
+def strokes(rows: np.ndarray, begins: bool) -> Iterator[Change]:
+    """Yield what is worth trying where drums sound: that voices go on as in the frame before, or a stroke begins.
+
+    `rows` are the registers of the frame before and of its own. Noise that changes all the time is heard as strokes.
+    """
+    before, row = rows
+    every: list[tuple[int, int]] = []
+    for v in range(VOICES):
+        gate = int(row[voice_register(v, CONTROL)]) & GATE
+        wave = int(before[voice_register(v, CONTROL)]) & ~GATE
+        if wave:
+            kept = [(voice_register(v, r), int(before[voice_register(v, r)])) for r in (FREQ_LO, FREQ_HI, PW_LO, PW_HI)]
+            kept.append((voice_register(v, CONTROL), wave | gate))
+            every += kept
+            yield Change(v, 1, tuple(kept))
+        for freq in STROKE_FREQS if begins else ():
+            for level in STROKE_LEVELS:
+                yield Change(v, 1, (
+                    (voice_register(v, FREQ_LO), freq & 0xFF), (voice_register(v, FREQ_HI), freq >> 8),
+                    (voice_register(v, CONTROL), NOISE | gate),
+                ), level)  # fmt: skip
+    yield Change(-1, 1, tuple(every))
+
+
+STROKE_FREQS, STROKE_LEVELS = (0x2000, 0x7000, 0xF000), (1.0, 0.5, 0.2)
+SHAPES = np.array([voice_register(v, r) for v in range(VOICES) for r in (FREQ_LO, FREQ_HI, PW_LO, PW_HI, CONTROL)])
+SHAPE_MASKS = np.array([0xFF, 0xFF, 0xFF, 0xFF, 0xFF & ~GATE] * VOICES, np.uint8)
+"""Of what a voice sounds like, all but its envelope."""
 
 
 def _filled(voice: int, row: np.ndarray, hz: float, master: int) -> Iterator[Change]:

@@ -139,6 +139,7 @@ def pursue(
     seconds = cycles / PAL.clock_hz
     count = max(1, int(np.ceil(len(audio) / sample_rate / seconds)))
     target = analyse(audio, sample_rate, count, seconds)
+    struck = struck_frames(target, seconds)
     atoms = dictionary(model, seconds)
     store, tell = checkpoint or Forgetful(), progress or _say_nothing
     finer_moves = None
@@ -150,19 +151,20 @@ def pursue(
     score, loss, wanted = choose_frames(target, atoms, quality, effort, seconds, store, told, voices)
     frames = to_frames(score, cycles, model)
     if effort.moves is not None:
-        goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms.bands)
+        goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms.bands, struck)
         frames, loss = polish.polish(
-            frames, score.level, target.f0_hz > 0, goal, model, effort.moves, store,
+            frames, score.level, target.f0_hz > 0, struck, goal, model, effort.moves, store,
             lambda done: told(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"),
         )  # fmt: skip
     if finer_moves is not None:
         count = max(1, int(np.ceil(len(audio) / sample_rate / seconds * times)))
         frames, level = polish.finer(frames, times, count, model)
         bands = bands_for(frames.frame_cycles / PAL.clock_hz)
-        goal = goal_of(audio, sample_rate, count, frames.frame_cycles, wanted, bands)
         voiced = np.repeat(target.f0_hz > 0, times)[:count]
+        struck = np.repeat(struck, times)[:count]
+        goal = goal_of(audio, sample_rate, count, frames.frame_cycles, wanted, bands, struck)
         frames, loss = polish.polish(
-            frames, level, voiced, goal, model, finer_moves, store,
+            frames, level, voiced, struck, goal, model, finer_moves, store,
             lambda done: tell(coarse_share + (1 - coarse_share) * done, "finer"), "finer",
         )  # fmt: skip
     return Pursued(close(frames), (UNSURE * np.exp(-CONFIDENCE_SLOPE * loss)).astype(np.float32))
@@ -194,14 +196,23 @@ def _say_nothing(done: float, what: str) -> None:
     pass
 
 
-def goal_of(audio: np.ndarray, sample_rate: int, count: int, cycles: int, wanted: Wanted, bands: Bands):
-    """Return what the registers' sound is compared with."""
+def goal_of(
+    audio: np.ndarray,
+    sample_rate: int,
+    count: int,
+    cycles: int,
+    wanted: Wanted,
+    bands: Bands,
+    struck: np.ndarray,
+) -> polish.Goal:
+    """Return what the registers' sound is compared with; `struck` is bool (frames,)."""
     step = polish.column_cycles(cycles)
     seconds = np.arange(count * cycles // step + 1) * step / PAL.clock_hz
     power = analyse_columns(audio, sample_rate, seconds, bands) * np.float32(wanted.gain)
-    alike = likeness.likeness(power, bands.hz, step / PAL.clock_hz, wanted.gain)
+    free = ~struck[np.minimum(np.arange(len(power)) * step // cycles, count - 1)]
+    alike = likeness.likeness(power, bands.hz, step / PAL.clock_hz, wanted.gain, free)
     compressed = ((power + wanted.floor) ** 0.125).astype(np.float32)
-    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, WEIGHTS, bands, step)
+    return polish.Goal(alike, compressed, wanted.floor, wanted.weight, WEIGHTS, bands, POLISH_SWITCH_COST, step)
 
 
 # --- Choosing ----------------------------------------------------------------------------------------------------
@@ -304,8 +315,9 @@ def _choose_piece(
     rows = settings_of(routing, atoms)
     tried = rows[:: effort.row_step] if len(rows) > 1 else rows
     found = search_all(range(len(palettes)), palettes, wanted, atoms, tried, [routing] * len(tried), 2)
-    best, setting = assemble(found, palettes, wanted, atoms, routing, tried)
-    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, seconds, effort)
+    struck = struck_frames(target, seconds)
+    best, setting = assemble(found, palettes, wanted, atoms, routing, tried, switch_costs(struck))
+    losses = choose_all_again(best, setting, palettes, wanted, atoms, routing, rows, seconds, effort, struck)
     score = Score.empty(len(palettes))
     for t in range(len(palettes)):
         write_candidate(score, t, palettes[t], best[t], target.f0_hz[t], atoms, setting[t])
@@ -316,10 +328,12 @@ WEIGHTS = np.array([10.0, 1.0, 1.0])
 """Of the distance of levels, the likeness of courses and that of spectrograms."""
 
 
-def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary, routing, rows, frame_seconds, effort):
+def choose_all_again(
+    best, setting, palettes, wanted: Wanted, atoms: Dictionary, routing, rows, frame_seconds, effort, struck
+):
     """Choose again with regard to how the sound moves, in place; return what each frame loses by its levels."""
     frames, bands = len(palettes), len(wanted.weight)
-    target = likeness.likeness(wanted.power, atoms.bands.hz, frame_seconds, wanted.gain)
+    target = likeness.likeness(wanted.power, atoms.bands.hz, frame_seconds, wanted.gain, ~struck)
     power = np.zeros((frames, bands), np.float32)
     constant = np.zeros(frames)
     for t in range(frames):
@@ -329,6 +343,7 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
     factor = np.where(routing.voices, atoms.constants.low_pass if routing.mode & 0x10 else 0.0, 1.0)
     losses = np.zeros(frames)
     coarse = np.array(effort.levels, np.int64)
+    switch_cost = switch_costs(struck)
     for thorough in effort.passes:
         for t in range(frames):
             frame = palettes[t]
@@ -337,13 +352,14 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
             cost = sum((own[None] != np.array(n[1:])[:, None]).astype(np.float64) for n in near)
             row_cost = sum((rows != n[0]).astype(np.float64) for n in near)
             around = np.array([constant[max(t - 1, 0)], constant[min(t + 1, frames - 1)]])
+            switch = WEIGHTS[0] * switch_cost[t]
             terms = likeness.Terms(
                 atoms.filters.gain, routing.voices, LEVEL_OF, coarse, wanted.floor, wanted.weight, atoms.click,
                 WEIGHTS,
             )  # fmt: skip
             given = likeness.Frame(
-                frame.power, frame.allowed, np.zeros((3, len(own))) + WEIGHTS[0] * SWITCH_COST * cost,
-                factor[:, None] * frame.constant, rows, np.zeros(len(rows)) + WEIGHTS[0] * SWITCH_COST * row_cost,
+                frame.power, frame.allowed, np.zeros((3, len(own))) + switch * cost,
+                factor[:, None] * frame.constant, rows, np.zeros(len(rows)) + switch * row_cost,
                 around, wanted.compressed[t],
             )  # fmt: skip
             setting[t], _, plain = likeness.choose_again(
@@ -353,6 +369,29 @@ def choose_all_again(best, setting, palettes, wanted: Wanted, atoms: Dictionary,
             sound, constant[t] = render_candidate(frame, best[t], atoms, routing, setting[t], wanted)
             power[t] = sound - wanted.floor
     return losses
+
+
+def struck_frames(target: Target, frame_seconds: float) -> np.ndarray:
+    """Return where drums and the like sound, bool (frames,): little around has a pitch, so no voice is speaking.
+
+    Shorter stretches are pauses of a voice.
+    """
+    reach = round(NO_VOICE_SECONDS / frame_seconds)
+    voiced = np.pad((target.f0_hz > 0).astype(np.float64), reach, mode="symmetric")
+    struck = np.lib.stride_tricks.sliding_window_view(voiced, 2 * reach + 1).mean(axis=1) < NO_VOICE_SHARE
+    edges = np.flatnonzero(np.diff(struck.astype(np.int8), prepend=0, append=0))
+    for first, last in edges.reshape(-1, 2):
+        if last - first < min(reach, len(struck)):
+            struck[first:last] = False
+    return struck
+
+
+NO_VOICE_SECONDS, NO_VOICE_SHARE = 1.0, 0.35  # guess: pauses of speech are shorter, and pitched drums rarer
+
+
+def switch_costs(struck: np.ndarray) -> np.ndarray:
+    """Return what a change of an atom costs in each frame: struck sounds ring, they do not change."""
+    return np.where(struck, STRUCK_SWITCH_COST, SWITCH_COST)
 
 
 def want(target: Target, atoms: Dictionary, loudness: float) -> Wanted:
@@ -370,7 +409,8 @@ TOTAL_WEIGHT = 4.0
 WIDE_WEIGHT = 1.0
 START_COST = 0.2
 START_SECONDS = 0.065  # half of the time constant of the board's capacitor
-SWITCH_COST = 0.002
+SWITCH_COST, STRUCK_SWITCH_COST = 0.002, 0.04
+POLISH_SWITCH_COST = 0.3
 ROUNDS = 2
 
 
@@ -494,7 +534,7 @@ def search_all(frames, palettes, wanted: Wanted, atoms: Dictionary, rows, routin
 THREADS = 2
 
 
-def assemble(found: Found, palettes, wanted: Wanted, atoms: Dictionary, routing: Routing, rows):
+def assemble(found: Found, palettes, wanted: Wanted, atoms: Dictionary, routing: Routing, rows, switch_cost):
     """Return the best path through the candidates of all frames: atoms and levels (frames, 3, 2), filter settings."""
     frames = len(palettes)
     own_count = min(CANDIDATES, len(rows))
@@ -519,7 +559,7 @@ def assemble(found: Found, palettes, wanted: Wanted, atoms: Dictionary, routing:
         for t in range(1, frames):
             for k in range(size):
                 for j in range(size):
-                    change[t, k, j] = SWITCH_COST * sum(
+                    change[t, k, j] = switch_cost[t] * sum(
                         a != b for a, b in zip(names[t][k], names[t - 1][j], strict=True)
                     )
         search.best_path(power, own, dc, atoms.click, wanted.compressed, wanted.weight, change, keep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sidlearn.bench.targets import drums
 from sidlearn.chip.sid import render
 from sidlearn.learn import metrics, pursue
 from sidlearn.learn.checkpoint import Forgetful
@@ -51,7 +52,9 @@ def loss_of(sound, frames) -> float:
     target = pursue.analyse(sound, RATE, len(frames), seconds)
     atoms = pursue.dictionary("6581", seconds)
     wanted = pursue.want(target, atoms, LOUDNESS)
-    goal = pursue.goal_of(sound, RATE, len(frames), frames.frame_cycles, wanted, atoms.bands)
+    goal = pursue.goal_of(
+        sound, RATE, len(frames), frames.frame_cycles, wanted, atoms.bands, np.zeros(len(frames), bool)
+    )
     bench = pursue.polish.Bench("6581", frames.frame_cycles, goal)
     power = pursue.polish.listen_to_all(bench, frames, "6581")
     levels = (((power + goal.floor) ** 0.125 - goal.compressed) ** 2 @ goal.weight).mean()
@@ -70,6 +73,12 @@ def test_a_refinement_improves_its_loss_and_costs_nothing_that_is_heard(stages, 
 def test_all_refinements_together_make_speech_clearer(stages):
     first, last = stages["searched"][2], stages["polished"][2]
     assert last["estoi"] > first["estoi"] + 0.02
+
+
+def test_strokes_of_drums_are_heard_and_no_others():
+    sound = drums()[: 2 * RATE]
+    played = render(pursue.pursue(sound, RATE, quality="fast").frames.writes(), "6581", RATE)
+    assert metrics.score(sound, played, RATE, ["onset_f"])[0]["onset_f"] >= 0.85
 
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):

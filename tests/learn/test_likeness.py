@@ -66,3 +66,24 @@ def test_a_sound_shorter_than_a_segment_has_no_course():
     now = likeness.course(short, power)
     assert len(short.shape) == 0
     assert likeness.alike(short, now, 2, power[2:4], True)[0] == 0
+
+
+def stroke(at: int, decibels: float = 20.0) -> np.ndarray:
+    """Return even noise with a stroke in it that rings for eight columns."""
+    power = np.full((COLUMNS, len(BANDS.hz)), 1e-6, np.float32)
+    power[at : at + 8] *= 10 ** (decibels / 10 * np.linspace(1, 0.2, 8))[:, None]
+    return power
+
+
+@pytest.mark.parametrize(("heard", "worse"), [(stroke(30), stroke(30, 10)), (stroke(30), stroke(60))])
+def test_a_stroke_that_is_missing_and_one_too_many_cost(heard, worse):
+    target = likeness.likeness(heard, BANDS.hz, 0.01, 1.0)
+    now = likeness.course(target, heard)
+    assert likeness.alike(target, now, 20, heard[20:80], False)[2] == pytest.approx(0, abs=1e-6)
+    assert likeness.alike(target, now, 20, worse[20:80], False)[2] > 0.3
+
+
+def test_rises_cost_nothing_where_a_voice_speaks():
+    target = likeness.likeness(stroke(30), BANDS.hz, 0.01, 1.0, np.ones(COLUMNS, bool))
+    now = likeness.course(target, stroke(30))
+    assert likeness.alike(target, now, 20, stroke(60)[20:80], False)[2] == 0

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sidlearn.learn import envelopes, polish
+from sidlearn.learn import envelopes, polish, pursue
 from sidlearn.learn.analyse import bands_for
 from sidlearn.registers import CONTROL, GATE, NOISE, TRIANGLE, VOICE_STRIDE
 from sidlearn.writes import RegisterFrames
@@ -87,3 +87,24 @@ def test_lacking_bands_are_those_with_the_greatest_deficit():
     )
     found = polish.FrameSearch.lacking(search, 2)
     assert found == [float(bands.hz[7]), float(bands.hz[20])]
+
+
+def test_voices_may_go_on_as_they_were_and_strokes_begin_where_the_target_has_one():
+    before, row = random_frames(3).values[:2].astype(int)
+    going_on = list(polish.strokes(np.stack((before, row)), False))
+    for change in going_on:
+        for register, value in change.registers:
+            kept = before[register] & ~GATE | row[register] & GATE if register % 7 == CONTROL else before[register]
+            assert value == kept
+    assert len(list(polish.strokes(np.stack((before, row)), True))) > len(going_on)
+
+
+def test_drums_are_struck_and_a_voice_with_its_pauses_is_not():
+    def struck(f0):
+        none = np.zeros((len(f0), 1))
+        return pursue.struck_frames(pursue.Target(none, np.asarray(f0, float), none, none), 0.02)
+
+    assert struck(np.zeros(20)).all()
+    assert struck([100] * 12 + [0] * 88 + [80] * 5 + [0] * 95).all()
+    assert not struck(([120] * 30 + [0] * 25) * 4 + [0] * 20).any()
+    assert struck([120] * 200 + [0] * 200)[250:].all()
