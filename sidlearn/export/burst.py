@@ -59,6 +59,9 @@ CIA1, CIA2 = 0xDC04, 0xDD04
 LINE = 12
 """Of the picture, where bursts begin when the player is called at its top: what comes before the first one is over."""
 
+FIRST_CYCLES = 1000
+"""All bursts wait for what the first one of a log has that much sooner: what a tune writes as it is set up."""
+
 Row = tuple[int, int, int]
 """Gap, register, value; or one of `CYCLES` in the register's place, and the register for the stores."""
 
@@ -67,24 +70,24 @@ def rows_of(offsets: Sequence[int], registers: Sequence[int], values: Sequence[i
     """Return the rows of a tick, whose writes come `offsets` cycles behind its beginning, or as soon as can be."""
     rows: list[Row] = []
     now = 0
-    in_a = in_x = None
-    nexts = [*zip(offsets[1:], values[1:], strict=True), (None, None)]
-    for offset, register, value, (after, ahead) in zip(offsets, registers, values, nexts, strict=True):
+    in_a = in_x = None  # the value in A, and the number of the write whose value is in X
+    for n, (offset, register, value) in enumerate(zip(offsets, registers, values, strict=True)):
         room = offset - now
+        if n == in_x:
+            rows.append((0, FROM_X, register))
+            now += STORE_CYCLES
+            in_x = None
+            continue
         if room < WRITE_CYCLES and value == in_a:
             gap = SLOW_STORE if room > STORE_CYCLES else 0
             rows.append((gap, SAME, register))
             now += STORE_CYCLES + gap
             continue
-        if value == in_x:
-            rows.append((0, FROM_X, register))
-            now += STORE_CYCLES
-            in_x = None
-            continue
         gap = max(room - WRITE_CYCLES, 0)
-        in_a, in_x = value, None
-        if after is not None and after - offset <= STORE_CYCLES and ahead != value and gap >= LOAD_CYCLES:
-            in_x = ahead
+        in_a = value
+        load = in_x is None and gap >= LOAD_CYCLES and _needs_x(offsets, values, n)
+        if load:
+            in_x = load
             gap -= LOAD_CYCLES
             now += LOAD_CYCLES
         while gap > FINE:
@@ -93,12 +96,23 @@ def rows_of(offsets: Sequence[int], registers: Sequence[int], values: Sequence[i
             gap -= COARSE + TURN_CYCLES * turns
             now += COARSE + TURN_CYCLES * turns
         now += gap + WRITE_CYCLES
-        if in_x is not None:
+        if load:
             load_gap = 0 if gap == SLOW_STORE else gap
-            rows.append((load_gap, INTO_X, in_x))
+            rows.append((load_gap, INTO_X, values[load]))
             gap -= load_gap
         rows.append((gap, register, value))
     return rows
+
+
+def _needs_x(offsets: Sequence[int], values: Sequence[int], n: int) -> int:
+    """Return the next write too near for a load before it, if X can be loaded before write `n` and not later, or 0."""
+    for m in range(n + 1, len(offsets)):
+        gap = offsets[m] - offsets[m - 1]
+        if gap <= STORE_CYCLES and values[m] != values[m - 1]:
+            return m
+        if gap >= LOAD_CYCLES + WRITE_CYCLES:
+            break
+    return 0
 
 
 def span(rows: list[Row]) -> int:
@@ -149,8 +163,11 @@ def bursts(cut: Ticks) -> dict[int, list[Row]]:
     events, tick = cut.events, cut.numbers
     offset = events["cycle"] + cut.phase - tick * cut.period
     starts = np.flatnonzero(np.diff(tick, prepend=-1)[: len(tick)])
-    later = offset[starts][tick[starts] > 0]
-    base = int(later.min()) - LOAD_CYCLES - WRITE_CYCLES if len(later) else 0
+    firsts = offset[starts]
+    begin = int(firsts[1:].min(initial=cut.period))
+    if len(firsts) and begin - firsts[0] < FIRST_CYCLES:
+        begin = min(begin, int(firsts[0]))
+    base = begin - LOAD_CYCLES - WRITE_CYCLES
     columns = (offset - base).tolist(), events["register"].tolist(), events["value"].tolist()
     ends = [*starts[1:].tolist(), len(events)][: len(starts)]
     return {
