@@ -267,7 +267,7 @@ class TunePerformance:
         return self.ended and not self._player.ended and self._length is not None and self.request.until_silence
 
     def _look_at_end(self) -> None:
-        silent = self.cycle - self._listener.last_cycle >= self._silence_cycles
+        silent = self._player.begun and self.cycle - self._listener.last_cycle >= self._silence_cycles
         over = self._length is not None and self.cycle >= self._length
         self.ended = self._player.ended or (self.request.until_silence and (over or (silent and not self._length)))
 

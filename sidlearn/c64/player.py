@@ -132,6 +132,10 @@ class Player(Protocol):
     def ended(self) -> bool:
         """Whether it goes no further."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether what the tune is set up by has come back, if it has to."""
+
     def advance(self, until_cycle: int) -> np.ndarray:
         """Play on to `until_cycle`; return the new writes before it."""
 
@@ -216,6 +220,11 @@ class BasicTunePlayer:
             events[name] = values[part]
         return events
 
+    @property
+    def begun(self) -> bool:
+        """Always: there is no init."""
+        return True
+
     def printed(self) -> bytes:
         """Return what it has sent to the screen since the last call."""
         part = bytes(self._interpreter.screen.output[self._shown :])
@@ -279,6 +288,11 @@ class TunePlayer:
     def ended(self) -> bool:
         """Whether it has stopped by itself."""
         return self.error is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether init has come back, or need not."""
+        return not self.tune.play_address or bool(self._machine.ram[self._played])
 
     def printed(self) -> bytes:
         """Return nothing: what machine code puts on the screen is not looked at."""
@@ -371,7 +385,7 @@ class TunePlayer:
     def _look_at_init(self) -> None:
         parts = self._machine
         over = INIT_SECONDS * self.clock_hz <= self.cycle < (INIT_SECONDS + 1) * self.clock_hz
-        if self.error is None and over and self.tune.play_address and not parts.ram[self._played]:
+        if self.error is None and over and not self.begun:
             self.error = (
                 f"init at ${self.tune.init_address:04X} has not come back after {INIT_SECONDS} s:"
                 f" the CPU is at ${int(parts.cpu[0].pc):04X}"

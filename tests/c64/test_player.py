@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from sidlearn import clock
+from sidlearn import clock, sources
 from sidlearn.c64 import player, tune
 from sidlearn.errors import SourceError
 from sidlearn.writes import LogPort
@@ -310,6 +310,15 @@ def test_code_that_goes_astray_stops_with_its_address(program, message):
     ran = player.TunePlayer(tune.read(sid(program)))
     ran.advance(70 * clock.PAL.clock_hz)
     assert re.search(message, ran.error or "")
+
+
+def test_silence_does_not_hide_an_init_that_does_not_come_back(tmp_path):
+    path = tmp_path / "x.sid"
+    path.write_bytes(sid("init: JMP init\nplay: RTS"))
+    at_play = sources.open_source(path, sources.Request(until_silence=True))
+    while not at_play.ended:
+        at_play.advance(at_play.cycle + clock.PAL.clock_hz)
+    assert re.search(r"init at \$1000 has not come back", at_play.error or "")
 
 
 def test_a_play_routine_that_writes_on_is_left_alone():
