@@ -141,6 +141,31 @@ class Kernel:
                 gc.enable()
 
 
+class PartKernel(Kernel):
+    """A kernel that other kernels call; called from Python it is compiled as any other."""
+
+    def __init__(self, function: Callable, options: dict[str, Any]) -> None:
+        super().__init__(function, options)
+        self._part: Any = None
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes this object for where compiled code calls it."""
+        if self._part is None:
+            self._part = self._compile_part()
+        return self._part._numba_type_
+
+    def _compile_part(self) -> Any:
+        """Return numba's object for it as a part; the usual one where its code has to raise errors."""
+        if load_numba().config.BOUNDSCHECK:
+            return self.dispatcher
+        from sidlearn._parts import compile_part
+
+        part = compile_part(self._function, self._options)
+        _watch_sources(part, self._function.__module__)
+        return part
+
+
 class VectorKernel(Kernel):
     """A small kernel with code of its own for LLVM; the plain function serves where indices are to be checked.
 
@@ -200,6 +225,16 @@ def kernel(function: F) -> F:
 def inline_kernel(function: F) -> F:
     """Compile a small kernel that LLVM always puts into its caller."""
     return Kernel(function, {**OPTIONS, "forceinline": True})  # type: ignore[return-value]
+
+
+def part_kernel(function: F) -> F:
+    """Compile a kernel that other kernels call: half of the work (`_parts`)."""
+    return PartKernel(function, OPTIONS)  # type: ignore[return-value]
+
+
+def inline_part_kernel(function: F) -> F:
+    """Compile a small one of them that LLVM always puts into its caller."""
+    return PartKernel(function, {**OPTIONS, "forceinline": True})  # type: ignore[return-value]
 
 
 def vector_kernel(code: Callable) -> Callable[[F], F]:

@@ -23,7 +23,7 @@ def _source_hash() -> str:
         package
     }
     sources = {path for folder in folders for path in folder.glob("*.py")}
-    sources |= {package / name for name in ("_kernel.py", "clock.py", "registers.py", "writes.py")}
+    sources |= {package / name for name in ("_kernel.py", "_parts.py", "clock.py", "registers.py", "writes.py")}
     digest = hashlib.sha256()
     for path in sorted(sources):
         digest.update(path.read_bytes())

@@ -64,6 +64,22 @@ class Decimator(NamedTuple):
     sample_rate: int
 
 
+def check_rates(sample_rate: object, clock_hz: object) -> None:
+    """Check that there is a decimator from `clock_hz` to `sample_rate`.
+
+    Raises
+    ------
+    SampleRateError
+        If one of them is no whole number of Hz, or out of range.
+    """
+    if not isinstance(clock_hz, int) or not MIN_CLOCK_HZ <= clock_hz <= MAX_CLOCK_HZ:
+        raise SampleRateError(f"clock {clock_hz!r}: expected a whole number of Hz, {MIN_CLOCK_HZ} to {MAX_CLOCK_HZ}")
+    if not isinstance(sample_rate, int) or not MIN_SAMPLE_RATE <= sample_rate <= clock_hz:
+        raise SampleRateError(
+            f"sample rate {sample_rate!r}: expected a whole number of Hz, {MIN_SAMPLE_RATE} to {clock_hz}, the clock"
+        )
+
+
 @lru_cache(maxsize=8)
 def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast: bool = False) -> Decimator:
     """Return the decimator from `clock_hz` to `sample_rate`.
@@ -82,7 +98,7 @@ def design(sample_rate: int, clock_hz: int, low_pass: float | None = None, fast:
     SampleRateError
         If it cannot make that rate.
     """
-    _check(sample_rate, clock_hz)
+    check_rates(sample_rate, clock_hz)
     step = _step(sample_rate, clock_hz, fast)
     stage1, input_hz = _stage1(clock_hz), clock_hz / step
     pass_hz = min(PASS_HZ, (FAST_PASS_SHARE if fast else PASS_SHARE) * sample_rate)
@@ -170,15 +186,6 @@ def _aligned(array: np.ndarray) -> np.ndarray:
     start = -room.ctypes.data % CACHE_LINE // array.itemsize
     room[start : start + array.size] = array.ravel()
     return room[start : start + array.size].reshape(array.shape)
-
-
-def _check(sample_rate: object, clock_hz: object) -> None:
-    if not isinstance(clock_hz, int) or not MIN_CLOCK_HZ <= clock_hz <= MAX_CLOCK_HZ:
-        raise SampleRateError(f"clock {clock_hz!r}: expected a whole number of Hz, {MIN_CLOCK_HZ} to {MAX_CLOCK_HZ}")
-    if not isinstance(sample_rate, int) or not MIN_SAMPLE_RATE <= sample_rate <= clock_hz:
-        raise SampleRateError(
-            f"sample rate {sample_rate!r}: expected a whole number of Hz, {MIN_SAMPLE_RATE} to {clock_hz}, the clock"
-        )
 
 
 def _kaiser_length(transition_hz: float, rate_hz: float) -> float:

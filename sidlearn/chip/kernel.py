@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from sidlearn._kernel import inline_kernel, kernel
+from sidlearn._kernel import inline_part_kernel, kernel, part_kernel
 from sidlearn.chip.models import LINES, PART_BITS, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.state import (
     ANSWER,
@@ -124,7 +124,7 @@ OPEN_POT = 255
 # --- Registers ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def write_register(voices, chip, model, register, value):
     """Write one register 0 to 31; it acts on the next cycle that is clocked."""
     chip.bus_value = value
@@ -143,7 +143,7 @@ def write_register(voices, chip, model, register, value):
         chip.volume = value & 0xF
 
 
-@kernel
+@part_kernel
 def write_voice(voice, chip, model, offset, value):
     """Write one of the seven registers of a voice."""
     if offset == FREQ_LO:
@@ -185,7 +185,7 @@ def read_register(voices, chip, model, register):
     return value
 
 
-@kernel
+@part_kernel
 def read_bus(chip, model):
     """The value left on the data bus, if it is still there."""
     if chip.cycle >= chip.bus_cycle:
@@ -196,7 +196,7 @@ def read_bus(chip, model):
     return chip.bus_value
 
 
-@kernel
+@part_kernel
 def write_waveform_control(voice, chip, model, value):
     """The bits of CONTROL that steer oscillator and waveform generator."""
     waveform_before = voice.waveform
@@ -213,7 +213,7 @@ def write_waveform_control(voice, chip, model, value):
         shift_noise(voice, model, waveform_before)
 
 
-@kernel
+@part_kernel
 def select_waveform(voice, chip, model, waveform):
     """Switch waveforms to the output; with none, the DAC input floats and begins to fade."""
     voice.waveform = waveform
@@ -223,7 +223,7 @@ def select_waveform(voice, chip, model, waveform):
     voice.fade_cycle = NEVER if waveform else chip.cycle + model.fade_t0 - 1
 
 
-@kernel
+@part_kernel
 def combined_row(waveform, model):
     """Row of the model's combined waveforms, or -1. Noise beside others uses the table of their AND."""
     if model.by_phase and waveform == WAVE_SAWTOOTH | WAVE_TRIANGLE:
@@ -244,7 +244,7 @@ def combined_row(waveform, model):
     return -1
 
 
-@kernel
+@part_kernel
 def start_test(voice, chip, model):
     """TEST holds the oscillator at zero and the noise register in the first phase of a shift."""
     voice.test = 1
@@ -259,7 +259,7 @@ def start_test(voice, chip, model):
 # --- Oscillator --------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def clock_oscillator(voice, chip, model):
     """Add FREQ to the accumulator; bit 19 going up moves the noise register two cycles later."""
     if voice.test:
@@ -280,7 +280,7 @@ def clock_oscillator(voice, chip, model):
             shift_noise(voice, model, voice.waveform)
 
 
-@kernel
+@part_kernel
 def hold_in_test(voice, chip, model):
     """While TEST is held the noise register's cells creep to one."""
     voice.noise_test = 1
@@ -293,7 +293,7 @@ def hold_in_test(voice, chip, model):
             voice.creep_cycle += model.test_t1
 
 
-@kernel
+@part_kernel
 def synchronise(voices, model):
     """Hard sync: a voice starts again when its neighbour's top bit rises, unless that one is just synced too.
 
@@ -308,7 +308,7 @@ def synchronise(voices, model):
                 voices[v].accumulator = 0
 
 
-@kernel
+@part_kernel
 def is_sync_due(voices):
     """Whether the top bit of a voice that is not stopped has risen which the next one is to follow."""
     due = 0
@@ -320,7 +320,7 @@ def is_sync_due(voices):
 # --- Noise -------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def noise_output(register):
     """The taps of the noise register as waveform bits 11 to 4."""
     return (
@@ -335,7 +335,7 @@ def noise_output(register):
     )
 
 
-@kernel
+@part_kernel
 def noise_taps(output):
     """Waveform bits 11 to 4 as the taps of the noise register: the reverse of `noise_output`."""
     return (
@@ -350,14 +350,14 @@ def noise_taps(output):
     )
 
 
-@kernel
+@part_kernel
 def latch_noise(voice):
     """First phase of a shift: the cells are latched, and so is the end of TEST."""
     voice.noise_test = 0
     voice.noise_latch = voice.noise_register
 
 
-@kernel
+@part_kernel
 def shift_noise(voice, model, waveform_before):
     """Second phase of a shift: the cells take over their neighbours' latched values."""
     latch = voice.noise_latch & (~TAPS | noise_taps(written_back(voice, waveform_before, model)))
@@ -368,13 +368,13 @@ def shift_noise(voice, model, waveform_before):
     voice.noise = noise_output(voice.noise_register)
 
 
-@kernel
+@part_kernel
 def is_replaced(before, after, model):
     """Whether in residfp the output takes the place of the noise register's taps during a shift."""
     return before > WAVE_NOISE and after >= WAVE_NOISE and model.noise_holds[before & 7, after & 7] == 0
 
 
-@kernel
+@part_kernel
 def written_back(voice, before, model):
     """What the output of a combined waveform leaves of the noise register's taps during a shift, as output bits."""
     after = voice.waveform
@@ -386,7 +386,7 @@ def written_back(voice, before, model):
     return int(model.noise_holds[before & 7, after & 7]) | (0 if pulled else voice.output)
 
 
-@kernel
+@part_kernel
 def write_back_noise(voice, model):
     """Noise beside other waveforms: their zeros pull the noise down, and its register's taps outside of a shift."""
     line = cells = 0
@@ -400,7 +400,7 @@ def write_back_noise(voice, model):
 # --- Waveform ----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def clock_waveform(voice, source, chip, model):
     """Make the 12-bit output of one voice; `source` is the voice that rings and syncs it."""
     if voice.waveform == 0:
@@ -421,7 +421,7 @@ def clock_waveform(voice, source, chip, model):
         latch_triangle_sawtooth(voice, source)
 
 
-@kernel
+@part_kernel
 def triangle_sawtooth(voice, source):
     """Triangle and sawtooth, wire-ANDed or as the phase that both come from; all ones if neither is selected."""
     folded = (voice.accumulator ^ (~source.accumulator & voice.ring_mask)) >> 12
@@ -432,20 +432,20 @@ def triangle_sawtooth(voice, source):
     return 0xFFF
 
 
-@kernel
+@part_kernel
 def is_wired(voice):
     """Whether sawtooth and triangle are selected, and go by their AND."""
     both = WAVE_SAWTOOTH | WAVE_TRIANGLE
     return voice.waveform & both == both and voice.combined < ST_BY_PHASE
 
 
-@kernel
+@part_kernel
 def pull_down(voice, model, value):
     """Zeros of combined waveforms pull the neighbouring ones down."""
     return int(model.combined[voice.combined, value]) if voice.combined >= 0 else value
 
 
-@kernel
+@part_kernel
 def pulse_output(voice, model):
     """All bits of the pulse: high while last cycle's accumulator is PW or more, or TEST is held.
 
@@ -456,14 +456,14 @@ def pulse_output(voice, model):
     return 0xFFF if voice.test or voice.compared >= voice.pulse_width else 0
 
 
-@kernel
+@part_kernel
 def compare_pulse_width(voice):
     """What the pulse comparator gives and sees in the next cycle."""
     voice.compared = voice.accumulator >> 12
     voice.pulse = 0xFFF if voice.compared >= voice.pulse_width else 0
 
 
-@kernel
+@part_kernel
 def pull_top_bit(voice):
     """6581: sawtooth's bit 11 is the accumulator's own top bit. Source: VICE test program osc_topbit."""
     if voice.waveform & WAVE_SAWTOOTH and not voice.output & 0x800:
@@ -471,7 +471,7 @@ def pull_top_bit(voice):
         voice.accumulator &= 0x7FFFFF
 
 
-@kernel
+@part_kernel
 def osc3_8580(voice, model, triangle_saw, gates):
     """OSC3 of the 8580: triangle and sawtooth come one cycle late."""
     value = latched_triangle_sawtooth(voice, model)
@@ -480,7 +480,7 @@ def osc3_8580(voice, model, triangle_saw, gates):
     return pull_down(voice, model, value & gates)
 
 
-@kernel
+@part_kernel
 def latched_triangle_sawtooth(voice, model):
     """Triangle and sawtooth of the cycle before, for OSC3 of the 8580; all ones if neither is selected."""
     if not voice.waveform & (WAVE_TRIANGLE | WAVE_SAWTOOTH):
@@ -492,7 +492,7 @@ def latched_triangle_sawtooth(voice, model):
     return voice.latch << 1 & 0xFFF
 
 
-@kernel
+@part_kernel
 def latch_triangle_sawtooth(voice, source):
     """8580: the accumulator's upper 12 bits, folded unless sawtooth is selected, are latched in every cycle.
 
@@ -505,7 +505,7 @@ def latch_triangle_sawtooth(voice, source):
     voice.latch = upper
 
 
-@kernel
+@part_kernel
 def fade_output(voice, chip, model):
     """No waveform: the DAC input floats, and loses its bits after a time."""
     if chip.cycle == voice.fade_cycle:
@@ -517,7 +517,7 @@ def fade_output(voice, chip, model):
 # --- Envelope ----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def rate_period(rate):
     """Cycles of one rate event for a nibble of ATTACK_DECAY or SUSTAIN_RELEASE. Source: SID netlist."""
     if rate < 8:
@@ -529,7 +529,7 @@ def rate_period(rate):
     return (3907 if rate == 12 else 11720) if rate < 14 else (19532 if rate == 14 else 31251)
 
 
-@kernel
+@part_kernel
 def select_rate(voice):
     """Compare the rate counter with the period of the state that runs."""
     if voice.envelope_state == ATTACK:
@@ -540,7 +540,7 @@ def select_rate(voice):
         voice.rate_last = rate_period(voice.release) - 1
 
 
-@kernel
+@part_kernel
 def write_gate(voice, gate):
     """Gate on leads to attack, gate off to release, each some cycles later."""
     if gate == voice.gate:
@@ -559,7 +559,7 @@ def write_gate(voice, gate):
         voice.state_pipeline = 3 if voice.step_pipeline else 2
 
 
-@kernel
+@part_kernel
 def clock_envelope(voice):
     """Clock one envelope generator. Source: SID netlist (0 wrong readings of ENV3 in 402,038 cycles)."""
     voice.env3 = voice.envelope_counter
@@ -577,7 +577,7 @@ def clock_envelope(voice):
             voice.rate_counter = 0
 
 
-@kernel
+@part_kernel
 def change_state(voice):
     """One step of the pipeline that leads to the target state."""
     voice.state_pipeline -= 1
@@ -595,14 +595,14 @@ def change_state(voice):
             enter_state(voice, RELEASE)
 
 
-@kernel
+@part_kernel
 def enter_state(voice, state):
     """Run with the rate of `state`."""
     voice.envelope_state = state
     select_rate(voice)
 
 
-@kernel
+@part_kernel
 def advance_envelope(voice):
     """Move what is due: a step of the counter, a turn of the exponential counter, or a rate event."""
     if voice.step_pipeline:
@@ -631,7 +631,7 @@ def advance_envelope(voice):
                 voice.exponential_pipeline = 1 if voice.exponential_period == 1 else 2
 
 
-@kernel
+@part_kernel
 def step_envelope(voice):
     """Count the level up or down by one; it wraps."""
     if not voice.envelope_enabled:
@@ -648,7 +648,7 @@ def step_envelope(voice):
     select_exponential_period(voice)
 
 
-@kernel
+@part_kernel
 def select_exponential_period(voice):
     """Levels at which decay and release slow down. Source: Bob Yannes' interview; SID netlist."""
     level = voice.envelope_counter
@@ -669,14 +669,14 @@ def select_exponential_period(voice):
 # --- Digital half ------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def clock_digital(voices, chip, model):
     """Clock the digital half by one cycle: it leaves `output` and `envelope_counter` in each of the voices."""
     begin_cycle(voices, chip, model)
     end_cycle(voices, chip, model)
 
 
-@kernel
+@part_kernel
 def begin_cycle(voices, chip, model):
     """Clock all there is in the voices."""
     for v in range(VOICES):
@@ -686,7 +686,7 @@ def begin_cycle(voices, chip, model):
         clock_waveform(voices[v], voices[(v + LAST_VOICE) % VOICES], chip, model)
 
 
-@kernel
+@part_kernel
 def end_cycle(voices, chip, model):
     """Voices that are synced begin again, behind their outputs."""
     synchronise(voices, model)
@@ -709,27 +709,27 @@ def between(table, position):
     return here + (position - index) * (float(table[index + 1]) - here)
 
 
-@kernel
+@part_kernel
 def voice_range(envelope, model):
     """Voltage of one voice over its silent level at wave level 0, and per unit of wave level; float32."""
     level = float(model.dac_env[envelope])
     return np.float32(model.voice_drift * level), np.float32(model.voice_range * level)
 
 
-@kernel
+@part_kernel
 def external_levels(chip, model):
     """Voltage of EXT IN over its silent level into the filter, and past it; float32."""
     level, nothing = np.float32(model.voice_range * model.ext_in), np.float32(0)
     return (level, nothing) if chip.routing & FILTEX else (nothing, level)
 
 
-@kernel
+@part_kernel
 def is_mixed(n, chip):
     """Whether voice `n` goes past the filter into the mixer."""
     return not chip.routing >> n & 1 and (n != LAST_VOICE or not chip.mode & VOICE_3_OFF)
 
 
-@kernel
+@part_kernel
 def add_voices(voices, chip, model, room, i):
     """Add EXT IN and the outputs of the voices up, those through the filter and those past it."""
     routed, mixed = external_levels(chip, model)
@@ -749,7 +749,7 @@ def add_voices(voices, chip, model, room, i):
 # to the next one, whose cycle is then clocked by `clock_digital`, as is every cycle of a hard state.
 
 
-@kernel
+@part_kernel
 def clock_voices(voices, chip, model, room, first, size):
     """Clock the digital half for `size` cycles without writes; sums of voices and EXT IN go to `room` from `first`."""
     done = 0
@@ -765,7 +765,7 @@ def clock_voices(voices, chip, model, room, first, size):
     add_ext_in(chip, model, room, first, size)
 
 
-@kernel
+@part_kernel
 def add_ext_in(chip, model, room, first, size):
     """Add the signal at EXT IN, if there is any, to the constant level that stands there."""
     cycles = min(size, chip.ext_in_end - chip.ext_in_at)
@@ -776,7 +776,7 @@ def add_ext_in(chip, model, room, first, size):
     chip.ext_in_at += cycles
 
 
-@kernel
+@part_kernel
 def plan_leap(voices, chip, model, limit):
     """How many cycles to leap, and how many to clock one by one then, no more than `limit` in all."""
     for v in range(VOICES):
@@ -786,7 +786,7 @@ def plan_leap(voices, chip, model, limit):
     return (limit - 1, 1) if limit > SHORT_LEAP else (0, limit)
 
 
-@kernel
+@part_kernel
 def is_hard(voice, model):
     """Whether each output may change what comes: noise writes back, or the top bit is high and may be pulled down."""
     if voice.waveform > WAVE_NOISE and not is_noise_dead(voice, model):
@@ -794,20 +794,20 @@ def is_hard(voice, model):
     return pulls_top_bit(voice, model) and voice.accumulator >= 0x800000
 
 
-@kernel
+@part_kernel
 def is_noise_dead(voice, model):
     """Whether noise beside other waveforms has emptied its register: outside TEST it stays so, and the output at 0."""
     output = voice.output | voice.osc3 | pull_down(voice, model, 0)
     return output | voice.noise | voice.noise_register | voice.test == 0
 
 
-@kernel
+@part_kernel
 def pulls_top_bit(voice, model):
     """Whether bit 11 of the output can be low while the accumulator's top bit is high, see `pull_top_bit`."""
     return not model.is_8580 and voice.waveform & WAVE_SAWTOOTH and voice.waveform != WAVE_SAWTOOTH
 
 
-@kernel
+@part_kernel
 def cycles_to_event(voice, destination, chip, model):
     """Cycles up to and with the next one in which an event of this voice may come; it syncs `destination`."""
     cycles = FOREVER
@@ -820,25 +820,25 @@ def cycles_to_event(voice, destination, chip, model):
     return cycles
 
 
-@kernel
+@part_kernel
 def cycles_to(deadline, chip):
     """Cycles up to and with the one of a deadline."""
     return deadline - chip.cycle + 1 if deadline >= chip.cycle else FOREVER
 
 
-@kernel
+@part_kernel
 def cycles_for(way, frequency):
     """Cycles in which an accumulator goes that way or more."""
     return (way + frequency - 1) // frequency if frequency else FOREVER
 
 
-@kernel
+@part_kernel
 def way_to_rise(voice, bit):
     """What has to be added to the accumulator until a bit of it goes up: 1 to twice the bit."""
     return ((bit - 1 - voice.accumulator) & (2 * bit - 1)) + 1
 
 
-@kernel
+@part_kernel
 def leap_voices(voices, chip, model, room, first, size):
     """Clock the digital half for `size` cycles that are known ahead, into `room` from `first` on.
 
@@ -859,14 +859,14 @@ def leap_voices(voices, chip, model, room, first, size):
     chip.cycle += size
 
 
-@kernel
+@part_kernel
 def fill(array, value):
     """Set all cycles to one value."""
     for i in range(array.size):
         array[i] = value
 
 
-@kernel
+@part_kernel
 def leap_oscillators(voices, model, size):
     """Clock the accumulators for `size` cycles, and what follows them a cycle later."""
     for v in range(VOICES):
@@ -880,13 +880,13 @@ def leap_oscillators(voices, model, size):
             voices[v].latch = triangle_sawtooth(voices[v], source)
 
 
-@kernel
+@part_kernel
 def phase_step(voice):
     """What is added to the accumulator in each cycle."""
     return 0 if voice.test else voice.frequency
 
 
-@kernel
+@part_kernel
 def leap_noise(voice, model, wave, size):
     """Clock the noise register for `size` cycles, ahead of the accumulator; noise, if selected, goes to `wave`."""
     done = 0
@@ -916,7 +916,7 @@ def leap_noise(voice, model, wave, size):
     hold_noise(voice, wave, done, size)
 
 
-@kernel
+@part_kernel
 def shift_noise_often(voice, model, shifts):
     """Shift the noise register so many times while no waveform beside noise holds any of it back."""
     if shifts == 0:
@@ -932,21 +932,21 @@ def shift_noise_often(voice, model, shifts):
     shift_noise(voice, model, voice.waveform)
 
 
-@kernel
+@part_kernel
 def hold_noise(voice, wave, first, end):
     """The noise register keeps still in these cycles."""
     if voice.waveform == WAVE_NOISE:
         fill(wave[first:end], voice.noise)
 
 
-@kernel
+@part_kernel
 def leap_envelope(voice, size):
     """Clock an envelope generator for `size` cycles."""
     while size:
         size -= hold_envelope(voice, size)
 
 
-@kernel
+@part_kernel
 def hold_envelope(voice, limit):
     """Clock an envelope generator for 1 to `limit` cycles that all have the level of the first; return how many."""
     clock_envelope(voice)
@@ -960,7 +960,7 @@ def hold_envelope(voice, limit):
     return held
 
 
-@kernel
+@part_kernel
 def skip_envelope(voice, limit):
     """Clock an envelope generator for up to `limit` cycles, up to the next step; return how many.
 
@@ -990,7 +990,7 @@ def skip_envelope(voice, limit):
     return limit
 
 
-@kernel
+@part_kernel
 def cycles_to_action(voice, to_match):
     """Cycles up to a rate event that is not but counted, if the rate counter meets its period after `to_match`."""
     if voice.envelope_state == ATTACK:
@@ -1001,7 +1001,7 @@ def cycles_to_action(voice, to_match):
     return to_match + 1 + counted * (voice.rate_last + 1)
 
 
-@kernel
+@part_kernel
 def count_rate(voice, to_match, cycles):
     """Clock the rate counter for `cycles`; rate events among them are but counted."""
     beyond = cycles - to_match - 1
@@ -1017,13 +1017,13 @@ def count_rate(voice, to_match, cycles):
         voice.rate_match = 1
 
 
-@kernel
+@part_kernel
 def is_flat(voice):
     """Whether the output holds its value through a leap: it floats, or its noise is dead."""
     return voice.waveform == 0 or voice.waveform > WAVE_NOISE
 
 
-@kernel
+@part_kernel
 def make_wave(voice, source, model, wave):
     """Fill `wave` with a voice's outputs to come, ahead of the accumulators; noise alone stands there already."""
     if is_flat(voice):
@@ -1035,7 +1035,7 @@ def make_wave(voice, source, model, wave):
         combine_wave(voice, model, wave)
 
 
-@kernel
+@part_kernel
 def make_osc3(voice, source, model, wave):
     """The same for OSC3, where the 8580's triangle and sawtooth come one cycle late."""
     if is_flat(voice):
@@ -1048,7 +1048,7 @@ def make_osc3(voice, source, model, wave):
         combine_wave(voice, model, wave)
 
 
-@kernel
+@part_kernel
 def fill_triangle_sawtooth(voice, wave, phase, source_phase, source):
     """Fill `wave` as `triangle_sawtooth` does, from phases on that it begins with."""
     step, source_step = phase_step(voice), phase_step(source)
@@ -1071,7 +1071,7 @@ def fill_triangle_sawtooth(voice, wave, phase, source_phase, source):
         fill(wave, 0xFFF)
 
 
-@kernel
+@part_kernel
 def combine_wave(voice, model, wave):
     """Pull triangle and sawtooth in `wave` down by the pulse, and neighbours by each other, as far as selected."""
     if voice.waveform & WAVE_PULSE and not voice.test:
@@ -1086,7 +1086,7 @@ def combine_wave(voice, model, wave):
             wave[i] = table[wave[i]]
 
 
-@kernel
+@part_kernel
 def add_voice(voice, source, model, room, size, sums):
     """Add a voice to `sums`, its envelope clocked on the way; noise alone stands in `room.wave` already."""
     wave, value = room.wave[:size], room.value[:size]
@@ -1108,7 +1108,7 @@ def add_voice(voice, source, model, room, size, sums):
         done = end
 
 
-@kernel
+@part_kernel
 def convert(model, wave, value):
     """The waveform DAC."""
     if model.dac_linear:
@@ -1121,7 +1121,7 @@ def convert(model, wave, value):
             value[i] = dac_wave[wave[i]]
 
 
-@kernel
+@part_kernel
 def convert_sawtooth(voice, model, value):
     """Levels of sawtooth alone behind the waveform DAC, ahead of the accumulator."""
     phase, step = voice.accumulator + phase_step(voice), phase_step(voice)
@@ -1135,7 +1135,7 @@ def convert_sawtooth(voice, model, value):
             value[i] = dac_wave[(phase + step * i) >> 12 & 0xFFF]
 
 
-@kernel
+@part_kernel
 def add_pulse(voice, model, sums):
     """Add a voice of pulse alone."""
     low_wave, high_wave = model.dac_wave[0], model.dac_wave[0xFFF]
@@ -1155,27 +1155,27 @@ def add_pulse(voice, model, sums):
         done = end
 
 
-@kernel
+@part_kernel
 def add_wave(value, sums, zero, per_wave):
     """Add a voice while its envelope holds."""
     for i in range(value.size):
         sums[i] += zero + per_wave * value[i]
 
 
-@kernel
+@part_kernel
 def add_two_levels(sums, phase, step, width, low, high):
     """The same for pulse: what is compared with the width is the phase of the cycle before."""
     for i in range(sums.size):
         sums[i] += high if (phase + step * i & 0xFFFFFF) >= width else low
 
 
-@kernel
+@part_kernel
 def count_bits(nibble):
     """Number of ones in four bits."""
     return (nibble & 1) + (nibble >> 1 & 1) + (nibble >> 2 & 1) + (nibble >> 3 & 1)
 
 
-@kernel
+@part_kernel
 def board_filter(chip, model, sound):
     """Low-pass and DC block of the C64's board over `sound`, in place."""
     low, high = chip.ext_vlp, chip.ext_vhp
@@ -1189,7 +1189,7 @@ def board_filter(chip, model, sound):
     chip.ext_vlp, chip.ext_vhp = low, high
 
 
-@kernel
+@part_kernel
 def clip(level, knee):
     """Soft clip of the sound to -1..1: straight up to the knee, hyperbolic tangent above."""
     if abs(level) <= knee:
@@ -1205,7 +1205,7 @@ def clip(level, knee):
 # linear map of each step. It is Newton's method with one iteration, and the forecast is good enough for 56 dB.
 
 
-@kernel
+@part_kernel
 def set_step(work, model, t, cutoff, resonance, routing, mode):
     """What registers set for one step of one chip."""
     inputs = count_bits(routing) + 2
@@ -1222,7 +1222,7 @@ def set_step(work, model, t, cutoff, resonance, routing, mode):
     work["high"][t] = 1.0 if mode & HIGH_PASS else 0.0
 
 
-@inline_kernel
+@inline_part_kernel
 def solve(work, model):
     """Solve one block of steps of one cycle."""
     forecast(work)
@@ -1231,7 +1231,7 @@ def solve(work, model):
     add_outputs(work)
 
 
-@inline_kernel
+@inline_part_kernel
 def forecast(work):
     """Both charges before each step, by the last step's linear map on the inputs, which are known."""
     state, charge, inputs = work["state"], work["charge"], work["input"]
@@ -1259,7 +1259,7 @@ def forecast(work):
         charge[t] = min(max(-most, charge[t]), most)
 
 
-@inline_kernel
+@inline_part_kernel
 def expand(work, model):
     """Maps of all steps, from where they are forecast."""
     expand_stages(work, model)
@@ -1270,7 +1270,7 @@ def expand(work, model):
     make_maps(work)
 
 
-@inline_kernel
+@inline_part_kernel
 def expand_stages(work, model):
     """Op-amp inputs, integrator outputs and high-pass at the forecast."""
     charge, index, damping_index = work["charge"], work["index"], work["other_index"]
@@ -1299,7 +1299,7 @@ def expand_stages(work, model):
         voltage[one + t] = out[t]
 
 
-@inline_kernel
+@inline_part_kernel
 def expand_integrators_8580(work, model):
     """Charge per cycle of both integrators, fed by as many transistors in triode as FC has set; and its slopes."""
     voltage, x, gate = work["in"], work["x"], work["gate"]
@@ -1312,7 +1312,7 @@ def expand_integrators_8580(work, model):
         flow_x[t] = -((gate[t] + gate[t]) * over_x)
 
 
-@inline_kernel
+@inline_part_kernel
 def expand_integrators_6581(work, model):
     """The same for the 6581.
 
@@ -1348,7 +1348,7 @@ def expand_integrators_6581(work, model):
         flow_x[t] = -((snake + snake) * over_x + slope[t])
 
 
-@inline_kernel
+@inline_part_kernel
 def make_maps(work):
     """The linear map of each step: (band, low) goes to (a band + b low + p, c band + d low + q); u, v by the input."""
     a, b, c, d, p, q, u, v = (
@@ -1373,7 +1373,7 @@ def make_maps(work):
         v[t] = from_band * from_sum
 
 
-@inline_kernel
+@inline_part_kernel
 def follow_maps(work):
     """The charges step by step; what they are off the forecast before each step is kept."""
     state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
@@ -1405,7 +1405,7 @@ def follow_maps(work):
         state[9, lane], state[10, lane] = u[t], v[t]
 
 
-@inline_kernel
+@inline_part_kernel
 def add_outputs(work):
     """The selected outputs after each cycle."""
     a, b, c, d, p, q = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"]
@@ -1428,7 +1428,7 @@ def add_outputs(work):
 # A step is a frame: the map of a cycle is raised to its eighth power by squaring, so that no pole warps.
 
 
-@inline_kernel
+@inline_part_kernel
 def solve_frames(work, model):
     """Solve one block of steps of one frame; the outputs are those at the middle of each."""
     forecast_frames(work)
@@ -1440,7 +1440,7 @@ def solve_frames(work, model):
     make_outputs(work)
 
 
-@inline_kernel
+@inline_part_kernel
 def forecast_frames(work):
     """Both charges at the middle of each step, by the last step's linear map on the inputs, which are known."""
     state, charge, inputs = work["state"], work["charge"], work["input"]
@@ -1468,7 +1468,7 @@ def forecast_frames(work):
         charge[t] = min(max(-most, charge[t]), most)
 
 
-@inline_kernel
+@inline_part_kernel
 def square_maps(work):
     """Maps of twice as many cycles."""
     maps = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"], work["u"], work["v"]
@@ -1483,7 +1483,7 @@ def square_maps(work):
         a[t], b[t], c[t], d[t] = a_t * a_t + cross, b_t * trace, c_t * trace, d_t * d_t + cross
 
 
-@inline_kernel
+@inline_part_kernel
 def join_halves(work):
     """Maps of a whole step from those of its half, between which the input bends from one side to the other."""
     a, b, c, d, p, q, u, v = (
@@ -1503,7 +1503,7 @@ def join_halves(work):
         whole_c[t], whole_d[t] = c[t] * trace, d[t] * d[t] + cross
 
 
-@inline_kernel
+@inline_part_kernel
 def follow_frames_maps(work):
     """The charges step by step; how far they are off the forecast in the middle of each is kept."""
     state, charge, band_off, low_off = work["state"], work["charge"], work["band_off"], work["low_off"]
@@ -1538,7 +1538,7 @@ def follow_frames_maps(work):
     go_half_a_step(work)
 
 
-@inline_kernel
+@inline_part_kernel
 def go_half_a_step(work):
     """From the start of each step to its middle."""
     band_off, low_off = work["band_off"], work["low_off"]
@@ -1550,7 +1550,7 @@ def go_half_a_step(work):
         low_off[t] = half_d[t] * y + (half_c[t] * x + low_half[t])
 
 
-@inline_kernel
+@inline_part_kernel
 def make_outputs(work):
     """Low-pass, band-pass and high-pass at the middle of each step."""
     band_off, low_off, out, voltage = work["band_off"], work["low_off"], work["out"], work["in"]
@@ -1573,14 +1573,14 @@ def make_outputs(work):
 # weighted by the stage's taps cycle by cycle, so that a volume written between two frames stays where it is.
 
 
-@kernel
+@part_kernel
 def copy(source, target):
     """Copy an array; an assignment of slices costs two seconds of compilation."""
     for i in range(target.size):
         target[i] = source[i]
 
 
-@kernel
+@part_kernel
 def clock_block(voices, chip, model, events, next_event, room, size):
     """Clock the digital half for `size` cycles; return the first event not yet due, and the number of settings."""
     settings = room.settings
@@ -1600,7 +1600,7 @@ def clock_block(voices, chip, model, events, next_event, room, size):
     return next_event, changes
 
 
-@kernel
+@part_kernel
 def note_settings(chip, settings, changes):
     """Add what registers set from this cycle on, if it is new; return the number of settings."""
     last = settings[changes - 1]
@@ -1615,7 +1615,7 @@ def note_settings(chip, settings, changes):
     return changes
 
 
-@kernel
+@part_kernel
 def setting_at(settings, changes, index, cycle):
     """The setting in force in a cycle, from `index` on."""
     while index + 1 < changes and settings[index + 1, 0] <= cycle:
@@ -1623,13 +1623,13 @@ def setting_at(settings, changes, index, cycle):
     return index
 
 
-@kernel
+@part_kernel
 def setting_end(settings, changes, index):
     """The cycle in which the setting after this one begins."""
     return settings[index + 1, 0] if index + 1 < changes else FOREVER
 
 
-@kernel
+@part_kernel
 def keep_block(chip, room, end, changes):
     """Keep of a block that ends before column `end` what can still matter."""
     gone, kept = end // FRAME * FRAME, PAST + end % FRAME
@@ -1641,14 +1641,14 @@ def keep_block(chip, room, end, changes):
         copy(room.settings[row], chip.settings[row - first])
 
 
-@kernel
+@part_kernel
 def past_filter(setting):
     """Number of voices, and EXT IN, that go past the filter."""
     past = 4 - count_bits(setting[3])
     return past - 1 if setting[4] & VOICE_3_OFF and not setting[3] & FILT3 else past
 
 
-@kernel
+@part_kernel
 def convert_total(model, room, first, end, setting, sound):
     """Mixer and volume by one table, from `room.total` on; the first of `sound` is that of `first`."""
     inputs = past_filter(setting) + count_bits(setting[4] & (LOW_PASS | BAND_PASS | HIGH_PASS))
@@ -1687,7 +1687,7 @@ def clock_chip(voices, chip, model, events, cycles, decimator, room, audio):
     return filled
 
 
-@kernel
+@part_kernel
 def follow_cycles(chip, model, room, work, first, end, changes):
     """Clock the filter up to column `end`; its outputs go to `room.filtered`.
 
@@ -1737,26 +1737,26 @@ def follow_cycles(chip, model, room, work, first, end, changes):
         copy(state, chip.filter)
 
 
-@kernel
+@part_kernel
 def count_unfed(chip, fed):
     """Count the blocks of the filter's solver since something went in; after `IDLE_BLOCKS` it is left alone."""
     chip.unfed = 0 if fed else min(chip.unfed + 1, IDLE_BLOCKS)
 
 
-@kernel
+@part_kernel
 def set_one_step(work, model, j, setting):
     """What registers set for one step of one chip."""
     set_step(work, model, j, setting[1], setting[2], setting[3], setting[4])
 
 
-@kernel
+@part_kernel
 def set_all_steps(work, model, setting):
     """What registers set for all steps of one chip."""
     for j in range(work["per_sum"].size):
         set_one_step(work, model, j, setting)
 
 
-@kernel
+@part_kernel
 def hold_outputs(chip, work):
     """Keep the filter's outputs in the last step: they stay so while nothing goes in."""
     out, voltage = work["out"], work["in"]
@@ -1764,7 +1764,7 @@ def hold_outputs(chip, work):
     chip.held[0], chip.held[1], chip.held[2] = out[2 * size - 1], out[size - 1], voltage[size - 1]
 
 
-@kernel
+@part_kernel
 def mix_cycles(chip, model, room, first, end, changes):
     """Mixer and volume in every cycle: sound before the board's output stage."""
     settings, mixed, filtered, total = room.settings, room.mixed[PAST:], room.filtered, room.total
@@ -1784,7 +1784,7 @@ def mix_cycles(chip, model, room, first, end, changes):
         at = until
 
 
-@kernel
+@part_kernel
 def finish_exact(chip, model, room, decimator, first, end, audio, filled):
     """The board's output stage and the decimator for columns `first` to `end`; return how far `audio` is filled."""
     before = filled
@@ -1801,7 +1801,7 @@ def finish_exact(chip, model, room, decimator, first, end, audio, filled):
     return clip_all(model, audio, before, filled)
 
 
-@kernel
+@part_kernel
 def finish(chip, model, room, decimator, samples, audio, filled):
     """The second stage for more samples of the first, up to the cycle under way, and the board's DC block."""
     before = filled
@@ -1814,7 +1814,7 @@ def finish(chip, model, room, decimator, samples, audio, filled):
     return filled
 
 
-@kernel
+@part_kernel
 def block_direct(chip, model, decimator, audio, first, end):
     """DC block of the C64's board, a sample of the sound at a time; its low-pass is in the last stage's taps."""
     high, keep = chip.ext_vhp, (1 - model.high_pass) ** (decimator.clock_hz / decimator.sample_rate)
@@ -1825,7 +1825,7 @@ def block_direct(chip, model, decimator, audio, first, end):
     chip.ext_vhp = high
 
 
-@kernel
+@part_kernel
 def clip_all(model, audio, first, end):
     """Soft clip; return `end`."""
     knee = model.clip_knee
@@ -1839,7 +1839,7 @@ def clip_all(model, audio, first, end):
 # holds the same step of all lanes. Each lane adds up as `clock_chip` does.
 
 
-@inline_kernel
+@inline_part_kernel
 def solve_lanes(work, model):
     """As `solve`."""
     forecast_lanes(work, np.float32(0))
@@ -1848,7 +1848,7 @@ def solve_lanes(work, model):
     add_outputs(work)
 
 
-@inline_kernel
+@inline_part_kernel
 def forecast_lanes(work, share):
     """As `forecast`, or, with a share of one half, as `forecast_frames`: so far into each step."""
     state, start, charge, inputs = work["state"], work["start"], work["charge"], work["input"]
@@ -1870,7 +1870,7 @@ def forecast_lanes(work, share):
         charge[t] = min(max(-most, charge[t]), most)
 
 
-@inline_kernel
+@inline_part_kernel
 def follow_lane_maps(work):
     """As `follow_maps`."""
     state, start, charge = work["state"], work["start"], work["charge"]
@@ -1940,7 +1940,7 @@ def clock_lanes(voices, chips, model, events, next_events, blocks, decimator, ro
         chips[lane].filter[0], chips[lane].filter[1] = work["state"][0, lane], work["state"][1, lane]
 
 
-@kernel
+@part_kernel
 def load_lane(work, chip, lane):
     """Put a chip's filter into its lane."""
     for row in range(work["state"].shape[0]):
@@ -1948,14 +1948,14 @@ def load_lane(work, chip, lane):
     work["start"][0, lane], work["start"][1, lane] = chip.filter[0], chip.filter[1]
 
 
-@kernel
+@part_kernel
 def put_in_lane(values, lanes, lane, size):
     """Put the first `size` of some values into a lane."""
     for i in range(size):
         lanes[i * LANES + lane] = values[i]
 
 
-@kernel
+@part_kernel
 def follow_lanes(cycle, chips, model, rooms, work, side, changes, in_force):
     """Clock filters and mixers of all lanes for a block; their sound goes to `side.sound`."""
     now, due = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
@@ -1975,7 +1975,7 @@ def follow_lanes(cycle, chips, model, rooms, work, side, changes, in_force):
         copy(sound, side.sound[(PAST + column) * LANES : (PAST + column) * LANES + size])
 
 
-@kernel
+@part_kernel
 def set_lane(chip, model, room, work, lane, column, changes, now, due, in_force):
     """Put what registers set for the steps from `column` on into a lane; `due` says for how long that holds."""
     settings, held = room.settings, in_force[lane]
@@ -1999,7 +1999,7 @@ def set_lane(chip, model, room, work, lane, column, changes, now, due, in_force)
         set_lane_step(work, model, j * LANES + lane, settings[setting])
 
 
-@kernel
+@part_kernel
 def set_lane_step(work, model, t, setting):
     """What registers set for one step: of the filter, and of the mixer."""
     set_step(work, model, t, setting[1], setting[2], setting[3], setting[4])
@@ -2010,7 +2010,7 @@ def set_lane_step(work, model, t, setting):
     work["mix_row"][t] = (setting[5] * 8 + past + selected) * (LINES + 1)
 
 
-@inline_kernel
+@inline_part_kernel
 def mix_lanes(work, model):
     """As `mix_cycles`."""
     total, index, value, slope = work["sum"], work["index"], work["value"], work["slope_in"]
@@ -2027,7 +2027,7 @@ def mix_lanes(work, model):
         sound[t] = ((value[t] + slope[t] * total[t]) - at_zero) * gain
 
 
-@kernel
+@part_kernel
 def filter_lanes(taps, side):
     """As `filter_frames`, of `side.sound`; what comes next looks back to the last of it."""
     sound, samples = side.sound, side.samples
@@ -2097,7 +2097,7 @@ def skip_voices(voices, chip, model, events, next_event, stop, room):
 # combined waveforms, ring modulation and EXT IN, goes through the first stage cycle by cycle.
 
 
-@kernel
+@part_kernel
 def draw_block(voices, chip, model, responses, events, next_event, room, size):
     """As `clock_block`, with the first stage of what can be drawn by lines in `room.drawn`."""
     settings = room.settings
@@ -2125,7 +2125,7 @@ def draw_block(voices, chip, model, responses, events, next_event, room, size):
     return next_event, changes
 
 
-@kernel
+@part_kernel
 def is_empty(chip, row, frame):
     """Whether nothing of a row comes from a frame on, if it does not turn."""
     return (
@@ -2135,7 +2135,7 @@ def is_empty(chip, row, frame):
     )
 
 
-@kernel
+@part_kernel
 def begin_sums(chip, room):
     """Make room for sums cycle by cycle, behind those of the cycles before."""
     chip.summed = 1
@@ -2146,7 +2146,7 @@ def begin_sums(chip, room):
         copy(chip.mixed, room.mixed[: PAST + FRAME])
 
 
-@kernel
+@part_kernel
 def keep_drawn_block(chip, room, end, changes):
     """As `keep_block`."""
     frames = end // FRAME
@@ -2160,7 +2160,7 @@ def keep_drawn_block(chip, room, end, changes):
     fill(chip.mixed[PAST + end % FRAME :], np.float32(0))
 
 
-@kernel
+@part_kernel
 def draw_voices(voices, chip, model, responses, room, first_frame, size):
     """Clock the digital half for `size` cycles without writes, and draw what it gives."""
     column = PAST + chip.cycle - first_frame * FRAME
@@ -2180,7 +2180,7 @@ def draw_voices(voices, chip, model, responses, room, first_frame, size):
     add_ext_in(chip, model, room, column, size)
 
 
-@kernel
+@part_kernel
 def add_ext_in_level(chip, model, room, column, size):
     """Add what stands at EXT IN all the time."""
     need_sums(chip, room, size)
@@ -2190,7 +2190,7 @@ def add_ext_in_level(chip, model, room, column, size):
         room.mixed[i] += mixed
 
 
-@kernel
+@part_kernel
 def need_sums(chip, room, size):
     """See that there is room for sums of so many cycles."""
     if not chip.summed:
@@ -2198,13 +2198,13 @@ def need_sums(chip, room, size):
     chip.summed_end = chip.cycle + size
 
 
-@kernel
+@part_kernel
 def row_of(n, chip):
     """Row that voice `n` is drawn in, or -1."""
     return 2 * n if chip.routing >> n & 1 else 2 * n + 1 if is_mixed(n, chip) else -1
 
 
-@kernel
+@part_kernel
 def is_drawn(voice):
     """Whether straight lines make up a voice."""
     return (
@@ -2214,7 +2214,7 @@ def is_drawn(voice):
     )
 
 
-@kernel
+@part_kernel
 def draw_leap(voices, chip, model, responses, room, first_frame, size):
     """As `leap_voices`."""
     for v in range(VOICES):
@@ -2240,7 +2240,7 @@ def draw_leap(voices, chip, model, responses, room, first_frame, size):
     chip.cycle += size
 
 
-@kernel
+@part_kernel
 def leave_rows(chip, responses, room, first_frame, v, row):
     """Nothing comes from a voice any more in rows but `row`."""
     for other in range(2 * v, 2 * v + 2):
@@ -2248,7 +2248,7 @@ def leave_rows(chip, responses, room, first_frame, v, row):
             draw_level(chip, responses, room, first_frame, other, chip.cycle, 0.0)
 
 
-@kernel
+@part_kernel
 def draw_output(voice, v, chip, model, responses, room, first_frame):
     """Draw the cycle that was just clocked, but for its end."""
     row = row_of(v, chip)
@@ -2270,7 +2270,7 @@ def draw_output(voice, v, chip, model, responses, room, first_frame):
         draw_level(chip, responses, room, first_frame, row, chip.cycle, level)
 
 
-@kernel
+@part_kernel
 def draw_wave(voice, chip, model, responses, room, first_frame, row, size):
     """Draw triangle, sawtooth, or an output that holds."""
     held = float(model.dac_wave[voice.output])
@@ -2289,7 +2289,7 @@ def draw_wave(voice, chip, model, responses, room, first_frame, row, size):
         done += cycles
 
 
-@kernel
+@part_kernel
 def draw_parts(voice, chip, model, responses, room, first_frame, row, cycle, cycles, phase, zero, per_wave):
     """Draw triangle or sawtooth from `phase` on for so many cycles in which the envelope holds."""
     step = phase_step(voice)
@@ -2321,7 +2321,7 @@ def draw_parts(voice, chip, model, responses, room, first_frame, row, cycle, cyc
         same = False
 
 
-@kernel
+@part_kernel
 def draw_pulse(voice, chip, model, responses, room, first_frame, row, size):
     """Draw pulse alone."""
     low_wave, high_wave = float(model.dac_wave[0]), float(model.dac_wave[0xFFF])
@@ -2345,7 +2345,7 @@ def draw_pulse(voice, chip, model, responses, room, first_frame, row, size):
             done += min(cycles, end - done)
 
 
-@kernel
+@part_kernel
 def draw_noise(voice, chip, model, responses, room, first_frame, row, size):
     """Draw noise alone, its register clocked on the way as in `leap_noise`."""
     way = way_to_rise(voice, 0x080000)
@@ -2375,7 +2375,7 @@ def draw_noise(voice, chip, model, responses, room, first_frame, row, size):
     voice.noise_pipeline = max(rise + 3 - size, 0) if rise < size else 0
 
 
-@kernel
+@part_kernel
 def draw_level(chip, responses, room, first_frame, row, cycle, level):
     """From `cycle` on a row holds its level."""
     if chip.drawn_part[row] or chip.drawn_level[row] != level:
@@ -2383,7 +2383,7 @@ def draw_level(chip, responses, room, first_frame, row, cycle, level):
         chip.drawn_part[row] = 0
 
 
-@kernel
+@part_kernel
 def turn_line(chip, responses, room, first_frame, row, cycle, level, slope):
     """From `cycle` on a row goes along another line."""
     frame = cycle // FRAME
@@ -2398,7 +2398,7 @@ def turn_line(chip, responses, room, first_frame, row, cycle, level, slope):
     chip.drawn_level[row], chip.drawn_slope[row], chip.drawn_from[row] = level, slope, cycle
 
 
-@kernel
+@part_kernel
 def hold_line(chip, room, row, first_frame, end):
     """A row goes on along its line into frames up to `end`, until it turns; what lies beyond is of no use."""
     first = chip.drawn_frame[row]
@@ -2415,7 +2415,7 @@ def hold_line(chip, room, row, first_frame, end):
     chip.drawn_frame[row] = end
 
 
-@kernel
+@part_kernel
 def add_rows(chip, room, first_row, samples):
     """Add the first stage of all voices, in the same order for any cut."""
     fill(samples, np.float32(0))
@@ -2424,7 +2424,7 @@ def add_rows(chip, room, first_row, samples):
             add(room.drawn[row], samples)
 
 
-@kernel
+@part_kernel
 def add(source, target):
     """Add to an array what another one begins with."""
     for i in range(target.size):
@@ -2455,7 +2455,7 @@ def clock_chip_fast(voices, chip, model, events, cycles, decimator, room, respon
     return filled
 
 
-@kernel
+@part_kernel
 def decimate_inputs(chip, decimator, room, frames):
     """First stage of both sums."""
     add_rows(chip, room, 0, room.routed_samples[:frames])
@@ -2465,7 +2465,7 @@ def decimate_inputs(chip, decimator, room, frames):
         add_sums(decimator, room, room.mixed[: PAST + frames * FRAME], room.mixed_samples[:frames])
 
 
-@kernel
+@part_kernel
 def add_sums(decimator, room, sums, samples):
     """Add the first stage of what is there cycle by cycle."""
     if is_zero(sums):
@@ -2475,7 +2475,7 @@ def add_sums(decimator, room, sums, samples):
     add(part, samples)
 
 
-@kernel
+@part_kernel
 def is_zero(values):
     """Whether all values are 0: sums that come from +0, so that no bit is set in them."""
     bits = values.view(np.int32)
@@ -2485,7 +2485,7 @@ def is_zero(values):
     return any_bit == 0
 
 
-@kernel
+@part_kernel
 def follow_frames(chip, model, room, work, first_frame, frames, changes):
     """Filter for each frame whose successor is known: its three outputs, and the mixer's other input, go to `room`."""
     if is_idle(chip, room, frames, changes):
@@ -2532,7 +2532,7 @@ def follow_frames(chip, model, room, work, first_frame, frames, changes):
             chip.held[0], chip.held[1], chip.held[2] = low_out[last], band_out[last], high_out[last]
 
 
-@kernel
+@part_kernel
 def line_up_inputs(chip, room, frames):
     """What goes into the filter, behind the two frames before; what goes past it, a frame later."""
     inputs, fed, mixed = chip.frame_inputs, room.fed, room.mixed_samples
@@ -2545,7 +2545,7 @@ def line_up_inputs(chip, room, frames):
     inputs[2, 1] = before
 
 
-@kernel
+@part_kernel
 def set_frames(chip, model, work, settings, changes, setting, cycle, first, steps):
     """Set what registers set for so many steps; return the setting if it is that of all steps of the block, or -1."""
     for n in range(steps):
@@ -2557,7 +2557,7 @@ def set_frames(chip, model, work, settings, changes, setting, cycle, first, step
     return setting if steps == FAST_STEPS and now == setting else -1
 
 
-@kernel
+@part_kernel
 def find_first_fed(chip, work, first, steps):
     """Note the first of some steps in which something goes into the filter."""
     inputs, slope = work["input"], work["slope"]
@@ -2567,14 +2567,14 @@ def find_first_fed(chip, work, first, steps):
             return
 
 
-@kernel
+@part_kernel
 def keep_inputs(chip, work, first, steps):
     """Keep what goes into the filter in steps of a block that is not yet full."""
     for j in range(first, first + steps):
         chip.fast_input[j, 0], chip.fast_input[j, 1] = work["input"][j], work["slope"][j]
 
 
-@kernel
+@part_kernel
 def is_idle(chip, room, frames, changes):
     """Whether the filter is at rest and nothing goes in up to the last frame of a block."""
     if (
@@ -2590,7 +2590,7 @@ def is_idle(chip, room, frames, changes):
     return is_zero(room.routed_samples[:frames])
 
 
-@kernel
+@part_kernel
 def pass_idle_frames(chip, room, first_frame, frames, changes):
     """As `follow_frames` while the filter is idle."""
     if frames == 0:
@@ -2612,7 +2612,7 @@ def pass_idle_frames(chip, room, first_frame, frames, changes):
         chip.fast_input[j, 0] = chip.fast_input[j, 1] = np.float32(0)
 
 
-@kernel
+@part_kernel
 def load_frames(chip, model, work):
     """Put the filter before the steps under way, and what they got already, into `work`."""
     copy(chip.filter, work["state"].ravel())
@@ -2621,14 +2621,14 @@ def load_frames(chip, model, work):
         set_frame(chip, model, work, j)
 
 
-@kernel
+@part_kernel
 def set_frame(chip, model, work, j):
     """What registers set for one step."""
     r = chip.fast_settings[j]
     set_step(work, model, j, r[0], r[1], r[2], r[3])
 
 
-@kernel
+@part_kernel
 def mix_frames(chip, model, room, first_frame, frames, changes, responses):
     """Mixer and volume: each setting in a frame's window by the share of the taps over its cycles."""
     settings, sound = room.settings, room.samples
@@ -2659,7 +2659,7 @@ def mix_frames(chip, model, room, first_frame, frames, changes, responses):
         done += 1
 
 
-@kernel
+@part_kernel
 def mix_run(model, room, first, end, setting, sound):
     """Mixer and volume for some frames under one setting, before the board's output stage."""
     mode = setting[4]
@@ -2721,7 +2721,7 @@ def clock_batch(
         size = np.int64(BLOCK)  # the first one is the frame alone after which the filter's blocks begin
 
 
-@kernel
+@part_kernel
 def hand_over(chip, shared, room, side, lane, frames, changes):
     """From the shared room what the filter gets of a block to its lane, the rest, a frame later, to the chip's own."""
     put_in_lane(shared.routed_samples, side.fed[2 * LANES :], lane, frames)
@@ -2734,7 +2734,7 @@ def hand_over(chip, shared, room, side, lane, frames, changes):
         copy(shared.settings[row], room.settings[row])
 
 
-@kernel
+@part_kernel
 def follow_batch(chips, model, rooms, work, side, first_frame, frames, changes, in_force):
     """As `follow_frames`, for as many frames of each lane."""
     now, due = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
@@ -2768,7 +2768,7 @@ def follow_batch(chips, model, rooms, work, side, first_frame, frames, changes, 
     copy(given[longest * LANES : (longest + 2) * LANES], given[: 2 * LANES])
 
 
-@kernel
+@part_kernel
 def set_lane_frames(model, room, work, lane, first_frame, column, first_step, steps, changes, now, due, in_force):
     """Put what registers set for so many steps into a lane; `due` is the first frame of which it is not yet known."""
     settings, held = room.settings, in_force[lane]
@@ -2792,7 +2792,7 @@ def set_lane_frames(model, room, work, lane, first_frame, column, first_step, st
         set_step(work, model, (first_step + n) * LANES + lane, s[1], s[2], s[3], s[4])
 
 
-@kernel
+@part_kernel
 def find_fed(chip, work, lane, first_step, steps, held):
     """Note the first of some steps in which something goes into a lane's filter."""
     if first_step == 0:
@@ -2808,7 +2808,7 @@ def find_fed(chip, work, lane, first_step, steps, held):
             return
 
 
-@kernel
+@part_kernel
 def take_lane(chip, room, work, lane, column, first_step, steps):
     """Take the filter's outputs in so many steps out of a lane; one whose chip is at rest keeps its state."""
     low, band, high = room.low, room.band, room.high
@@ -2833,7 +2833,7 @@ def take_lane(chip, room, work, lane, column, first_step, steps):
         chip.held[0], chip.held[1], chip.held[2] = low_out[t], band_out[t], high_out[t]
 
 
-@inline_kernel
+@inline_part_kernel
 def solve_frames_in_lanes(work, model):
     """As `solve_frames`."""
     forecast_lanes(work, np.float32(0.5))
@@ -2849,7 +2849,7 @@ def solve_frames_in_lanes(work, model):
     make_outputs(work)
 
 
-@inline_kernel
+@inline_part_kernel
 def exchange_maps(work):
     """Maps of whole steps in the place of those of their halves, or back."""
     a, b, c, d, p, q = work["a"], work["b"], work["c"], work["d"], work["p"], work["q"]
@@ -2863,7 +2863,7 @@ def exchange_maps(work):
         p[t], q[t] = whole_p[t], whole_q[t]
 
 
-@inline_kernel
+@inline_part_kernel
 def follow_lane_inputs(work):
     """What the input has to do with the charges in the last step, for the forecast of the next."""
     state, a, b, c, d, u, v = work["state"], work["a"], work["b"], work["c"], work["d"], work["u"], work["v"]
@@ -2877,7 +2877,7 @@ def follow_lane_inputs(work):
 # --- Decimator ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def filter_frames(taps, sound, room, samples):
     """First stage: each frame's sample from its own cycles and those before, which come first in `sound`."""
     separate(sound, room.parts.ravel(), samples.size + STAGE1_FRAMES - 1)
@@ -2886,7 +2886,7 @@ def filter_frames(taps, sound, room, samples):
         add_products(taps[frame * FRAME : (frame + 1) * FRAME], room.parts.ravel(), frame, samples)
 
 
-@kernel
+@part_kernel
 def separate(sound, parts, frames):
     """Put the same cycle of all frames side by side, [cycle in frame * ROOM_FRAMES + frame]."""
     for i in range(frames):
@@ -2896,7 +2896,7 @@ def separate(sound, parts, frames):
         parts[6 * ROOM_FRAMES + i], parts[7 * ROOM_FRAMES + i] = sound[8 * i + 6], sound[8 * i + 7]
 
 
-@kernel
+@part_kernel
 def add_products(t, parts, frame, samples):
     """Add the share of eight taps to each frame's sample."""
     n = ROOM_FRAMES
@@ -2908,7 +2908,7 @@ def add_products(t, parts, frame, samples):
         )
 
 
-@kernel
+@part_kernel
 def halve(chip, taps, room, samples):
     """Half-band filter: `room.halves` gets a sample for each two of the first stage; return how many.
 
@@ -2933,7 +2933,7 @@ def halve(chip, taps, room, samples):
     return pairs
 
 
-@kernel
+@part_kernel
 def write_samples(chip, decimator, samples, under_way, room, audio, filled):
     """Last stage: take more samples and write the outputs that are due, `under_way` cycles after the last of them."""
     if decimator.sample_rate == decimator.clock_hz and decimator.step == 1:
@@ -2974,7 +2974,7 @@ def write_samples(chip, decimator, samples, under_way, room, audio, filled):
     return filled
 
 
-@inline_kernel
+@inline_part_kernel
 def multiply(rows, row, share, taps, history, first, products, to):
     """First part of a sum of products with taps between two rows: `TAP_LANES` are left to add up."""
     tap, step, sample = np.uint64(row), np.uint64(row + taps), np.uint64(first)  # indices that numba need not look at
@@ -2987,7 +2987,7 @@ def multiply(rows, row, share, taps, history, first, products, to):
         tap, step, sample = tap + np.uint64(TAP_LANES), step + np.uint64(TAP_LANES), sample + np.uint64(TAP_LANES)
 
 
-@inline_kernel
+@inline_part_kernel
 def add_up(products, halved, sums):
     """The rest, for `OUTPUTS` at a time: in an order that is the same on every machine."""
     half = TAP_LANES // 2
@@ -3004,7 +3004,7 @@ def add_up(products, halved, sums):
 # --- Events, reading back ----------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def write_due(voices, chip, model, events, next_event):
     """Write what is due before the cycle that comes; return the first event that is not."""
     while next_event < len(events) and events[next_event].cycle <= chip.cycle:
@@ -3014,7 +3014,7 @@ def write_due(voices, chip, model, events, next_event):
     return next_event
 
 
-@kernel
+@part_kernel
 def cycles_to_write(chip, events, next_event, limit):
     """Cycles until the next of `events` is due, `limit` at the most."""
     return min(limit, events[next_event].cycle - chip.cycle) if next_event < len(events) else limit
@@ -3032,7 +3032,7 @@ def clock_readback(voices, chip, model, events, osc3, env3):
         done = end
 
 
-@kernel
+@part_kernel
 def read_voice_3(voices, chip, model, wave, osc3, env3):
     """Clock the digital half without writes, as `clock_voices`; what a read after each cycle gives goes to `osc3` and
     `env3`."""
@@ -3049,7 +3049,7 @@ def read_voice_3(voices, chip, model, wave, osc3, env3):
         done += single
 
 
-@kernel
+@part_kernel
 def leap_voice_3(voices, chip, model, wave, osc3, env3):
     """Clock the digital half for cycles that are known ahead, as `leap_voices`."""
     for v in range(VOICES):
@@ -3086,7 +3086,7 @@ def clock_until_silent(voices, chip, model, events, cycles, limit):
     return cycles_to_silence(voices, limit)
 
 
-@kernel
+@part_kernel
 def cycles_to_silence(voices, limit):
     """Cycles until all envelopes are at zero, `limit` at the most."""
     held = np.zeros(VOICES, np.int64)  # cycles still to come with the level that a voice has now
@@ -3105,13 +3105,13 @@ def cycles_to_silence(voices, limit):
     return limit
 
 
-@kernel
+@part_kernel
 def is_silent(voices):
     """Whether all envelopes are at zero."""
     return voices[0].envelope_counter == voices[1].envelope_counter == voices[2].envelope_counter == 0
 
 
-@kernel
+@part_kernel
 def clock_envelopes(voices):
     """Clock all envelope generators by one cycle."""
     for v in range(VOICES):

@@ -84,7 +84,7 @@ class SID:
         self.mode = mode
         self.sample_rate = _index(sample_rate)
         self.clock_hz = _index(clock_hz)
-        decimate.design(self.sample_rate, self.clock_hz)  # checks both
+        decimate.check_rates(self.sample_rate, self.clock_hz)
         self.profile = profile
         self._tables = models.load(model, self.clock_hz, **models.profile(profile))[0]
         low_pass = float(self._tables.low_pass)
