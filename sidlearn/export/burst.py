@@ -59,6 +59,8 @@ CIA1, CIA2 = 0xDC04, 0xDD04
 LINE = 12
 """Of the picture, where bursts begin when the player is called at its top: what comes before the first one is over."""
 
+TOLERANCES = (0, 3, 12, 128)
+"""Cycles that writes may be moved by, if there is too little memory for their own: guesses, all nearer than streams."""
 FIRST_CYCLES = 1000
 """All bursts wait for what the first one of a log has that much sooner: what a tune writes as it is set up."""
 
@@ -158,11 +160,13 @@ def code(rows: list[Row], sled_end: int, turns: int) -> bytes:
     return bytes(out) + bytes((RTS,))
 
 
-def bursts(cut: Ticks) -> dict[int, list[Row]]:
-    """Return the rows of each tick in which something is written."""
+def bursts(cut: Ticks, tolerance: int = 0) -> dict[int, list[Row]]:
+    """Return the rows of each tick in which something is written; writes may move by up to `tolerance` cycles."""
     events, tick = cut.events, cut.numbers
     offset = events["cycle"] + cut.phase - tick * cut.period
     starts = np.flatnonzero(np.diff(tick, prepend=-1)[: len(tick)])
+    if tolerance:
+        offset = snapped(offset, events["register"], starts, tolerance)
     firsts = offset[starts]
     begin = int(firsts[1:].min(initial=cut.period))
     if len(firsts) and begin - firsts[0] < FIRST_CYCLES:
@@ -176,18 +180,46 @@ def bursts(cut: Ticks) -> dict[int, list[Row]]:
     }
 
 
+def snapped(offset: np.ndarray, register: np.ndarray, starts: np.ndarray, tolerance: int) -> np.ndarray:
+    """Return the offsets of earlier ticks with the same registers in place of those that are as near as that.
+
+    The calls of a player differ by some cycles where they do the same, as their code takes one branch or the other.
+    """
+    known: dict[bytes, np.ndarray] = {}  # of the registers, (kinds, writes)
+    out = offset.copy()
+    for start, end in zip(starts, [*starts[1:], len(offset)], strict=True):
+        own, key = offset[start:end], register[start:end].tobytes()
+        alike = known.get(key, np.empty((0, end - start), np.int64))
+        distances = abs(alike - own).max(1, initial=0)
+        if distances.min(initial=tolerance + 1) > tolerance:
+            known[key] = np.vstack((alike, own))
+        else:
+            out[start:end] = alike[distances.argmin()]
+    return out
+
+
 def in_time(rows: dict[int, list[Row]], period: int) -> bool:
     """Whether every burst and the making of the next one go into a tick."""
     room = CALL_SHARE * period - BEFORE - PREPARE_CYCLES
     return all(span(rows[t]) + A_WRITE * len(rows.get(t + 1, ())) <= room for t in rows)
 
 
+def keeps_time(cut: Ticks) -> bool:
+    """Whether there is time for the bursts of a log that is cut so."""
+    return A_WRITE * cut.busiest <= cut.period and in_time(bursts(cut), cut.period)
+
+
 def program(cut: Ticks, shell: str, address: int, end: int) -> tuple[bytes, dict[str, int]] | None:
-    """Return a player of bursts with its data and labels, or None where there is too little time or memory."""
-    if A_WRITE * cut.busiest > cut.period:
-        return None
-    rows = bursts(cut)
-    return _image(rows, cut, shell, address, end - BURST_PAGES * PAGE_BYTES) if in_time(rows, cut.period) else None
+    """Return a player of bursts with its data and labels, or None where there is too little memory.
+
+    Takes a log for whose bursts there is time (`keeps_time`).
+    """
+    for tolerance in TOLERANCES:
+        rows = bursts(cut, tolerance)
+        made = _image(rows, cut, shell, address, end - BURST_PAGES * PAGE_BYTES)
+        if made and in_time(rows, cut.period):
+            return made
+    return None
 
 
 def _image(

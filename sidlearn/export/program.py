@@ -1,7 +1,7 @@
 """The program that plays a log on the real machine: of our players the truest one that can carry it.
 
-Bursts keep every write's cycle, and so does the player by cycles, which takes more memory and all of the machine;
-streams keep order and frame. Only what comes too fast for calls has to be played by cycles.
+Bursts keep every write's cycle, or nearly so where memory is short; so does the player by cycles, which takes more
+memory and all of the machine; streams keep order and frame. What comes too fast for calls has to be played by cycles.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def program(writes: RegisterWrites, shell: str, address: int, end: int, timing: 
     if timing == "cycles":
         return Program(*timed.program(writes, address, end), None)
     cuts = list(packed.cuts(writes))
-    for cut in cuts:
-        made = burst.program(cut, shell, address, end)
-        if made:
-            return Program(*made, cut)
+    played = next((cut for cut in cuts if burst.keeps_time(cut)), None)
+    made = played and burst.program(played, shell, address, end)
+    if made:
+        return Program(*made, played)
     carried = next((cut for cut in cuts if cut.carried), None)
     try:
         return Program(*timed.program(writes, address, end, strict=carried is not None), None)

@@ -134,6 +134,27 @@ def test_a_log_that_is_too_long_for_bursts_is_played_from_streams():
     assert [player_of(writes, end) for end in ends] == ["bursts", "streams"]
 
 
+def test_a_log_that_is_too_long_for_its_own_cycles_moves_by_a_few():
+    rng = np.random.default_rng(1)
+    tunes = rng.integers(0, 256, (64, 20)).tolist()
+    rows = [
+        (t * FRAME + n * 40 + int(rng.integers(0, 3)), n, value)
+        for t in range(1500)
+        for n, value in enumerate(tunes[t % 64])
+    ]
+    writes = RegisterWrites.from_rows(rows, length=1500 * FRAME)
+    made = program(writes, "sid", sid_file.LOAD_ADDRESS, sid_file.END_ADDRESS)
+    exact = burst.bursts(packed.ticks(writes))
+    assert len(made.image) < sum(len(burst.unit(tick)) for tick in exact.values()) / 4
+    heard = opened(writes, "sid").advance(writes.length + FRAME)
+    wanted = packed.changes(writes)
+    heard = heard[-len(wanted) :]
+    assert np.array_equal(heard["register"], wanted["register"])
+    assert np.array_equal(heard["value"], wanted["value"])
+    late = heard["cycle"] - wanted["cycle"]
+    assert 0 < np.ptp(late) <= 2 * 3
+
+
 def test_bursts_that_leave_no_time_for_the_next_are_played_by_cycles_or_from_streams():
     cycles = np.sort(np.random.default_rng(1).choice(60 * FRAME // 200, 180, replace=False)).tolist()
     rows = [(c * 200, n % 3, n & 0xFF) for n, c in enumerate(cycles)]
