@@ -9,8 +9,8 @@ exports each as `.sid` and `.prg`, and tells for both
 - how many frames differ, where the file is played from streams, or how many values, where it is played by cycles: none
   should;
 - with ``--sound N``, for the first N of them, how far `sidplayfp -w` is from pyresidfp playing the same writes (LSD in
-  dB; the two are versions of one emulator, which are about 1 dB apart), and from pyresidfp playing the log itself.
-  In a file played from streams every write comes up to a few hundred cycles sooner or later than in the log, by which
+  dB; the two are versions of one emulator, which are about 1 dB apart, for some sounds up to 5), and from
+  pyresidfp playing the log itself, as much later as the file plays it. In a file played from streams every write comes up to a few hundred cycles sooner or later than in the log, by which
   noise and beating partials come out otherwise: as little as two cycles are worth 2 to 3 dB. Bursts keep them.
 
 A `.prg` gets the header of an RSID that begins at its SYS address: sidplayfp starts a `.prg` with Commodore's BASIC.
@@ -158,8 +158,8 @@ def distance(reference: np.ndarray, sound: np.ndarray) -> float:
     return lsd(reference[:count], sound[:count], SAMPLE_RATE)
 
 
-def moved(writes: RegisterWrites, events: np.ndarray) -> tuple[int, int, int]:
-    """Return how many writes of a log played by cycles are wrong, how many are off their cycle, and the furthest."""
+def moved(writes: RegisterWrites, events: np.ndarray) -> tuple[int, int, int, int]:
+    """Return how many writes are wrong, how many are off their cycle, the furthest, and by how much all are later."""
     wrong, shifts = 0, []
     for register in range(registers.WRITABLE):
         rows = packed.changes(writes).copy()
@@ -170,8 +170,16 @@ def moved(writes: RegisterWrites, events: np.ndarray) -> tuple[int, int, int]:
             continue
         shifts.append(heard["cycle"] - rows["cycle"])
     shift = np.concatenate(shifts) if shifts else np.zeros(1, np.int64)
-    off = shift - int(np.median(shift))
-    return wrong, int((off != 0).sum()), int(abs(off).max())
+    later = int(np.median(shift))
+    off = shift - later
+    return wrong, int((off != 0).sum()), int(abs(off).max()), later
+
+
+def delayed(writes: RegisterWrites, cycles: int) -> RegisterWrites:
+    """Return a log that begins some cycles later, cut to its length."""
+    events = writes.events.copy()
+    events["cycle"] = np.maximum(events["cycle"] + cycles, 0)
+    return RegisterWrites(events[events["cycle"] < writes.length], writes.length, writes.clock_hz)
 
 
 def report(title: str, writes: RegisterWrites, hear: bool, folder: Path, timing: str) -> tuple[bool, list[float]]:
@@ -189,20 +197,20 @@ def report(title: str, writes: RegisterWrites, hear: bool, folder: Path, timing:
             heard.append(peer_writes(content, cycles))
         found = [moved(writes, events) for events in heard]
         count = len(packed.changes(writes))
-        if not any(wrong or late for wrong, late, _ in found):
+        if not any(wrong or off for wrong, off, _, _ in found):
             text = f"{kind} to the cycle"
         elif cut:
             frames = [differing(cut, events, video.clock_hz) for events in heard]
             exact &= not any(frames)
             text = f"{kind} {' and '.join(map(str, frames))} of {cut.count} frames"
         else:
-            exact &= not any(wrong for wrong, _, _ in found)
-            text = f"{kind} {' and '.join(f'{w} wrong, {m} moved (by {f})' for w, m, f in found)} of {count}"
+            exact &= not any(wrong for wrong, _, _, _ in found)
+            text = f"{kind} {' and '.join(f'{w} wrong, {m} moved (by {f})' for w, m, f, _ in found)} of {count}"
         if hear and sidplayfp.available():
             played = heard[1]
             sound = peer_sound(content, writes.seconds, folder)
             of_file = sound_of(RegisterWrites(played[played["cycle"] < writes.length], writes.length, writes.clock_hz))
-            of_log = sound_of(writes)
+            of_log = sound_of(delayed(writes, found[1][3]))
             distances.append(distance(of_file, sound))
             text += f" ({distances[-1]:.2f} dB, {distance(of_log, sound):.2f} dB to the log)"
         texts.append(text)
