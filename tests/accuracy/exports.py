@@ -9,9 +9,10 @@ exports each as `.sid` and `.prg`, and tells for both
 - how many frames differ, where the file is played from streams, or how many values, where it is played by cycles: none
   should;
 - with ``--sound N``, for the first N of them, how far `sidplayfp -w` is from pyresidfp playing the same writes (LSD in
-  dB; the two are versions of one emulator, which are about 1 dB apart, for some sounds up to 5), and from
-  pyresidfp playing the log itself, as much later as the file plays it. In a file played from streams every write comes up to a few hundred cycles sooner or later than in the log, by which
-  noise and beating partials come out otherwise: as little as two cycles are worth 2 to 3 dB. Bursts keep them.
+  dB; the two are versions of one emulator, which are about 1 dB apart, for some sounds up to 5), and from pyresidfp
+  playing the log itself, as much later as the file plays it. In a file played from streams every write comes up to a
+  few hundred cycles sooner or later than in the log, by which noise and beating partials come out otherwise: as little
+  as two cycles are worth 2 to 3 dB. Bursts keep them.
 
 A `.prg` gets the header of an RSID that begins at its SYS address: sidplayfp starts a `.prg` with Commodore's BASIC.
 """
