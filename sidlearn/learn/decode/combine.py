@@ -9,20 +9,23 @@ from itertools import product
 import numpy as np
 
 from sidlearn.learn.decode import kernel
-from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
-from sidlearn.learn.decode.path import GOOD_RMS, SKIP, Option, padded
+from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_gate, with_voice
+from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, SKIP, Option, Starts, padded
 from sidlearn.learn.decode.refine import Refinement
 from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
 
 TOGGLE_COST = 3e-7
 """Energy that a change of a gate must explain: without it gates that nobody hears would flicker."""
 
+JUMP_TOGGLES = 30
+"""So many changes of a gate cost as much as a voice that does not begin a frame as it ended the one before; guess."""
+
 TRIED, SAME = 36, 2
 """Combinations that are played, a third if no two envelopes are unknown, and how many of them may differ in FREQ and PW
 alone."""
 
-REFINED, MOST_REFINED, SETTLED = 3, 10, 1
-"""Of these: the first ones, those that differ in waveforms and envelopes, and the best, in likely values."""
+REFINED, MOST_REFINED = 3, 10
+"""Of these: the first ones, and those that differ in waveforms and envelopes."""
 
 MOST_OPTIONS, SOME_OPTIONS = 80, 48
 """Of a voice that are kept from round to round, with two envelopes that are unknown and without."""
@@ -44,7 +47,7 @@ class Combination(Refinement):
         target = target - target.mean()
         left = self.lefts(lists, target)
         several = sum(self.open(v, best) for v in range(VOICES)) > 1
-        most = MOST_OPTIONS if several else SOME_OPTIONS
+        most = (MOST_OPTIONS if several else SOME_OPTIONS) * (1 + self.widely)
         for v, options_v in enumerate(options):
             if len(lists[v]) > most:
                 least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
@@ -74,8 +77,7 @@ class Combination(Refinement):
             if self.good(played[i][0]):
                 break
         if not any(self.good(p[0]) for p in played):
-            for i in range(min(SETTLED, len(played))):
-                played[i] = (self.settle(played[i][0]), played[i][1])
+            played[0] = (self.settle(played[0][0]), played[0][1])
         cost = TOGGLE_COST + 0.01 * min(p[0].energy for p in played)
         played.sort(key=lambda p: p[0].energy + cost * self.toggles(p[1]))
         for frame, some in played:
@@ -97,7 +99,7 @@ class Combination(Refinement):
         count = min(50 * TRIED, flat.size)
         best = np.argpartition(flat, count - 1)[:count]
         best = best[np.argsort(flat[best], kind="stable")]
-        most = TRIED if several else TRIED // 3
+        most = (TRIED if several else TRIED // 3) * (1 + self.widely)
         found: list[int] = []
         seen: dict[tuple, int] = {}
         for k in best:
@@ -119,38 +121,45 @@ class Combination(Refinement):
         return list(dict.fromkeys([*found, *more]))
 
     def lefts(self, lists: list[list[Option]], target: np.ndarray) -> np.ndarray:
-        """Return how much every combination leaves of `target`, less what it has, one axis a voice.
+        """Return how much every combination leaves of `target`, less a constant, one axis a voice.
 
         What is written to one voice comes later by what is written to those before it.
         """
-        counts = [np.array([self.writes(v, *self.told(v, o)[::-1]) for o in lists[v]]) for v in range(VOICES)]
-        left = np.empty([len(some) for some in lists])
-        parts: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-
-        def at(v: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
-            if (v, offset) not in parts:
-                made = np.stack([self.part_after(v, o, offset) for o in lists[v]])
-                parts[v, offset] = made, np.einsum("ij,ij->i", made, made) - 2 * (made @ target)
-            return parts[v, offset]
-
-        for n in np.unique(counts[0]):
-            first = np.flatnonzero(counts[0] == n)
-            a, own_a = (x[first] for x in at(0, 0))
-            for m in np.unique(counts[1]):
-                second = np.flatnonzero(counts[1] == m)
-                b, own_b = (x[second] for x in at(1, int(n)))
-                c, own_c = at(2, int(n + m))
-                block = own_a[:, None, None] + own_b[None, :, None] + own_c[None, None, :]
-                block += 2 * (a @ b.T)[:, :, None]
-                block += 2 * (a @ c.T)[:, None, :]
-                block += 2 * (b @ c.T)[None, :, :]
-                left[np.ix_(first, second)] = block
+        counts = [np.array([self.writes(v, *self.told(v, o)) for o in lists[v]]) for v in range(VOICES)]
+        # the number of writes before a voice 1 or 2 is the option's place in `slots`
+        slots1, at1 = np.unique(counts[0], return_inverse=True)
+        slots2, at2 = np.unique(counts[0][:, None] + counts[1], return_inverse=True)
+        at2 = at2.reshape(len(lists[0]), len(lists[1]))
+        # less what some options add, so that single precision is enough for the differences
+        middle = [self.part_after(v, lists[v][0], 0) for v in range(VOICES)]
+        rest = (target - sum(middle)).astype(np.float32)
+        a, own_a = self.parts_after(lists, 0, 0, middle[0], rest)
+        seconds = [self.parts_after(lists, 1, int(n), middle[1], rest) for n in slots1]
+        thirds = [self.parts_after(lists, 2, int(n), middle[2], rest) for n in slots2]
+        ab = np.stack([own_a[:, None] + own + 2 * (a @ b.T) for b, own in seconds])
+        ac = np.stack([own + 2 * (a @ c.T) for c, own in thirds])
+        bc = np.empty((len(slots1), len(lists[1]), len(lists[2])), np.float32)
+        for k, (b, _) in enumerate(seconds):
+            after = at2[np.flatnonzero(at1 == k)[0]]
+            for q in np.unique(after):
+                bc[k, after == q] = 2 * (b[after == q] @ thirds[q][0].T)
+        left = np.empty([len(some) for some in lists], np.float32)
+        kernel.add_pairs(ab, ac, bc, at1, at2, left)
         return left
+
+    def parts_after(
+        self, lists: list[list[Option]], v: int, offset: int, middle: np.ndarray, rest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a voice adds with each of its options to `middle`, and the energy each alone adds to `rest`."""
+        made = np.empty((len(lists[v]), len(middle)), np.float32)
+        for k, option in enumerate(lists[v]):
+            np.subtract(self.part_after(v, option, offset), middle, out=made[k], casting="same_kind")
+        return made, np.einsum("ij,ij->i", made, made) - 2 * (made @ rest)
 
     def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
         """Return what a voice adds with an option if the voices before it are told what `base` says."""
         image = with_voice(base, v, *option.group)
-        return self.part_after(v, option, sum(self.writes(u, image) for u in range(v)))
+        return self.part_after(v, option, sum(self.writes(u, self.before().image, image) for u in range(v)))
 
     def part_after(self, v: int, option: Option, offset: int) -> np.ndarray:
         """Return what a voice adds to the sum of voices with an option, after so many writes to those before it.
@@ -170,7 +179,8 @@ class Combination(Refinement):
             found = self._parts.get(same)
         if found is None:
             env = np.frombuffer(option.env, np.int64).copy() if option.env else before.env[v].copy()
-            wave, _ = self.forward.wave(before, v, own)
+            starts = [AS_BEFORE] * v + [(option.phase, b"")] + [AS_BEFORE] * (VOICES - 1 - v)
+            wave, _ = self.forward.wave(self.begun_at((starts[0], starts[1], starts[2])), v, own)
             levels = np.empty(self.forward.steps, np.uint8)
             kernel.frame_envelope(env, v, own, self.forward.frame_cycles, levels)
             out = np.empty(self.forward.samples, np.float32)
@@ -192,23 +202,25 @@ class Combination(Refinement):
             image[MODE_VOL] = 15
         return old, image
 
-    def writes(self, v: int, image: np.ndarray, old: np.ndarray | None = None) -> int:
-        """Return how many registers of a voice are written."""
+    def writes(self, v: int, old: np.ndarray, new: np.ndarray) -> int:
+        """Return how many registers of a voice are written between two images."""
         own = slice(v * VOICE_STRIDE, (v + 1) * VOICE_STRIDE)
         if not self.path and self.everything:
             return VOICE_STRIDE
-        return int(np.count_nonzero(image[own] != (self.before().image if old is None else old)[own]))
+        return int(np.count_nonzero(new[own] != old[own]))
 
     def toggles(self, some: Sequence[Option]) -> int:
         """Return how many gates change in a combination, beside those of the path."""
         count = 0
         for v, option in enumerate(some):
+            count += JUMP_TOGGLES * (option.start != AS_BEFORE)
             gates = dict(option.past.gates) if option.past is not None else {}
             count += len(gates)
             last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
             gate = option.group[2] & GATE
             count += gate != last
-            if option.past is None and not gate and option.group[3:] != field(self.before().image, v)[3:]:
+            begins = gate and not (last and self.widely)
+            if option.past is None and not begins and option.group[3:] != field(self.before().image, v)[3:]:
                 count += 2  # who tells of an envelope lets a note begin
             if last and not gate and option.group[0] != field(self.before().image, v)[0]:
                 count += 2  # a note that ends as it changes its pitch
@@ -219,9 +231,10 @@ class Combination(Refinement):
         image = base
         for v, option in enumerate(some):
             image = with_voice(image, v, *option.group)
+        starts = self.starts_told(some)
         if not any(o.past for o in some):
-            return self.play(image)
-        before = self.before()
+            return self.play(image, NO_PADS, starts)
+        before = self.begun_at(starts)
         env = before.env.copy()
         for v, option in enumerate(some):
             if option.env:
@@ -229,6 +242,12 @@ class Combination(Refinement):
         old = self.past_image(some, len(self.path) - 1, before.image)
         state = replace(before, env=env, image=old)
         return self.evaluate(state, len(self.path), image, NO_PADS)
+
+    @staticmethod
+    def starts_told(some: Sequence[Option]) -> Starts:
+        """Return how the voices begin a frame if options are right."""
+        first, second, third = (option.start for option in some)
+        return first, second, third
 
     def with_present_envelopes(self, frame: Frame, some: Sequence[Option]) -> Frame:
         """Return the best frame like one that was played, with the past of one voice, or of all, as it is."""
@@ -241,8 +260,8 @@ class Combination(Refinement):
         for gates in product((0, GATE), repeat=len(past)):
             tried = image
             for v, gate in zip(past, gates, strict=True):
-                tried = with_voice(tried, v, control=field(image, v)[2] & ~GATE | gate)
-            new = self.play(tried)
+                tried = with_gate(tried, v, gate)
+            new = self.play(tried, NO_PADS, self.starts_told(some))
             if best is None or new.energy < best.energy:
                 best = new
         assert best is not None
@@ -273,6 +292,9 @@ class Combination(Refinement):
     def replay(self, frame: Frame, some: Sequence[Option], undone: dict[int, tuple[int, int, int]]) -> Frame | None:
         """Play the path again as options want it; keep it, and return the frame after it, if it is no worse."""
         number = frame.number
+        turned = [self.start_of(frame, v)[0] for v in range(VOICES)]  # refined since
+        told = [(turned[v], option.start[1]) for v, option in enumerate(some)]
+        starts = told[0], told[1], told[2]
 
         def changed(image: np.ndarray, at: int) -> np.ndarray:
             for u, (first, ad, sr) in undone.items():
@@ -293,7 +315,7 @@ class Combination(Refinement):
             if field(image, u)[3:] == field(self.path[first].image, u)[3:]:
                 image = with_voice(image, u, ad=ad, sr=sr)
         if begin == number:
-            return self.play(image, frame.pads)
+            return self.play(image, frame.pads, starts)
         state = self.path[begin].before
         frames: list[Frame] = []
         self.forward.forget()
@@ -302,10 +324,10 @@ class Combination(Refinement):
             new = self.evaluate(state, old.number, changed(old.image, old.number), pads)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
                 return None
-            self.pass_dc(new)
+            self.pass_on(new)
             frames.append(new)
             state = new.after
         self.path[begin:] = frames
         self.floor[begin:] = [self.rms(f.energy) for f in frames]
         self.renew()
-        return self.refine(self.play(image, frame.pads))
+        return self.refine(self.play(image, frame.pads, starts))

@@ -8,11 +8,13 @@ import numpy as np
 
 from sidlearn.chip import models
 from sidlearn.chip.decimate import delay_cycles
+from sidlearn.chip.generator import FIELDS
 from sidlearn.clock import PAL
 from sidlearn.learn.checkpoint import Forgetful, Progress, Store
 from sidlearn.learn.decode.forward import Forward
 from sidlearn.learn.decode.gates import tidy
 from sidlearn.learn.decode.hindsight import Decoder
+from sidlearn.learn.decode.path import Start
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import WRITABLE
 from sidlearn.writes import RegisterFrames
@@ -26,7 +28,7 @@ HOPELESS_DB = -5.0
 STAGE, KEPT_EVERY = "decode", 25
 """Name of the checkpoint, and after how many frames it is written."""
 LOST_DB = -12.0
-LOST_FRAMES = 4
+LOST_FRAMES = 12
 """After so many frames in a row with a residual above `LOST_DB` nothing more is decoded."""
 SURE_RMS = 8e-4
 """Error at which a frame is as likely right as wrong; guess."""
@@ -177,13 +179,25 @@ def saved(searcher: Decoder) -> dict[str, np.ndarray]:
     return {
         "images": np.array([f.image for f in searcher.path], np.uint8),
         "pads": np.array([f.pads for f in searcher.path], np.int64),
+        "jumps": np.array(sorted(searcher.jumps), np.int64),
+        "starts": np.array([row(s) for _, some in sorted(searcher.jumps.items()) for s in some], np.int64),
     }
+
+
+def row(start: Start) -> np.ndarray:
+    """Return what a voice begins a frame with as numbers, int64 (1 + FIELDS,): its phase, its envelope or zeros."""
+    phase, env = start
+    return np.r_[phase, np.frombuffer(env or bytes(8 * FIELDS), np.int64)]
 
 
 def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, np.ndarray]) -> tuple[Decoder, Origin]:
     """Return a searcher that has the frames of an earlier run."""
     origin = origins(model, sample_rate)[int(kept["origin"])]
     searcher = searcher_for(audio, sample_rate, origin)
+    starts = [(int(r[0]), r[1:].tobytes() if r[1:].any() else b"") for r in kept["starts"]]
+    searcher.jumps.update(
+        {k: (starts[3 * i], starts[3 * i + 1], starts[3 * i + 2]) for i, k in enumerate(kept["jumps"].tolist())}
+    )
     for k, (image, pads) in enumerate(zip(kept["images"], kept["pads"], strict=True)):
         searcher.accept(searcher.evaluate(searcher.before(), k, image, tuple(int(p) for p in pads)))
     return searcher, origin

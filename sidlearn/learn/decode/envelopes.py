@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
+from sidlearn.chip.generator import (
+    COUNTER,
+    ENABLED,
+    EXPONENTIAL_COUNTER,
+    EXPONENTIAL_PERIOD,
+    RATE_COUNTER,
+    RATE_MATCH,
+    RATE_STATES,
+)
+from sidlearn.chip.kernel import rate_period
 from sidlearn.learn.decode import kernel
-from sidlearn.learn.decode.forward import Frame, field, with_voice
+from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_gate, with_voice
 from sidlearn.learn.decode.path import (
     SKIP,
     SOME_DECAYS,
     SOME_RELEASES,
     SOME_SUSTAINS,
     YOUNG_FRAMES,
+    Group,
     Option,
     Past,
     padded,
 )
+from sidlearn.learn.decode.scans import tops
 from sidlearn.learn.decode.shapes import Shapes
 from sidlearn.registers import CONTROL, GATE, VOICE_STRIDE, VOICES
 
@@ -28,8 +41,17 @@ BLOCK = 27
 OPEN_FRAMES = 12
 """Frames within which a note shows attack and decay or its release rate; guess."""
 
+LONGEST_RETOLD = 150
+"""Frames after which AD and SR are still found to have been others all the time; guess."""
+
 LONGEST_REFIT = 40
 """Frames by which an envelope is followed back; guess."""
+
+MATCHES = np.arange(0, 19_656, 8)
+"""Cycles of a frame after which a rate counter may come to its period."""
+
+LOWEST_PERIOD = 30
+"""Of the exponential counter from level 6 down. Source: SID netlist."""
 
 HIDDEN_FRAMES = 2
 """For so many frames the ADSR delay bug can hide a gate: 32 768 cycles."""
@@ -187,8 +209,8 @@ class Envelopes(Shapes):
         """Return the best of `pairs` (AD, SR), written in frame `begin`."""
         image = with_voice(best.image, v, *shape)
         frame = self.play(image) if not np.array_equal(image, best.image) else best
-        scores = self.rank(v, frame, rest, begin, gates, pairs, late)
-        return self.past_options(v, frame, begin, gates, shape, self.distinct(pairs, scores, count), late)
+        found = self.distinct(pairs, self.rank(v, frame, rest, begin, gates, pairs, late), count)
+        return self.past_options(v, frame, begin, gates, shape, found, late)
 
     def past_options(
         self,
@@ -202,11 +224,22 @@ class Envelopes(Shapes):
     ) -> list[Option]:
         """Return options with AD and SR that were written in frame `begin`."""
         made = []
+        # where AD and SR were written with what they are now there is no write more or less if they were others
+        told = self.told_since(v) if self.widely else frame.number
         for ad, sr in pairs:
-            past = Past(begin, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number), late)
-            env = self.run(v, frame, begin, gates, ad, sr, frame.number - begin, late)
-            made.append(Option((*shape, ad, sr), past, env.tobytes()))
+            for since in dict.fromkeys((begin, told)) if told < begin else (begin,):
+                past = Past(since, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number), late)
+                env = self.run(v, frame, since, gates, ad, sr, frame.number - since, late)
+                made.append(Option((*shape, ad, sr), past, env.tobytes()))
         return made
+
+    def told_since(self, v: int) -> int:
+        """Return the frame in which AD and SR of a voice were written with what they are now."""
+        now = field(self.before().image, v)[3:]
+        k = len(self.path) - 1
+        while k > 0 and len(self.path) - k < LONGEST_RETOLD and field(self.image(k - 1), v)[3:] == now:
+            k -= 1
+        return max(k, 0)
 
     def events(
         self, v: int, frame: Frame, begin: int, gates: dict[int, int], fresh: tuple[bool, bool], late: int = -1
@@ -222,7 +255,7 @@ class Envelopes(Shapes):
         for k, f in enumerate([*self.path[begin:], frame]):
             image = with_voice(f.image, v, ad=ad, sr=sr)
             if f.number in gates:
-                image = with_voice(image, v, control=field(image, v)[2] & ~GATE | gates[f.number])
+                image = with_gate(image, v, gates[f.number])
             pads = padded(f.pads, v) if f.number == late else f.pads
             own = self.forward.events_between(old, image, pads, f.number == 0 and self.everything)
             for cycle, register, value in own:
@@ -255,32 +288,17 @@ class Envelopes(Shapes):
         late: int = -1,
     ) -> np.ndarray:
         """Return the energy that each of `pairs` (AD, SR) explains from frame `begin` on, float64 (pairs,)."""
-        n = self.forward.samples
+        # what is left of a frame holds the means of other voices whose levels are free
         carriers, rests = [], []
         for f in self.path[begin:]:
             carrier, left = self.carried(f)
-            carriers.append(carrier[v])
-            full = carrier[v] - carrier[v].mean() * self.freely
-            part = full * self.sampled(f.levels[v])
+            carriers.append(carrier[v] - carrier[v].mean() * self.freely)
+            part = carriers[-1] * self.sampled(f.levels[v])
             rests.append(left + part - part[SKIP:].mean())
-        carriers.append(self.at_full(frame.waves[v]))
+        carriers.append((self.swing if self.freely else self.at_full)(frame.waves[v]))
         rests.append(rest)
-        if self.freely:  # what is left holds the means of other voices
-            carriers = [c - c.mean() for c in carriers]
-        carrier = np.concatenate(carriers)
-        left = np.concatenate(rests)
-        at = np.maximum(np.arange(len(left)) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)
-        block = at // BLOCK
-        blocks = len(carriers) * self.forward.steps // BLOCK
-        use = np.ones(len(left))
-        use[:SKIP] = 0
-        use[len(left) - n : len(left) - n + SKIP] = 0
-        cross, energy, first, counts = (
-            np.bincount(block, x * use, blocks)
-            for x in (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
-        )
-        counts = counts.reshape(len(carriers), -1)
-        steps = n * kernel.DECIMATION * (len(self.path) - begin + 1)
+        measured = self.measured(carriers, rests)
+        steps = self.forward.steps * len(carriers)
         levels = np.zeros(steps + BLOCK + 1, np.uint8)
         scores = np.empty(len(pairs))
         env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v]
@@ -295,10 +313,7 @@ class Envelopes(Shapes):
                 events,
                 steps,
                 BLOCK,
-                cross,
-                energy,
-                first,
-                counts,
+                *measured,
                 self.forward.dac_env,
                 pairs[some],
                 levels,
@@ -306,6 +321,65 @@ class Envelopes(Shapes):
             )
             scores[some] = part
         return scores - self.tie * self.novelty(v, pairs)
+
+    def measured(
+        self, carriers: list[np.ndarray], rests: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `kernel.explained` wants to know of frames: by blocks, the last one frame by frame."""
+        carrier, left = np.concatenate(carriers), np.concatenate(rests)
+        at = np.maximum(np.arange(len(left)) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)
+        blocks = len(carriers) * self.forward.steps // BLOCK
+        use = np.ones(len(left))
+        use[:SKIP] = 0
+        use[len(left) - self.forward.samples :][:SKIP] = 0
+        cross, energy, first, counts = (
+            np.bincount(at // BLOCK, x * use, blocks)
+            for x in (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
+        )
+        return cross, energy, first, counts.reshape(len(carriers), -1)
+
+    def restarts(self, v: int, image: np.ndarray, rest: np.ndarray, osc: np.ndarray) -> list[Option]:
+        """Return options in which a note of a quiet voice begins at another time than its envelope is thought to.
+
+        When an attack begins depends on the rate counter, and that on what was written while nobody heard it.
+        """
+        freq, width, control, ad, sr = field(image, v)
+        state = self.before()
+        events = self.forward.events(state, image, NO_PADS)
+        osc = np.stack([osc if u == v else o for u, o in enumerate(state.osc)])
+        wave, _ = self.forward.wave(replace(state, osc=osc), v, events)
+        measured = self.measured([(self.swing if self.freely else self.at_full)(wave)], [rest])
+        own = events[(events[:, 1] >= v * VOICE_STRIDE + CONTROL) & (events[:, 1] < (v + 1) * VOICE_STRIDE)]
+        own[:, 1] -= v * VOICE_STRIDE
+        steps = self.forward.steps
+        levels = np.zeros(steps + BLOCK + 1, np.uint8)
+        scores = np.empty(len(MATCHES))
+        args = (state.env[v], own, steps, BLOCK, *measured, self.forward.dac_env)
+        kernel.scan_starts(*args, np.array([ad, sr]), MATCHES, levels, scores)
+        made = []
+        for match in tops(MATCHES, scores, 2):
+            made.append(Option((freq, width, control, ad, sr), env=self.attacking(v, ad, match)))
+        return made
+
+    def attacking(self, v: int, ad: int, match: int) -> bytes:
+        """Return the envelope of a quiet voice whose rate counter comes to the attack's period after `match` cycles."""
+        env = self.before().env[v].copy()
+        env[RATE_MATCH] = 0
+        env[RATE_COUNTER] = (rate_period(ad >> 4) - 1 - match) % RATE_STATES
+        return env.tobytes()
+
+    def fading(self, v: int, group: Group) -> list[Option]:
+        """Return options in which a quiet voice fades sooner or later than thought."""
+        made = []
+        level = int(self.before().env[v, COUNTER])
+        for new in dict.fromkeys((level, max(level - 1, 0), level + 1)) if level else (1,):
+            for turn in (0, 10, 20):
+                env = self.before().env[v].copy()
+                env[COUNTER], env[EXPONENTIAL_COUNTER], env[ENABLED] = new, turn, new > 0
+                if not level:  # frozen at 0 it counted by one
+                    env[EXPONENTIAL_PERIOD] = LOWEST_PERIOD
+                made.append(Option(group, env=env.tobytes()))
+        return made
 
     def novelty(self, v: int, pairs: np.ndarray) -> np.ndarray:
         """Return how many nibbles of pairs (AD, SR) differ from the nearest that a voice was played with."""

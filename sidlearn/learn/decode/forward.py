@@ -10,7 +10,7 @@ import numpy as np
 from sidlearn.chip import models
 from sidlearn.clock import PAL
 from sidlearn.learn.decode import kernel
-from sidlearn.registers import CONTROL, PW_LO, VOICE_STRIDE, VOICES, WRITABLE
+from sidlearn.registers import CONTROL, GATE, PW_LO, VOICE_STRIDE, VOICES, WRITABLE
 from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES
 
 SAMPLE_CYCLES = kernel.STEP * kernel.DECIMATION
@@ -78,10 +78,13 @@ COMPILED = (
     kernel.integral_table,
     kernel.scan_frequencies,
     kernel.fold_frequencies,
+    kernel.fold_free,
     kernel.scan_widths,
     kernel.scan_noise,
     kernel.scan_adsr,
+    kernel.scan_starts,
     kernel.run_events,
+    kernel.add_pairs,
 )
 
 
@@ -255,8 +258,13 @@ class Forward:
 
 def field(image: np.ndarray, v: int) -> tuple[int, int, int, int, int]:
     """Return FREQ, PW, CONTROL, AD and SR of a voice."""
-    r = image[v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE].astype(int)
+    r = image[v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE].tolist()
     return r[0] | r[1] << 8, (r[2] | r[3] << 8) & 0xFFF, r[4], r[5], r[6]
+
+
+def with_gate(image: np.ndarray, v: int, gate: int) -> np.ndarray:
+    """Return a copy of an image with the gate of a voice on (GATE) or off (0)."""
+    return with_voice(image, v, control=field(image, v)[2] & ~GATE | gate)
 
 
 def with_voice(

@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 
 from sidlearn.learn.decode import kernel
-from sidlearn.learn.decode.forward import field, with_voice
+from sidlearn.learn.decode.forward import with_gate
 from sidlearn.learn.decode.hindsight import Decoder
 from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
@@ -32,8 +32,7 @@ def tidy(searcher: Decoder) -> np.ndarray:
             best = max(at for at in places if votes[at - on] >= ENOUGH * most)
             if best != off:
                 for k in range(on, end):
-                    control = field(values[k], v)[2]
-                    values[k] = with_voice(values[k], v, control=control & ~GATE | (GATE if k < best else 0))
+                    values[k] = with_gate(values[k], v, GATE if k < best else 0)
     return values
 
 
@@ -70,7 +69,7 @@ def alike(searcher: Decoder, v: int, off: int, at: int, end: int) -> bool:
     for k in range(first, last + 1):
         image = path[k].image
         if k < end:
-            image = with_voice(image, v, control=field(image, v)[2] & ~GATE | (GATE if k < at else 0))
+            image = with_gate(image, v, GATE if k < at else 0)
         events = forward.events_between(old, image, path[k].pads)
         kernel.frame_envelope(env, v, events, forward.frame_cycles, levels)
         differing += int(np.count_nonzero(levels != path[k].levels[v]))

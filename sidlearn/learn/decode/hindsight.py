@@ -10,8 +10,8 @@ from itertools import pairwise, permutations, product
 
 import numpy as np
 
-from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import FAIR_RMS, GOOD_RMS, LIKELY_RMS, PULSE
+from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
+from sidlearn.learn.decode.path import ALL_KNOWN, AS_BEFORE, FAIR_RMS, GOOD_RMS, KNOWN, LIKELY_RMS, PULSE
 from sidlearn.learn.decode.search import Searcher
 from sidlearn.registers import GATE, VOICES
 
@@ -43,10 +43,37 @@ class Decoder(Searcher):
             best = settled
             if not self.good(best):
                 best = self.reassign(self.reveal(best))
+            if not self.likely(best):
+                best = self.searched_widely(best)
             if self.path and self.good(best):
                 best = self.steadier(best)
         self.accept(best)
         self.look_back()
+        return best
+
+    def searched_widely(self, best: Frame) -> Frame:
+        """Return a frame found with all that is seldom so: unknown phases, attacks that begin late, other timing."""
+        self.widely = True
+        best = self.search(best)
+        settled = self.settle(best)
+        best = self.near_to(settled) if settled is not best and not self.likely(settled) else settled
+        if not self.likely(best):
+            best = self.reassign(self.reveal(best))
+        best = self.heard_before(self.as_told(best))
+        if self.path and self.rms(best.energy) < LIKELY_RMS:
+            best = self.steadier(best)
+        self.widely = False
+        return best
+
+    def as_told(self, best: Frame) -> Frame:
+        """Return a frame that begins as the frames before tell, as far as that explains it too."""
+        starts = self.starts_of(best)
+        if starts == ALL_KNOWN:
+            return best
+        for some in ([AS_BEFORE] * VOICES, [(phase, b"") for phase, _ in starts], [(KNOWN, env) for _, env in starts]):
+            new = self.refine(self.play(best.image, best.pads, (some[0], some[1], some[2])))
+            if self.likely(new):
+                return new
         return best
 
     def look_back(self) -> None:
@@ -68,10 +95,15 @@ class Decoder(Searcher):
             if not self.good(new):
                 new = self.settle(self.refine(new))
             self.accept(self.steadier(new))
-        if sum(f * f for f in self.floor) >= sum(f * f for f in floor):
-            self.path, self.floor = path, floor
-        elif self.trace:
+        if self.trace:
             print("   gone over", first, *(np.round(np.array(f[first:]) * 1e4, 1) for f in (floor, self.floor)))
+        if sum(f * f for f in self.floor) >= sum(f * f for f in floor):
+            self.restore(path, floor)
+        self.renew()
+
+    def restore(self, path: list[Frame], floor: list[float]) -> None:
+        """Go back to frames that were found before."""
+        self.path, self.floor = path, floor
         self.renew()
 
     def steadier(self, frame: Frame) -> Frame:
@@ -83,20 +115,36 @@ class Decoder(Searcher):
             old = frame
             for v in range(VOICES):
                 held = field(self.before().image, v)
-                _, _, control, ad, sr = field(frame.image, v)
+                ad, sr = field(frame.image, v)[3:]
                 tried = []
                 for gate, (a, s), width in product(
                     (0, GATE), dict.fromkeys(((ad, sr), held[3:])), self.likely_widths(frame, v)
                 ):
-                    image = with_voice(frame.image, v, width=width, control=control & ~GATE | gate, ad=a, sr=s)
+                    image = with_gate(with_voice(frame.image, v, width=width, ad=a, sr=s), v, gate)
                     tried.append((self.news(v, image), self.again(frame, image)))
                 least = min(f.energy for _, f in tried)
                 frame = min(
                     (t for t in tried if t[1].energy <= 1.03 * least + 1e-6), key=lambda t: (t[0], t[1].energy)
                 )[1]
+            if self.widely:
+                frame = self.otherwise_timed(frame)
             if frame is old:
                 break
         return frame
+
+    def otherwise_timed(self, frame: Frame) -> Frame:
+        """Return a frame in which a write of PW takes the time that AD or SR was thought to take, if that is better."""
+        best = frame
+        for v in range(VOICES):
+            ad, sr = field(self.before().image, v)[3:]
+            if field(frame.image, v)[3:] == (ad, sr):
+                continue
+            told = with_voice(frame.image, v, ad=ad, sr=sr)
+            for u in range(VOICES):
+                for width in self.likely_widths(frame, u):
+                    new = self.again(frame, with_voice(told, u, width=width))
+                    best = min(best, new, key=lambda f: f.energy)
+        return best
 
     def news(self, v: int, image: np.ndarray) -> int:
         """Return how much of what a voice is told in a frame could not be expected."""
@@ -117,7 +165,7 @@ class Decoder(Searcher):
             width, control, _, _ = field(best.image, v)[1:]
             if not path or not control & PULSE or field(self.before().image, v)[2] & PULSE:
                 continue
-            likely = dict.fromkeys((0x800, (width + 128 & 0xF00) % 0x1000, width))
+            likely = dict.fromkeys((0x800, width + 128 & 0xF00, width))
             others = [u for u in range(VOICES) if u != v and not field(self.before().image, u)[2] & PULSE]
             for held, u in product((w for w in likely if abs(w - width) <= WRONG_WIDTH), others or [v]):
                 if not self.rewrite(v, u, held):
@@ -129,8 +177,7 @@ class Decoder(Searcher):
                     print("   revealed", v, held, u, self.rms(new.energy) * 1e4)
                 if new.energy < 0.5 * best.energy:
                     return new
-                self.path, self.floor = path, floor
-                self.renew()
+                self.restore(path, floor)
         return best
 
     def reassign(self, best: Frame) -> Frame:
@@ -148,8 +195,7 @@ class Decoder(Searcher):
                 print("   reassigned", v, u, self.rms(new.energy) * 1e4)
             if new.energy < 0.5 * best.energy:
                 return new
-            self.path, self.floor = path, floor
-            self.renew()
+            self.restore(path, floor)
         return best
 
     def rewrite(self, v: int, u: int, held: int | None = None) -> bool:
@@ -179,8 +225,7 @@ class Decoder(Searcher):
             return True
         if self.trace:
             print("   not rewritten", v, u, held, since, np.round(np.array(self.floor[since:]) * 1e4, 1))
-        self.path, self.floor = path, floor
-        self.renew()
+        self.restore(path, floor)
         return False
 
     @staticmethod

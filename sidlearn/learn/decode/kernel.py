@@ -13,8 +13,18 @@ import numpy as np
 
 from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.chip import generator
-from sidlearn.chip.generator import COUNTER, FOREVER, hold, write_attack_decay, write_gate, write_sustain_release
-from sidlearn.chip.kernel import noise_output
+from sidlearn.chip.generator import (
+    COUNTER,
+    FOREVER,
+    RATE_COUNTER,
+    RATE_MATCH,
+    RATE_STATES,
+    hold,
+    write_attack_decay,
+    write_gate,
+    write_sustain_release,
+)
+from sidlearn.chip.kernel import noise_output, rate_period
 
 STEP = 8
 """Cycles of a step."""
@@ -495,6 +505,63 @@ def fold_frequencies(rest, gain, dac, acc, old, written, freqs, skip, full, scor
 
 
 @kernel
+def fold_free(rest, gain, dac, kind, old, written, freqs, skip, least, most, scores, phases, widths):
+    """Energy explained by one waveform (1 triangle, 2 sawtooth, 4 pulse) at many FREQ, its phase being unknown.
+
+    `phases` are of the frame's first cycle, 24 bits; levels may be multiplied by `least` to `most`.
+    """
+    bins = 64
+    n = rest.size
+    shape = np.zeros(2 * bins)
+    for b in range(bins):
+        for j in range(64):
+            a = b * 64 + j
+            shape[b] += dac[((a ^ 0xFFF if a & 0x800 else a) << 1) & 0xFFE if kind == 1 else a] / 64
+        shape[b + bins] = shape[b]
+    swing = dac[0xFFF] - dac[0]
+    sums, counts, firsts = np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    for k in range(freqs.size):
+        freq = freqs[k]
+        phase = old * written + freq * (24 * skip + 24 - SAMPLE_DELAY - written)
+        sums[:] = 0
+        counts[:] = 0
+        firsts[:] = 0
+        for i in range(skip, n):
+            b = (phase >> 18) & 63
+            phase += 24 * freq
+            g = gain[i]
+            sums[b] += g * rest[i]
+            counts[b] += g * g
+            firsts[b] += g
+        best, at, width = 0.0, 0, 0
+        for s in range(bins):
+            cross = energy = mean = 0.0
+            if kind == 4:  # high from bin s on; the accumulator wraps where it ends
+                for length in range(1, bins):
+                    b = (s + length - 1) & 63
+                    cross += swing * sums[b]
+                    energy += swing * swing * counts[b]
+                    mean += swing * firsts[b]
+                    e = energy - mean * mean / (n - skip)
+                    g = min(max(cross / max(e, 1e-12), least), most)
+                    score = 2 * g * cross - g * g * e
+                    if score > best:
+                        best, at, width = score, -(s + length), (bins - length) * 64
+            else:
+                for b in range(bins):
+                    x = shape[b + s]
+                    cross += x * sums[b]
+                    energy += x * x * counts[b]
+                    mean += x * firsts[b]
+                e = energy - mean * mean / (n - skip)
+                g = min(max(cross / max(e, 1e-12), least), most)
+                score = 2 * g * cross - g * g * e
+                if score > best:
+                    best, at = score, s
+        scores[k], phases[k], widths[k] = best, (at & 63) << 18, width
+
+
+@kernel
 def scan_widths(rest, gain, constant, swing, low, acc, old, written, freq, skip, scores):
     """Energy explained by a pulse of every width 16 w, with FREQ and levels given; float64 (257,)."""
     bins = scores.size - 1
@@ -584,6 +651,27 @@ def run_events(e, events, ad, sr, cycles, levels):
 
 
 @kernel
+def explained(levels, block, cross, energy, first, counts, dac_env):
+    """Energy explained by levels; see `scan_adsr`."""
+    parts, blocks = counts.shape
+    total = 0.0
+    for p in range(parts):
+        mean = 0.0
+        n = 0.0
+        for q in range(blocks):
+            b = p * blocks + q
+            level = 0.0
+            for i in range(3):
+                level += dac_env[levels[b * block + i * block // 3 + block // 6]]
+            level *= 1 / 3
+            total += level * (2 * cross[b] - level * energy[b])
+            mean += level * first[b]
+            n += counts[p, q]
+        total += mean * mean / max(n, 1.0)
+    return total
+
+
+@kernel
 def scan_adsr(state, events, steps, block, cross, energy, first, counts, dac_env, choices, levels, scores):
     """Energy explained by a voice's levels for rows (AD, SR) of `choices`.
 
@@ -592,27 +680,23 @@ def scan_adsr(state, events, steps, block, cross, energy, first, counts, dac_env
     the rest, its energy and its sum over `counts` samples; the mean of each of the equal parts (rows of `counts`) does
     not count.
     """
-    cycles = steps * STEP
-    parts, blocks = counts.shape
     e = state.copy()
     for k in range(choices.shape[0]):
         e[:] = state
-        run_events(e, events, choices[k, 0], choices[k, 1], cycles, levels)
-        total = 0.0
-        for p in range(parts):
-            mean = 0.0
-            n = 0.0
-            for q in range(blocks):
-                b = p * blocks + q
-                level = 0.0
-                for i in range(3):
-                    level += dac_env[levels[b * block + i * block // 3 + block // 6]]
-                level *= 1 / 3
-                total += level * (2 * cross[b] - level * energy[b])
-                mean += level * first[b]
-                n += counts[p, q]
-            total += mean * mean / max(n, 1.0)
-        scores[k] = total
+        run_events(e, events, choices[k, 0], choices[k, 1], steps * STEP, levels)
+        scores[k] = explained(levels, block, cross, energy, first, counts, dac_env)
+
+
+@kernel
+def scan_starts(state, events, steps, block, cross, energy, first, counts, dac_env, pair, matches, levels, scores):
+    """The same for envelopes with AD and SR `pair` whose rate counters come to `matches` cycles before the period."""
+    e = state.copy()
+    for k in range(matches.size):
+        e[:] = state
+        e[RATE_MATCH] = 0
+        e[RATE_COUNTER] = (rate_period(pair[0] >> 4) - 1 - matches[k]) % RATE_STATES
+        run_events(e, events, pair[0], pair[1], steps * STEP, levels)
+        scores[k] = explained(levels, block, cross, energy, first, counts, dac_env)
 
 
 @kernel
@@ -623,3 +707,18 @@ def contribution(wave, level, dac_env, drift, per_wave, taps, mixed, history, ou
     for i in range(history.size):
         history[i] = 0
     decimate(mixed, taps, history, out)
+
+
+@kernel
+def add_pairs(ab, ac, bc, at1, at2, left):
+    """Sum of what each pair of options of three voices leaves, for every combination.
+
+    `ab` and `bc` have one matrix for each place (`at1`) of voice 1 in time, `ac` for each (`at2`) of voice 2.
+    """
+    for i in range(left.shape[0]):
+        p = at1[i]
+        for j in range(left.shape[1]):
+            q = at2[i, j]
+            own = ab[p, i, j]
+            for k in range(left.shape[2]):
+                left[i, j, k] = own + ac[q, i, k] + bc[p, j, k]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sidlearn.chip.generator import COUNTER
 from sidlearn.learn.decode import kernel
-from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_voice
+from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_gate, with_voice
 from sidlearn.registers import GATE, VOICES
 
 FREQ_STEP = 32
@@ -44,6 +45,20 @@ NOISE = 0x80
 
 PULSE = 0x40
 
+KNOWN = -1
+
+Start = tuple[int, bytes]
+"""What a voice is like at the start of a frame: the phase of its oscillator, 24 bits, and the state of its envelope;
+`KNOWN` and nothing: as the frames before tell."""
+
+Starts = tuple[Start, Start, Start]
+
+AS_BEFORE: Start = (KNOWN, b"")
+ALL_KNOWN: Starts = (AS_BEFORE, AS_BEFORE, AS_BEFORE)
+
+QUIET_LEVEL = 16
+"""Envelope up to which FREQ of a voice, and with it what phase it has later, is not sure; guess."""
+
 Group = tuple[int, int, int, int, int]
 """FREQ, PW, CONTROL, AD and SR of a voice."""
 
@@ -73,12 +88,31 @@ class Option:
     group: Group
     past: Past | None = None
     env: bytes = b""
-    """State of the envelope at the start of the frame, if `past` changes it."""
+    """State of the envelope at the start of the frame, if `past` changes it or it is not as the frames before tell."""
+    phase: int = KNOWN
+    """Of the oscillator at the start of the frame, 24 bits; `KNOWN`: as the frames before tell."""
+
+    @property
+    def start(self) -> Start:
+        """What is not as the frames before tell."""
+        return self.phase, b"" if self.past is not None else self.env
 
 
 def padded(pads: tuple, v: int) -> tuple:
     """Return `pads` with one more write ahead of those of a voice."""
     return (*pads[:v], pads[v] + 1, *pads[v + 1 :])
+
+
+def shifted(state: State, starts: Starts) -> State:
+    """Return a state in which some oscillators have other phases and some envelopes are other ones."""
+    osc, envelopes = state.osc.copy(), state.env.copy()
+    for v, (phase, env) in enumerate(starts):
+        if phase != KNOWN:
+            osc[v, kernel.ACC] = phase
+            osc[v, kernel.COMPARED] = phase >> 12
+        if env:
+            envelopes[v] = np.frombuffer(env, np.int64)
+    return replace(state, osc=osc, env=envelopes)
 
 
 def hat_functions(n: int) -> np.ndarray:
@@ -106,14 +140,17 @@ class Path:
         self.bend = SMOOTHNESS * bend.T @ bend + 1e-6 * np.eye(KNOTS)
         self.trace = False
         self.freely = True
+        self.widely = False
         self.tie = 0.03 * forward.samples * (FLOOR_RMS / forward.slope) ** 2
         self._tables: dict = {}
         self._gone_over: set[int] = set()
-        self._settled: dict[int, Frame] = {}
-        self._seen: dict[bytes, Frame] = {}
+        self._settled: dict[int, tuple[Frame, Frame]] = {}
+        self._seen: dict[tuple, Frame] = {}
         self._parts: dict = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
         self._last: tuple[Frame, np.ndarray] | None = None
+        self.jumps: dict[int, Starts] = {}
+        self._shifted: dict[Starts, State] = {}
         self._mixed = np.empty(forward.steps, np.float32)
         self._history = np.zeros(forward.taps.size - 1, np.float32)
 
@@ -138,13 +175,43 @@ class Path:
         turned = any((field(frame.image, v)[2] ^ field(frame.before.image, v)[2]) & ~6 for v in range(VOICES))
         return self.rms(frame.energy) < (LIKELY_RMS if turned else FAIR_RMS)
 
-    def play(self, image: np.ndarray, pads: tuple = NO_PADS) -> Frame:
+    def play(self, image: np.ndarray, pads: tuple = NO_PADS, starts: Starts = ALL_KNOWN) -> Frame:
         """Play the frame under way with the registers of `image`."""
-        key = image.tobytes() + bytes(pads)
+        key = (image.tobytes(), pads, starts)
         found = self._seen.get(key)
         if found is None:
-            found = self._seen[key] = self.evaluate(self.before(), len(self.path), image, pads)
+            found = self._seen[key] = self.evaluate(self.begun_at(starts), len(self.path), image, pads)
         return found
+
+    def begun_at(self, starts: Starts) -> State:
+        """Return the state that the next frame begins with if some voices are not as thought."""
+        if starts == ALL_KNOWN:
+            return self.before()
+        found = self._shifted.get(starts)
+        if found is None:
+            found = self._shifted[starts] = shifted(self.before(), starts)
+        return found
+
+    def start_of(self, frame: Frame, v: int) -> Start:
+        """Return in what a voice of the frame under way does not go on where the one before ended."""
+        mine, known = frame.before, self.before()
+        same = mine.osc[v, kernel.ACC] == known.osc[v, kernel.ACC]
+        phase = KNOWN if same else int(mine.osc[v, kernel.ACC])
+        return phase, b"" if np.array_equal(mine.env[v], known.env[v]) else mine.env[v].tobytes()
+
+    def starts_of(self, frame: Frame) -> Starts:
+        """Return the same of all voices."""
+        return self.start_of(frame, 0), self.start_of(frame, 1), self.start_of(frame, 2)
+
+    def quiet(self, v: int) -> bool:
+        """Whether a voice cannot be heard well as a frame begins, so that its envelope may be another than thought."""
+        return self.widely and bool(self.path) and bool(self.before().env[v, COUNTER] <= QUIET_LEVEL)
+
+    def loose(self, v: int) -> bool:
+        """Whether the phase of a voice may be another than thought: it was quiet a short time ago."""
+        if self.quiet(v):
+            return True
+        return self.widely and len(self.path) > 1 and bool(self.path[-1].before.env[v, COUNTER] <= QUIET_LEVEL)
 
     def evaluate(self, state: State, number: int, image: np.ndarray, pads: tuple) -> Frame:
         """Play any frame."""
@@ -156,21 +223,27 @@ class Path:
         self._seen.clear()
         self._settled.clear()
         self._parts.clear()
+        self._shifted.clear()
         self.forward.forget()
 
     def accept(self, frame: Frame) -> None:
         """Make a frame part of the path."""
-        self.pass_dc(frame)
+        if self.path and (starts := self.starts_of(frame)) != ALL_KNOWN:
+            self.jumps[frame.number] = starts
+            self.path[-1].after = frame.before
+        self.pass_on(frame)
         self.floor.append(self.rms(frame.energy))
         self.path.append(frame)
 
-    def pass_dc(self, frame: Frame) -> None:
-        """Let the constant error of a frame be known to the next one."""
+    def pass_on(self, frame: Frame) -> None:
+        """Let the constant error of a frame be known to the next one, and what was found to be otherwise there."""
         error = self.forward.target[frame.number] - frame.out - frame.before.dc
         if frame.number:
             frame.after.dc = frame.before.dc + 0.5 * float(error.mean())
         else:
             frame.after.dc = frame.before.dc + float(error[FIRST_SKIP:].mean())
+        if (starts := self.jumps.get(frame.number + 1)) is not None:
+            frame.after = shifted(frame.after, starts)
 
     def better(self, old: Frame, new: Frame) -> Frame:
         """Return `new` if it is nearer to the target by more than noise, else `old`."""
@@ -241,14 +314,17 @@ class Path:
         return list(found)
 
     def starts(self, v: int, count: int = 3) -> list[Group]:
-        """Return notes with waveforms other than those of most: they often begin with the same FREQ."""
+        """Return how the latest notes of a voice began: players begin them with the same tables."""
         found: dict[Group, None] = {}
-        width = field(self.before().image, v)[1]
+        widths = {field(self.before().image, v)[1]: None}
+        if self.widely:
+            count *= 2
+            widths[self.guesses(v)[0][1]] = None
         for k in range(len(self.path) - 1, 0, -1):
             old, new = field(self.path[k - 1].image, v), field(self.path[k].image, v)
             if new[2] & GATE and not old[2] & GATE:
-                found.setdefault((new[0], width, *new[2:]))
-                if len(found) == count:
+                found.update(dict.fromkeys((new[0], w, *new[2:]) for w in widths))
+                if len(found) >= count:
                     break
         return list(found)
 
@@ -271,5 +347,5 @@ class Path:
                 image = with_voice(image, v, ad=past.ad, sr=past.sr)
             for at, gate in past.gates:
                 if at == number:
-                    image = with_voice(image, v, control=field(image, v)[2] & ~GATE | gate)
+                    image = with_gate(image, v, gate)
         return image

@@ -6,17 +6,24 @@ from itertools import product
 
 import numpy as np
 
+from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import LIKELY_RMS, NOISE, PULSE
+from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
 from sidlearn.registers import VOICES
 
 SNAP = 24
 """Distance in FREQ over which a value is taken for one that was expected; guess."""
+MOST_HEARD = 40
+"""Values of FREQ that a voice had before and that are tried again; guess."""
 FARTHEST = 1000.0
 """Energy, over that of where the search began, from which no two steps lead back; guess."""
 NEAR_RMS = 1.5e-2
 """What a frame leaves at most of which all but small errors are right; guess."""
+
+
+TURN = 1 << 10
+"""Of an oscillator: a 16384th of a period."""
 
 
 class Refinement(Envelopes):
@@ -40,12 +47,14 @@ class Refinement(Envelopes):
 
     def settle(self, frame: Frame) -> Frame:
         """Return the frame with likely values where it is all but right."""
-        if self.good(frame) or self.rms(frame.energy) > NEAR_RMS or id(frame) in self._settled:
+        if self.good(frame) or self.rms(frame.energy) > NEAR_RMS:
             return frame
+        if (known := self._settled.get(id(frame))) is not None:
+            return known[1]
         snapped = self.snap(frame)
         if snapped is not frame:
             snapped = self.descend(min(self.step(snapped) or snapped, snapped, key=lambda f: f.energy))
-        self._settled[id(snapped)] = snapped
+        self._settled[id(frame)] = self._settled[id(snapped)] = frame, snapped
         return snapped
 
     def snap(self, frame: Frame) -> Frame:
@@ -76,6 +85,22 @@ class Refinement(Envelopes):
             best = self.better(best, self.again(middle, image))
         return best
 
+    def heard_before(self, frame: Frame) -> Frame:
+        """Return the frame with values of FREQ that were heard before where its phase makes up for the difference."""
+        for v in range(VOICES):
+            if self.start_of(frame, v)[0] == KNOWN:
+                continue
+            freq = field(frame.image, v)[0]
+            for other in self.heard(v, MOST_HEARD):
+                if 0 < abs(other - freq) <= SNAP:
+                    new = self.again(frame, with_voice(frame.image, v, freq=other))
+                    for _ in range(3):
+                        new = min(new, self.step(new, True) or new, key=lambda f: f.energy)
+                    if self.rms(new.energy) < max(1.2 * self.rms(frame.energy), GOOD_RMS):
+                        frame = new
+                        break
+        return frame
+
     def round_freqs(self, frame: Frame, v: int) -> list[int]:
         """Return FREQ of a voice, and one that takes a write less: a byte that stays as it is takes none."""
         freq = field(frame.image, v)[0]
@@ -98,7 +123,7 @@ class Refinement(Envelopes):
         guessed = [w for _, w in self.guesses(v)]
         if field(frame.image, v)[2] & 0xF0 == PULSE and frame.levels[v].max() > 2:
             return [*dict.fromkeys((width, *guessed, held))][:3]
-        return [*dict.fromkeys((width, *guessed[:1], held, held ^ 1))]
+        return [*dict.fromkeys((width, *guessed[:1], held, held ^ 1, *((held ^ 0x101,) if self.widely else ())))]
 
     def tune_noise(self, frame: Frame) -> Frame:
         """Try every FREQ near to that of a noise: there is no slope to follow."""
@@ -142,9 +167,17 @@ class Refinement(Envelopes):
             return None
         return with_voice(frame.image, v, **{"width" if i else "freq": value})
 
-    def step(self, frame: Frame) -> Frame | None:
+    def turned_by(self, frame: Frame, image: np.ndarray, turns: dict[int, int]) -> Frame:
+        """Play a frame with other registers and with the phases of some voices moved by 16384ths of a period."""
+        acc = frame.before.osc[:, kernel.ACC]
+        starts = [AS_BEFORE] * VOICES
+        for v, by in turns.items():
+            starts[v] = int(acc[v]) + by * TURN & kernel.MASK, b""
+        return self.evaluate(shifted(frame.before, (starts[0], starts[1], starts[2])), frame.number, image, frame.pads)
+
+    def step(self, frame: Frame, phases_only: bool = False) -> Frame | None:
         """Take one Gauss-Newton step in all that moves; None where nothing does."""
-        moves = [(v, i) for v, i in self.movable(frame) if not field(frame.image, v)[2] & NOISE]
+        moves = [] if phases_only else [(v, i) for v, i in self.movable(frame) if not field(frame.image, v)[2] & NOISE]
         columns, used = [], []
         for which in moves:
             by = 8 if which[1] else 2
@@ -157,20 +190,27 @@ class Refinement(Envelopes):
             change = (self.again(frame, image).out - frame.out) / by
             columns.append(change - change.mean())
             used.append(which)
-        if not used:
+        unlocked = [v for v in range(VOICES) if self.start_of(frame, v)[0] != KNOWN]
+        for v in unlocked:
+            change = (self.turned_by(frame, frame.image, {v: 16}).out - frame.out) / 16
+            columns.append(change - change.mean())
+        if not columns:
             return None
         error = self.forward.target[frame.number] - frame.out - frame.before.dc
         matrix = np.stack(columns).astype(np.float64)
         gram = matrix @ matrix.T
-        gram[np.diag_indices(len(used))] *= 1 + 1e-6
-        gram[np.diag_indices(len(used))] += 1e-12
+        gram[np.diag_indices(len(columns))] *= 1 + 1e-6
+        gram[np.diag_indices(len(columns))] += 1e-12
         by_all = np.linalg.solve(gram, matrix @ (error - error.mean()))
         image = frame.image
-        for (v, i), by in zip(used, by_all, strict=True):
+        for (v, i), by in zip(used, by_all, strict=False):
             limit = 128 if i else 24
             value = field(image, v)[i] + round(float(np.clip(by, -limit, limit)))
             value = min(max(value, 0), 0xFFF if i else 0xFFFF)
             image = with_voice(image, v, **{"width" if i else "freq": value})
+        if unlocked:
+            by = np.round(np.clip(by_all[len(used) :], -256, 256)).astype(int).tolist()
+            return self.turned_by(frame, image, dict(zip(unlocked, by, strict=True)))
         return self.again(frame, image)
 
     def descend(self, frame: Frame) -> Frame:

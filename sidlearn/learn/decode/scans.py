@@ -62,13 +62,13 @@ class Scans(Path):
         # between its two bytes the high one is still the old one
         return int(events[events[:, 1] == v * VOICE_STRIDE + 1, 0][0])
 
-    def levels(self, image: np.ndarray, v: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    def levels(self, image: np.ndarray, v: int, env: bytes = b"") -> tuple[np.ndarray, np.ndarray, bool]:
         """Return what a wave level is multiplied by at each sample, what is added, and whether there is anything."""
         forward = self.forward
         events = forward.events(self.before(), image, NO_PADS, not self.path and self.everything)
-        env = self.before().env[v].copy()
+        state = np.frombuffer(env, np.int64).copy() if env else self.before().env[v].copy()
         levels = np.empty(forward.steps, np.uint8)
-        kernel.frame_envelope(env, v, events, forward.frame_cycles, levels)
+        kernel.frame_envelope(state, v, events, forward.frame_cycles, levels)
         gain, constant = np.empty(forward.samples), np.empty(forward.samples)
         kernel.decimate_levels(levels, forward.dac_env, forward.drift, forward.per_wave, gain, constant)
         return gain, constant, bool(levels.max() > 2)
@@ -91,13 +91,12 @@ class Scans(Path):
         constant: np.ndarray,
         waveform: int,
         width: int,
-        v: int,
+        osc: np.ndarray,
         written: int,
         freqs: np.ndarray,
         count: int = 3,
     ) -> list[int]:
         """Return the FREQ that explain most of `rest`, levels and waveform being known."""
-        osc = self.before().osc[v]
         acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
         table = self.table(waveform, width)
 
@@ -118,10 +117,9 @@ class Scans(Path):
         return found
 
     def folded(
-        self, rest: np.ndarray, gain: np.ndarray, v: int, written: int, count: int, freqs: np.ndarray
+        self, rest: np.ndarray, gain: np.ndarray, osc: np.ndarray, written: int, count: int, freqs: np.ndarray
     ) -> list[tuple[int, int, int, float]]:
         """Return FREQ, PW (0 without pulse), waveform and gain that explain most of `rest`."""
-        osc = self.before().osc[v]
         acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
         n = len(freqs)
         scores, kinds, widths, gains = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
@@ -143,11 +141,46 @@ class Scans(Path):
             found.append((min(f, HIGHEST), width if kind == 4 else 0, kind, g))
         return found
 
+    def unlocked(
+        self,
+        rest: np.ndarray,
+        gain: np.ndarray,
+        constant: np.ndarray,
+        waveform: int,
+        old: int,
+        written: int,
+        freqs: np.ndarray,
+        count: int = 3,
+    ) -> list[tuple[int, int, int]]:
+        """Return FREQ, PW and phase at the start of the frame that explain most of `rest`, levels being known."""
+        n = len(freqs)
+        scores, phases, widths = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
+        dac = self.forward.dac
+        kernel.fold_free(rest, gain, dac, waveform, old, written, freqs, SKIP, 0.85, 1.15, scores, phases, widths)
+        found = []
+        for top in tops(freqs, scores, count):
+            f, k = top, int(np.searchsorted(freqs, top))
+            phase, width = int(phases[k]), int(widths[k])
+            table = self.table(waveform, width)
+            for reach, step, turn in ((32, 8, 1 << 16), (6, 2, 1 << 14), (1, 1, 1 << 12)):
+                near = np.arange(max(f - reach, 1), min(f + reach, HIGHEST) + 1, step)
+                best = -np.inf
+                middle = phase
+                for by in range(-4, 5):
+                    s, gains = np.empty(len(near)), np.empty(len(near))
+                    acc = middle + by * turn & kernel.MASK
+                    kernel.scan_frequencies(
+                        rest, gain, constant, table, acc, old, written, near, SKIP, 0.85, 1.15, s, gains
+                    )
+                    if s.max() > best:
+                        best, f, phase = float(s.max()), int(near[np.argmax(s)]), acc
+            found.append((f, width, phase))
+        return found
+
     def widths(
-        self, rest: np.ndarray, gain: np.ndarray, constant: np.ndarray, v: int, freq: int, written: int
+        self, rest: np.ndarray, gain: np.ndarray, constant: np.ndarray, osc: np.ndarray, freq: int, written: int
     ) -> list[int]:
         """Return the PW that explain most of `rest`, FREQ and levels being known."""
-        osc = self.before().osc[v]
         dac = self.forward.dac
         scores = np.empty(257)
         kernel.scan_widths(
@@ -170,13 +203,12 @@ class Scans(Path):
         rest: np.ndarray,
         gain: np.ndarray,
         constant: np.ndarray,
-        v: int,
+        osc: np.ndarray,
         written: int,
         freqs: np.ndarray,
         reach: tuple[float, float] = (0.85, 1.15),
     ) -> list[int]:
         """Return the FREQ of noise that explain most of `rest`."""
-        osc = self.before().osc[v]
 
         def scan(some: np.ndarray) -> np.ndarray:
             scores = np.empty(len(some))

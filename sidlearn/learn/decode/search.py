@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.combine import Combination
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import HIGHEST, NOISE, PULSE, SKIP, Option
+from sidlearn.learn.decode.path import AS_BEFORE, HIGHEST, KNOWN, NOISE, PULSE, SKIP, Option, Start
 from sidlearn.learn.decode.shapes import Notes
 from sidlearn.registers import GATE, MODE_VOL, VOICES
+from sidlearn.writes import WRITE_GAP_CYCLES
 
 NEW_AD, NEW_SR = 0x09, 0x80
 """Envelope with which notes of new instruments are looked for; guess: attack 0, decay 9, sustain 8."""
@@ -21,6 +23,12 @@ FAR_RMS = 0.02
 
 CROSSED = 6
 """Shapes and envelopes of a voice that are tried together."""
+
+NEAR_WIDTH = 8
+"""PW that need not be told apart by the mean; guess."""
+
+SHIFTED = 64
+"""FREQ by which a note is misjudged if it is thought to be written some cycles early or late; guess."""
 
 FOUND, KEPT = 4, 6
 """Shapes of a voice that are looked at, and ways to add voices that are kept."""
@@ -33,6 +41,13 @@ class Way:
     chosen: dict[int, Option]
     rest: np.ndarray
     energy: float
+
+
+def begun(option: Option, start: Start) -> Option:
+    """Return an option that begins otherwise than the frames before tell, as far as it does not itself."""
+    if option.past is not None:
+        return option
+    return replace(option, phase=start[0] if option.phase == KNOWN else option.phase, env=option.env or start[1])
 
 
 Stage = Callable[[int, Frame], list[Option]]
@@ -104,8 +119,10 @@ class Searcher(Combination):
             self.freely = turn % 2 == 0
             old = best
             for v in range(VOICES):
-                self.add(options[v], self.simple(v, combined or best))
-                self.add(options[v], stage(v, combined or best))
+                frame = combined or best
+                start = self.start_of(frame, v) if self.loose(v) else AS_BEFORE
+                more = [*self.simple(v, frame), *stage(v, frame)]
+                self.add(options[v], more if start == AS_BEFORE else [begun(o, start) for o in more])
             best, combined = self.combine(options, best)
             if self.good(best):
                 break
@@ -152,33 +169,52 @@ class Searcher(Combination):
         made: list[Option] = []
         rest = self.rest(best, v)
         written = self.written(best.image, v)
+        osc = best.before.osc[v]
         if best.levels[v].max() > 2 and control >= 16:
             gain, constant, _ = self.levels(best.image, v)
             if control & NOISE:
                 freqs = np.unique(np.linspace(freq * 0.8, min(freq * 1.25, HIGHEST), 400).astype(np.int64))
-                found = self.noise_peaks(rest, gain, constant, v, written, freqs)
+                found = self.noise_peaks(rest, gain, constant, osc, written, freqs)
+                for other in (written - WRITE_GAP_CYCLES, written + WRITE_GAP_CYCLES):
+                    if (
+                        self.widely and other >= 0
+                    ):  # there is no slope to follow if those before it are told of something else
+                        found += self.noise_peaks(rest, gain, constant, osc, other, freqs)
             elif control & 6 or control >> 4 not in (1, 2, 4):
                 found = []
             else:
                 freqs = np.arange(max(int(freq * 0.8), 1), min(int(freq * 1.25) + 17, HIGHEST), 16, dtype=np.int64)
-                found = self.peaks(rest, gain, constant, control >> 4, width, v, written, freqs)
+                found = self.peaks(rest, gain, constant, control >> 4, width, osc, written, freqs)
                 if self.path and control & PULSE and (new := self.guesses(v)[0][1]) != width:
-                    some = self.peaks(rest, gain, constant, control >> 4, new, v, written, freqs)
+                    some = self.peaks(rest, gain, constant, control >> 4, new, osc, written, freqs)
                     made += [Option((f, new, control, ad, sr)) for f in some]
                 if control & PULSE:
-                    pulses = self.folded(rest, gain, v, written, 3, freqs)
+                    pulses = self.folded(rest, gain, osc, written, 3, freqs)
                     made += [Option((f, w, control, ad, sr)) for f, w, kind, _ in pulses if kind == 4]
             made += [Option((f, width, control, ad, sr)) for f in found]
-            if self.path and not control & PULSE and (new := self.guesses(v)[0][1]) != width:
-                # nobody hears it, but it takes time
-                made += [Option((f, new, control, ad, sr)) for f in [freq, *found]]
+            if control & GATE and self.loose(v) and control & 0x8E == 0 and control >> 4 in (1, 2, 4):
+                made += self.free_options(v, best.image, rest)
+            if self.path and not control & PULSE:
+                # nobody hears it, but every byte takes time
+                held = field(self.before().image, v)[1]
+                others = dict.fromkeys((self.guesses(v)[0][1], *((held, held ^ 0x101) if self.widely else ())))
+                made += [Option((f, w, control, ad, sr)) for w in others if w != width for f in [freq, *found]]
             if control & 0x76 == PULSE:
-                widths = self.widths(rest, gain, constant, v, freq, written)
+                widths = self.widths(rest, gain, constant, osc, freq, written)
                 made += [Option((freq, w, control, ad, sr)) for w in widths]
+        if self.widely and control & 0xF6 == PULSE and best.levels[v].max():
+            gain = self.levels(best.image, v)[0]
+            # FREQ of a quiet voice is only heard by what it takes to write it
+            timed = (freq, field(self.before().image, v)[0] ^ 0x0101)
+            made += [Option((f, w, control, ad, sr)) for w in self.steady_width(v, best, gain) for f in timed]
+        if self.widely:
+            made += self.otherwise_written(v, best, rest)
         if self.freely:
             rest = self.free_rest(v, best)
         if control & GATE and not field(self.before().image, v)[2] & GATE:
             made += self.new_envelopes(v, best.image, rest)
+        if self.quiet(v):
+            made += self.restarts(v, best.image, rest, osc) if control & GATE else self.fading(v, field(best.image, v))
         envelopes = self.refits(v, best, rest)
         shapes = list(dict.fromkeys(o.group[:2] for o in made if o.group[:2] != (freq, width)))[:CROSSED]
         crossed = [
@@ -191,6 +227,33 @@ class Searcher(Combination):
         if width != held:
             crossed += [replace(e, group=(freq, held, *e.group[2:])) for e in envelopes]
         return made + envelopes + crossed
+
+    def otherwise_written(self, v: int, best: Frame, rest: np.ndarray) -> list[Option]:
+        """Return options with AD and SR as they were, and FREQ as it must be if another write takes their time."""
+        freq, width, control, _, _ = field(best.image, v)
+        _, held_width, _, *held = field(self.before().image, v)
+        simple = not control & 0x8E and control >> 4 in (1, 2, 4)
+        if [*field(best.image, v)[3:]] == held or not simple or best.levels[v].max() < 3:
+            return []
+        gain, constant, _ = self.levels(best.image, v)
+        freqs = np.arange(max(freq - SHIFTED, 1), min(freq + SHIFTED, HIGHEST) + 1, 4, dtype=np.int64)
+        made = []
+        for w in dict.fromkeys((width, self.guesses(v)[0][1], held_width ^ 0x101)):
+            written = self.written(with_voice(best.image, v, freq, w, control, *held), v)
+            found = self.peaks(rest, gain, constant, control >> 4, width, best.before.osc[v], written, freqs, 1)
+            made += [Option((f, w, control, held[0], held[1])) for f in (*found, freq)]
+        return made
+
+    def steady_width(self, v: int, best: Frame, gain: np.ndarray) -> list[int]:
+        """Return the PW with which a voice explains the mean of what is left: all that is heard of a quiet one."""
+        left = self.forward.target[best.number] - best.out - best.before.dc
+        drift = 2 * (best.before.dc - self.path[-1].before.dc) if self.path else 0.0
+        dac = self.forward.dac
+        swing = self.forward.slope * float(gain.mean() * (dac[0xFFF] - dac[0]))
+        by = (drift - float(left[SKIP:].mean())) / swing * 4096
+        width = field(best.image, v)[1]
+        new = round(np.clip(width + by, 0, 0xFFF))
+        return [new] if abs(new - width) > NEAR_WIDTH else []
 
     def pursue(self, best: Frame) -> list[list[Option]]:
         """Return options with any FREQ and PW, played with instruments that were heard before.
@@ -260,8 +323,12 @@ class Searcher(Combination):
         freq, width, control, ad, sr = field(image, v)
         _, _, was, _, _ = field(self.before().image, v)
         written = self.written(image, v)
+        osc = self.before().osc[v]
         made: list[Option] = []
         if around is not None:
+            if around.phase != KNOWN:
+                osc = osc.copy()
+                osc[kernel.ACC] = around.phase
             freq, width, control, ad, sr = around.group
             tries = {(control & 0xFE, ad, sr, control & GATE)}
         else:
@@ -274,15 +341,20 @@ class Searcher(Combination):
                 # of a new instrument both are written
                 new_ad, new_sr = NEW_AD ^ (old_ad == NEW_AD), NEW_SR ^ (old_sr == NEW_SR) << 4
                 tries |= {(wave, new_ad, new_sr, GATE) for wave in (PULSE, NOISE)}
+        unlocked: set[int] = set()
         for wave, a, s, gate in sorted(tries):
-            gain, constant, loud = self.levels(with_voice(image, v, None, None, wave | gate, a, s), v)
+            begun_image = with_voice(image, v, None, None, wave | gate, a, s)
+            gain, constant, loud = self.levels(begun_image, v)
+            if gate and self.quiet(v) and not wave & 0x8E and wave >= 16 and wave not in unlocked:
+                unlocked.add(wave)
+                made += self.free_options(v, begun_image, rest)
             if not loud or wave < 16:
                 continue
             if wave & NOISE:
                 freqs = self.noise_freqs
                 if around is not None:
                     freqs = np.unique(np.linspace(freq * 0.95, min(freq * 1.05, HIGHEST), 50).astype(np.int64))
-                found = self.noise_peaks(rest, gain, constant, v, written, freqs)
+                found = self.noise_peaks(rest, gain, constant, osc, written, freqs)
                 held = field(self.before().image, v)[1]
                 made += [Option((f, held, wave | gate, a, s)) for f in found]
                 continue
@@ -295,17 +367,31 @@ class Searcher(Combination):
             if wave & PULSE and around is None:
                 widths = [*dict.fromkeys([width, self.guesses(v)[0][1]])]
             for w in widths:
-                found = self.peaks(rest, gain, constant, wave >> 4, w, v, written, freqs, count)
+                found = self.peaks(rest, gain, constant, wave >> 4, w, osc, written, freqs, count)
                 made += [Option((f, w, wave | gate, a, s)) for f in found]
             if around is not None:
                 if wave & PULSE:
-                    widths = self.widths(rest, gain, constant, v, freq, written)
+                    widths = self.widths(rest, gain, constant, osc, freq, written)
                     made += [Option((freq, w, wave | gate, a, s)) for w in widths]
                 continue
-            for f, w, kind, _ in self.folded(rest, gain, v, written, 2, self.freqs):
+            for f, w, kind, _ in self.folded(rest, gain, osc, written, 2, self.freqs):
                 held = field(self.before().image, v)[1]
                 made.append(Option((f, w if kind == 4 else held, kind << 4 | gate, a, s)))
+        if around is not None:
+            return [begun(o, around.start) for o in made]
         return made
+
+    def free_options(self, v: int, image: np.ndarray, rest: np.ndarray) -> list[Option]:
+        """Return options in which a voice that is heard again has any FREQ, PW and phase."""
+        _, width, control, ad, sr = field(image, v)
+        env = self.attacking(v, ad, 0) if self.quiet(v) else b""
+        gain, constant, _ = self.levels(image, v, env)
+        old = field(self.before().image, v)[0]
+        written = self.written(image, v)
+        found = self.unlocked(rest, gain, constant, control >> 4, old, written, self.freqs)
+        return [
+            Option((f, w if control & PULSE else width, control, ad, sr), env=env, phase=phase) for f, w, phase in found
+        ]
 
     def discover(self, best: Frame) -> list[list[list[Option]]]:
         """Return options of all voices in which notes begin with instruments that were not heard before.
@@ -328,11 +414,13 @@ class Searcher(Combination):
                     if v in notes.shapes:
                         continue
                     written = self.written(self.begun(best.image, {**notes.shapes, v: (0, 0, 0)}), v)
-                    some = self.folded(notes.rest, flat, v, written, FOUND, self.freqs)
+                    some = self.folded(notes.rest, flat, before.osc[v], written, FOUND, self.freqs)
                     shapes = [(f, w, kind << 4) for f, w, kind, _ in some]
                     shapes += [
                         (f, field(before.image, v)[1], NOISE)
-                        for f in self.noise_peaks(notes.rest, flat, drift, v, written, self.noise_freqs, (0.05, 1.1))
+                        for f in self.noise_peaks(
+                            notes.rest, flat, drift, before.osc[v], written, self.noise_freqs, (0.05, 1.1)
+                        )
                     ]
                     found += [self.fit_notes(best, base, {**notes.shapes, v: shape}) for shape in shapes]
             found.sort(key=lambda x: x.energy)
