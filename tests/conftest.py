@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,9 @@ _base = Path(os.environ.get("NUMBA_CACHE_DIR", ROOT / ".numba_cache"))
 os.environ["NUMBA_CACHE_DIR"] = str(_base / _source_hash())
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+# A shell has its background jobs ignore Ctrl-C, and programs that the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
