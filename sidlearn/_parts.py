@@ -18,7 +18,7 @@ from numba.core import caching, codegen, compiler, types
 
 KIND = "part"
 """What numba's cache calls the form in which these libraries are kept, and what their files' names begin with."""
-COUNTING = {"zeros", "empty", "full", "ones", "arange", "ravel", "view", "reshape"}
+COUNTING = {"zeros", "empty", "full", "ravel", "view", "reshape"}
 """Names of what gives back arrays; a part with none of them counts no references, which is a fifth of its code."""
 GIVING = {"call", "binop", "inplace_binop", "unary"}
 """Operations whose results have to be given up again, where they are arrays."""

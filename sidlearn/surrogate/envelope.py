@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel, part_kernel
+from sidlearn._kernel import kernel
 from sidlearn.chip import generator
 from sidlearn.chip.generator import (
     COUNTER,
@@ -161,7 +161,7 @@ def slope_convert(points, dac, given, slopes):
 # --- Exact -------------------------------------------------------------------------------------------------------
 
 
-@part_kernel
+@kernel
 def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, levels):
     """The counter of one generator at each of `edges`, from power-on through all frames."""
     now = at = 0
@@ -188,7 +188,7 @@ def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, levels)
         run_envelope(e, now, int(edges[edges.size - 1]) + 2, edges, at, levels)
 
 
-@part_kernel
+@kernel
 def run_envelope(e, now, until, edges, at, levels):
     """Clock a generator up to a cycle, and note its counter at each edge on the way."""
     while now < until:
@@ -202,7 +202,7 @@ def run_envelope(e, now, until, edges, at, levels):
 # --- Relaxed -----------------------------------------------------------------------------------------------------
 
 
-@part_kernel
+@kernel
 def period_at(nibble, log_periods):
     """Cycles of a rate event between two nibbles, even in octaves; and the slope of its logarithm by the nibble."""
     low = min(max(int(np.floor(nibble)), 0), 14)
@@ -210,7 +210,7 @@ def period_at(nibble, log_periods):
     return np.exp(log_periods[low] + (nibble - low) * slope), slope
 
 
-@part_kernel
+@kernel
 def level_after(events, events_down):
     """Level that so many rate events from 255 on lead to, and its slope by the events."""
     if events >= events_down[0]:
@@ -226,7 +226,7 @@ def level_after(events, events_down):
     return high + (events - events_down[high]) * slope, slope
 
 
-@part_kernel
+@kernel
 def events_to(level, events_down):
     """Rate events from 255 down to a level between whole ones, and the slope by the level."""
     low = min(max(int(np.floor(level)), 0), 254)
@@ -282,7 +282,7 @@ def slope_relaxed(steps, given, slopes):
         to_level *= step[BY_LEVEL]
 
 
-@part_kernel
+@kernel
 def advance(level, state, cycles, nibbles, log_periods, events_down, step):
     """Let `cycles` go by: the level and state after them; slopes by the level before and the nibbles to `step`."""
     for k in range(STEP):
@@ -304,7 +304,7 @@ def advance(level, state, cycles, nibbles, log_periods, events_down, step):
     return level, state
 
 
-@part_kernel
+@kernel
 def advance_down(level, state, cycles, nibbles, log_periods, events_down, step):
     """The same in decay or release."""
     which = 1 if state == IN_DECAY else 3

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel, part_kernel
+from sidlearn._kernel import kernel
 from sidlearn.chip import models
 from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.vectors import look_up
@@ -219,7 +219,7 @@ class Recur(torch.autograd.Function):
 # --- Kernels -----------------------------------------------------------------------------------------------------
 
 
-@part_kernel
+@kernel
 def expand(w, reverse, damping, summer, current, is_8580, between=True):
     """Flows of both charges, their slopes and the outputs of all lanes, at the charges that stand in `w`.
 
@@ -269,7 +269,7 @@ def expand(w, reverse, damping, summer, current, is_8580, between=True):
         w["j11"][i] = one - half * (w["by_x_low"][i] * w["x_low_slope"][i])
 
 
-@part_kernel
+@kernel
 def flow_8580(w):
     """Charge per cycle of both integrators, fed by transistors in triode; and its slopes."""
     drive, zero, two = w["drive"], w["zero"], w["two"]
@@ -285,7 +285,7 @@ def flow_8580(w):
         w["by_out_band"][i], w["by_x_low"][i] = two * gate * over_in, -(two * gate * over_x)
 
 
-@part_kernel
+@kernel
 def flow_6581(w, current):
     """The same for the 6581: the snake in triode, beside the voltage-controlled resistor."""
     drive, pinch, snake, zero, half_unit, two, vcr_size, vcr_zero, vcr_top = (
@@ -348,7 +348,7 @@ def flow_6581(w, current):
         w["low_by_gate"][i] = -by_over
 
 
-@part_kernel
+@kernel
 def gate_at(cutoff, table):
     """Value of a table of the cutoff between its entries, and the slope."""
     n = min(int(cutoff), 2046)
@@ -356,7 +356,7 @@ def gate_at(cutoff, table):
     return table[n] + (cutoff - n) * step, step
 
 
-@part_kernel
+@kernel
 def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
     """What registers set for all lanes in a frame."""
     lanes = cutoff.shape[0]
@@ -374,7 +374,7 @@ def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
         w["takes_high"][i] = selected[lane, f] >> 2 & 1
 
 
-@part_kernel
+@kernel
 def newton(w):
     """One step of Newton's method towards the middle of the step; the outputs follow it on their slopes."""
     one, most = w["one"], w["most"]
@@ -393,7 +393,7 @@ def newton(w):
         w["low"][i] = min(max(-most, w["low"][i] + to_low), most)
 
 
-@part_kernel
+@kernel
 def load_inputs(values, begin, count, block):
     """Lay the inputs of some steps out lane by lane."""
     lanes = values.shape[0]
@@ -403,7 +403,7 @@ def load_inputs(values, begin, count, block):
             block[i, lane] = row[begin + i]
 
 
-@part_kernel
+@kernel
 def begin_step(w, v_in, share):
     """Input, length and forecast of a step: where Newton's method leads from the slopes of the step before."""
     most = w["most"]
@@ -421,7 +421,7 @@ def begin_step(w, v_in, share):
         w["low"][i] = min(max(-most, w["low_at"][i] + to_low), most)
 
 
-@part_kernel
+@kernel
 def end_step(w, out):
     """From the middle of a step to its end; the selected outputs."""
     two = w["two"]
@@ -434,7 +434,7 @@ def end_step(w, out):
         out[i] = w["total"][i]
 
 
-@part_kernel
+@kernel
 def keep_step(w, middle):
     """Note the charges in the middle of a step."""
     for i in range(LANES):
@@ -507,7 +507,7 @@ def slope_recur(
             to_cutoff[lane, f] += by_bend[lane] * step / 2 * gate_at(cutoff[lane, f], bends_)[1]
 
 
-@part_kernel
+@kernel
 def slope_step(w, given, to_input, share, by_gate, by_bend, by_resonance):
     """One step backwards: slopes by the charges before it, by the input, and what adds up over a frame."""
     one, two = w["one"], w["two"]
@@ -539,7 +539,7 @@ def slope_step(w, given, to_input, share, by_gate, by_bend, by_resonance):
         by_bend[i] += w["by_bend"][i]
 
 
-@part_kernel
+@kernel
 def load_step(w, v_in, middle, share):
     """Input, length and charges in the middle of a step that is known."""
     for i in range(LANES):
@@ -552,7 +552,7 @@ def load_step(w, v_in, middle, share):
         w["low"][i] = middle[1, i]
 
 
-@part_kernel
+@kernel
 def bends(w, reverse, damping, summer, current, gates, is_8580, voice_dc, step, bend):
     """For each FC what a step is to be multiplied by so that the midpoint rule has the continuous filter's cutoff."""
     for fc in range(0, gates.size, LANES):

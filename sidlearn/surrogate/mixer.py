@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel, part_kernel
+from sidlearn._kernel import kernel
 from sidlearn.chip.models import LINES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.controls import Controls
@@ -76,7 +76,7 @@ class Mix(torch.autograd.Function):
 # --- Kernels -----------------------------------------------------------------------------------------------------
 
 
-@part_kernel
+@kernel
 def look_up(past, through, scale, offset, per_sum, lines, totals, index, base, slope):
     """The mixer's sums, and where its table puts them: as a straight line each."""
     zero, top = per_sum - per_sum, past.dtype.type(LINES - 0.01)

@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel, part_kernel
+from sidlearn._kernel import kernel
 from sidlearn.chip import decimate
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.grid import Cells, Grid
@@ -157,7 +157,7 @@ def take_cells(rows, runs, shares, first, oversampling, taps, by_step, to_sound)
             to[i] = share[i] * by[i]
 
 
-@part_kernel
+@kernel
 def place(p, oversampling, taps):
     """The first step that there is in row p, and its column."""
     at = oversampling - 1 - taps // 2 + p
@@ -177,7 +177,7 @@ def decimate_rows(rows, taps, audio):
             add_taps(rows[p, begin:], of_row, out)
 
 
-@part_kernel
+@kernel
 def add_taps(row, taps, out):
     """Add the convolution of a row with taps."""
     count, t = out.size, 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel, part_kernel
+from sidlearn._kernel import kernel
 from sidlearn.registers import VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.controls import Controls
@@ -134,7 +134,7 @@ def play_voices(
     return states[:, S_COUNT].astype(np.int64)
 
 
-@part_kernel
+@kernel
 def combine_slots(done, known, parts, taps, slots, slot_steps, envelope, routes, voltages, keep, wave, routed, mixed):
     """Sum up all slots from `done` on whose parts are `known`; returns the first that is left."""
     lines = np.empty(BLOCK + 2 * PER_EDGE, wave.dtype)
@@ -160,7 +160,7 @@ def combine_slots(done, known, parts, taps, slots, slot_steps, envelope, routes,
     return done
 
 
-@part_kernel
+@kernel
 def start_sums(route, voltages, to_filter, past):
     """What goes to the filter and past it without the voices: EXT IN."""
     nothing = voltages[0] - voltages[0]
@@ -171,7 +171,7 @@ def start_sums(route, voltages, to_filter, past):
         past[i] = in_past
 
 
-@part_kernel
+@kernel
 def add_voice(wave, line, voltages, sums):
     """Add a voice's voltages."""
     zero, per_wave, drift = voltages[0], voltages[1], voltages[2]
@@ -179,7 +179,7 @@ def add_voice(wave, line, voltages, sums):
         sums[i] += zero + line[i] * (drift + per_wave * wave[i])
 
 
-@part_kernel
+@kernel
 def join_parts(parts, taps, levels):
     """The level of each cell, that of its step: the parts around the step's middle, weighted."""
     a, b, c, d = taps[0], taps[1], taps[2], taps[3]  # the others are the same turned round
@@ -190,7 +190,7 @@ def join_parts(parts, taps, levels):
         )
 
 
-@part_kernel
+@kernel
 def fill_lines(envelope, levels):
     """An envelope's straight lines, each over `PER_EDGE` cells."""
     number = envelope.dtype.type
@@ -248,7 +248,7 @@ def slope_combine(wave, envelope, routes, slots, voltages, to_routed, to_mixed, 
         slope_line(by_level, to_envelope[v])
 
 
-@part_kernel
+@kernel
 def slope_line(by_level, to_envelope):
     """Slopes by an envelope's edges from those cell by cell."""
     for edge in range(to_envelope.size):
