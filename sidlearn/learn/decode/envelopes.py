@@ -19,7 +19,7 @@ from sidlearn.chip.generator import (
 )
 from sidlearn.chip.kernel import rate_period
 from sidlearn.learn.decode import kernel
-from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_gate, with_voice
+from sidlearn.learn.decode.forward import NO_PADS, ORDER, Frame, field, with_voice
 from sidlearn.learn.decode.path import (
     SKIP,
     SOME_DECAYS,
@@ -29,11 +29,11 @@ from sidlearn.learn.decode.path import (
     Group,
     Option,
     Past,
-    padded,
 )
 from sidlearn.learn.decode.scans import tops
 from sidlearn.learn.decode.shapes import Shapes
-from sidlearn.registers import CONTROL, GATE, VOICE_STRIDE, VOICES
+from sidlearn.registers import CONTROL, GATE, VOICE_STRIDE, VOICES, WRITABLE
+from sidlearn.writes import WRITE_GAP_CYCLES
 
 BLOCK = 27
 """Steps of a block in which an envelope is taken as level: 9 samples."""
@@ -52,6 +52,9 @@ MATCHES = np.arange(0, 19_656, 8)
 
 LOWEST_PERIOD = 30
 """Of the exponential counter from level 6 down. Source: SID netlist."""
+
+NIBBLES = np.array([(byte & 15 > 0) + (byte > 15) for byte in range(256)])
+"""How many nibbles of a byte are not 0."""
 
 HIDDEN_FRAMES = 2
 """For so many frames the ADSR delay bug can hide a gate: 32 768 cycles."""
@@ -248,22 +251,42 @@ class Envelopes(Shapes):
 
         `fresh` tells whether AD and SR get other values in frame `begin`.
         """
-        rows = []
         old = self.image(begin - 1)
         _, _, _, ad, sr = field(old, v)
-        ad, sr = ad ^ 0x10 * fresh[0], sr ^ 0x10 * fresh[1]
-        for k, f in enumerate([*self.path[begin:], frame]):
-            image = with_voice(f.image, v, ad=ad, sr=sr)
-            if f.number in gates:
-                image = with_gate(image, v, gates[f.number])
-            pads = padded(f.pads, v) if f.number == late else f.pads
-            own = self.forward.events_between(old, image, pads, f.number == 0 and self.everything)
-            for cycle, register, value in own:
-                offset = register - v * VOICE_STRIDE
-                if CONTROL <= offset < VOICE_STRIDE:
-                    rows.append((cycle + k * self.forward.frame_cycles, offset, -1 if offset > CONTROL else value))
-            old = image
-        return np.array(rows, np.int64).reshape(-1, 3)
+        images, pads = self.history(begin)
+        told = np.full(len(images) + 1, -1, np.int64)
+        for at, gate in gates.items():
+            if begin <= at <= frame.number:
+                told[at - begin] = gate
+        pads[-1] = frame.pads
+        if begin <= late <= frame.number:
+            pads[late - begin, v] += 1
+        n = kernel.envelope_events(
+            old,
+            images,
+            frame.image,
+            pads,
+            ORDER,
+            WRITE_GAP_CYCLES,
+            v,
+            ad ^ 0x10 * fresh[0],
+            sr ^ 0x10 * fresh[1],
+            told,
+            begin == 0 and self.everything,
+            self.forward.frame_cycles,
+            self._changes,
+            self._rows,
+        )
+        return self._rows[:n].copy()
+
+    def history(self, begin: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the registers of the frames from `begin` on, uint8 (frames, 25), and pads, with room for one more."""
+        found = self._histories.get(begin)
+        if found is None:
+            frames = self.path[begin:]
+            images = np.array([f.image for f in frames], np.uint8).reshape(-1, WRITABLE)
+            found = self._histories[begin] = images, np.array([*(f.pads for f in frames), NO_PADS], np.int64)
+        return found[0], found[1].copy()
 
     def run(
         self, v: int, frame: Frame, begin: int, gates: dict[int, int], ad: int, sr: int, frames: int, late: int = -1
@@ -271,10 +294,8 @@ class Envelopes(Shapes):
         """Return the envelope some frames after the start of frame `begin`."""
         _, _, _, old_ad, old_sr = field(self.image(begin - 1), v)
         events = self.events(v, frame, begin, gates, (ad != old_ad, sr != old_sr), late)
-        cycles = frames * self.forward.frame_cycles
         env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v].copy()
-        levels = np.zeros(frames * self.forward.steps + 1, np.uint8)
-        kernel.run_events(env, events[events[:, 0] < cycles], ad, sr, cycles, levels)
+        kernel.run_events(env, events, ad, sr, frames * self.forward.frame_cycles)
         return env
 
     def rank(
@@ -288,18 +309,11 @@ class Envelopes(Shapes):
         late: int = -1,
     ) -> np.ndarray:
         """Return the energy that each of `pairs` (AD, SR) explains from frame `begin` on, float64 (pairs,)."""
-        # what is left of a frame holds the means of other voices whose levels are free
-        carriers, rests = [], []
-        for f in self.path[begin:]:
-            carrier, left = self.carried(f)
-            carriers.append(carrier[v] - carrier[v].mean() * self.freely)
-            part = carriers[-1] * self.sampled(f.levels[v])
-            rests.append(left + part - part[SKIP:].mean())
-        carriers.append((self.swing if self.freely else self.at_full)(frame.waves[v]))
-        rests.append(rest)
-        measured = self.measured(carriers, rests)
-        steps = self.forward.steps * len(carriers)
-        levels = np.zeros(steps + BLOCK + 1, np.uint8)
+        measured = self.measured(
+            self.behind(v, begin), (self.swing if self.freely else self.at_full)(frame.waves[v]), rest
+        )
+        steps = self.forward.steps * len(measured[3])
+        levels = np.zeros(3 * len(measured[0]), np.uint8)
         scores = np.empty(len(pairs))
         env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v]
         _, _, _, ad, sr = field(self.image(begin - 1), v)
@@ -322,21 +336,43 @@ class Envelopes(Shapes):
             scores[some] = part
         return scores - self.tie * self.novelty(v, pairs)
 
-    def measured(
-        self, carriers: list[np.ndarray], rests: list[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return what `kernel.explained` wants to know of frames: by blocks, the last one frame by frame."""
-        carrier, left = np.concatenate(carriers), np.concatenate(rests)
-        at = np.maximum(np.arange(len(left)) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)
-        blocks = len(carriers) * self.forward.steps // BLOCK
+    def behind(self, v: int, begin: int) -> tuple[np.ndarray, ...]:
+        """Return what `kernel.explained` wants to know of a voice in the frames of the path from `begin` on.
+
+        Cross, energy and first of each block, and counts, with one more frame that holds nothing.
+        """
+        key = v, begin, self.freely
+        found = self._behind.get(key)
+        if found is None:
+            carriers, rests = [np.zeros(0)], [np.zeros(0)]
+            for f in self.path[begin:]:
+                # what is left of a frame holds the means of other voices whose levels are free
+                carrier, left = self.carried(f)
+                carriers.append(carrier[v] - carrier[v].mean() * self.freely)
+                part = carriers[-1] * self.sampled(f.levels[v])
+                rests.append(left + part - part[SKIP:].mean())
+            frames = len(carriers) - 1
+            found = self._behind[key] = self.by_blocks(np.concatenate(carriers), np.concatenate(rests), 0, frames + 1)
+        return found
+
+    def by_blocks(self, carrier: np.ndarray, left: np.ndarray, frame: int, frames: int) -> tuple[np.ndarray, ...]:
+        """Return cross, energy, first and count of samples of each of the blocks of `frames`, from a frame on."""
+        at = np.arange(frame * self.forward.samples, frame * self.forward.samples + len(left))
+        at = np.maximum(at * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP, 0)
         use = np.ones(len(left))
         use[:SKIP] = 0
-        use[len(left) - self.forward.samples :][:SKIP] = 0
-        cross, energy, first, counts = (
-            np.bincount(at // BLOCK, x * use, blocks)
-            for x in (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
-        )
-        return cross, energy, first, counts.reshape(len(carriers), -1)
+        blocks = frames * self.forward.steps // BLOCK
+        found = (carrier * left, carrier * carrier, carrier, np.ones(len(left)))
+        return tuple(np.bincount(at // BLOCK, x * use, blocks) for x in found)
+
+    def measured(
+        self, behind: tuple[np.ndarray, ...], carrier: np.ndarray, rest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the same with what a voice sounds like in the frame under way; counts frame by frame."""
+        frames = len(behind[0]) * BLOCK // self.forward.steps
+        last = self.by_blocks(carrier, rest, frames - 1, frames)
+        cross, energy, first, counts = (a + b for a, b in zip(behind, last, strict=True))
+        return cross, energy, first, counts.reshape(frames, -1)
 
     def restarts(self, v: int, image: np.ndarray, rest: np.ndarray, osc: np.ndarray) -> list[Option]:
         """Return options in which a note of a quiet voice begins at another time than its envelope is thought to.
@@ -348,11 +384,13 @@ class Envelopes(Shapes):
         events = self.forward.events(state, image, NO_PADS)
         osc = np.stack([osc if u == v else o for u, o in enumerate(state.osc)])
         wave, _ = self.forward.wave(replace(state, osc=osc), v, events)
-        measured = self.measured([(self.swing if self.freely else self.at_full)(wave)], [rest])
+        measured = self.measured(
+            self.behind(v, len(self.path)), (self.swing if self.freely else self.at_full)(wave), rest
+        )
         own = events[(events[:, 1] >= v * VOICE_STRIDE + CONTROL) & (events[:, 1] < (v + 1) * VOICE_STRIDE)]
         own[:, 1] -= v * VOICE_STRIDE
         steps = self.forward.steps
-        levels = np.zeros(steps + BLOCK + 1, np.uint8)
+        levels = np.zeros(3 * len(measured[0]), np.uint8)
         scores = np.empty(len(MATCHES))
         args = (state.env[v], own, steps, BLOCK, *measured, self.forward.dac_env)
         kernel.scan_starts(*args, np.array([ad, sr]), MATCHES, levels, scores)
@@ -384,8 +422,5 @@ class Envelopes(Shapes):
     def novelty(self, v: int, pairs: np.ndarray) -> np.ndarray:
         """Return how many nibbles of pairs (AD, SR) differ from the nearest that a voice was played with."""
         known = {(a, s) for _, a, s in self.instruments(v)} | {field(self.before().image, v)[3:]}
-        least = np.full(len(pairs), 4)
-        for ad, sr in known:
-            other = pairs ^ np.array([ad, sr])
-            least = np.minimum(least, ((other & 0xF) != 0).sum(axis=1) + ((other >> 4) != 0).sum(axis=1))
-        return least
+        other = pairs[:, None] ^ np.array(sorted(known), np.int64)
+        return NIBBLES[other].sum(axis=2).min(axis=1)

@@ -16,9 +16,13 @@ from sidlearn.chip import generator
 from sidlearn.chip.generator import (
     COUNTER,
     FOREVER,
+    IN_RELEASE,
     RATE_COUNTER,
     RATE_MATCH,
     RATE_STATES,
+    STATE,
+    SUSTAIN_RELEASE,
+    TARGET,
     hold,
     write_attack_decay,
     write_gate,
@@ -636,39 +640,108 @@ def scan_noise(rest, gain, constant, dac, oscillator, written, freqs, skip, leas
 
 
 @kernel
-def run_events(e, events, ad, sr, cycles, levels):
-    """Run an envelope with writes (cycle, 4 to 6, value); AD (5) and SR (6) marked by a value below 0 are replaced."""
-    done = 0
+def envelope_events(old, images, image, pads, order, gap, v, ad, sr, gates, everything, cycles, changes, rows):
+    """Write what the envelope of voice `v` is told from one frame on: cycle, register, value; return how many writes.
+
+    `old` are the registers before the first of the frames `images` and `image`, the last one, `pads` their writes
+    without effect; AD and SR are `ad` and `sr` in all of them, marked by a value below 0, and the gate what `gates`
+    has for a frame, if that is not below 0. `changes` is room for the writes of a frame.
+    """
+    before, after = old.copy(), old.copy()
+    n = 0
+    for k in range(images.shape[0] + 1):
+        after[:] = images[k] if k < images.shape[0] else image
+        after[7 * v + 5] = ad
+        after[7 * v + 6] = sr
+        if gates[k] >= 0:
+            after[7 * v + 4] = (after[7 * v + 4] & 0xFE) | gates[k]
+        count = frame_events(before, after, order, gap, pads[k], everything and k == 0, changes)
+        for i in range(count):
+            offset = changes[i, 1] - 7 * v
+            if 4 <= offset < 7:
+                rows[n, 0] = changes[i, 0] + k * cycles
+                rows[n, 1] = offset
+                rows[n, 2] = -1 if offset > 4 else changes[i, 2]
+                n += 1
+        before[:] = after
+    return n
+
+
+@kernel
+def follow(e, first, end, spacing, due, n, levels):
+    """Clock an envelope from cycle `first` to `end`; its level in cycle `due` and every `spacing` after is kept.
+
+    `levels[n]` is the next to be set; returned are the next `n` and `due`.
+    """
+    done = first
+    while done < end:
+        done += hold(e, end - done)
+        level = e[COUNTER]
+        while due < done:
+            levels[n] = level
+            n += 1
+            due += spacing
+    return n, due
+
+
+@kernel
+def follow_events(e, events, ad, sr, first, end, spacing, due, n, levels):
+    """Clock an envelope with writes, see `follow`; AD (5) and SR (6) marked by a value below 0 are replaced.
+
+    Returned are `end` and the next `n` and `due`.
+    """
+    done = first
     for j in range(events.shape[0]):
         if events[j, 0] > done:
-            run_envelope(e, done, events[j, 0], levels)
+            n, due = follow(e, done, events[j, 0], spacing, due, n, levels)
             done = events[j, 0]
         value = events[j, 2]
         if value < 0:
             value = ad if events[j, 1] == 5 else sr
         write_envelope(e, events[j, 1], value)
-    run_envelope(e, done, cycles, levels)
+    n, due = follow(e, done, end, spacing, due, n, levels)
+    return end, n, due
 
 
 @kernel
-def explained(levels, block, cross, energy, first, counts, dac_env):
-    """Energy explained by levels; see `scan_adsr`."""
-    parts, blocks = counts.shape
-    total = 0.0
-    for p in range(parts):
-        mean = 0.0
-        n = 0.0
-        for q in range(blocks):
-            b = p * blocks + q
-            level = 0.0
-            for i in range(3):
-                level += dac_env[levels[b * block + i * block // 3 + block // 6]]
-            level *= 1 / 3
-            total += level * (2 * cross[b] - level * energy[b])
-            mean += level * first[b]
-            n += counts[p, q]
-        total += mean * mean / max(n, 1.0)
-    return total
+def run_events(e, events, ad, sr, cycles):
+    """Run an envelope with writes (cycle, 4 to 6, value) for so many cycles, AD and SR as in `follow_events`."""
+    used = 0
+    while used < events.shape[0] and events[used, 0] < cycles:
+        used += 1
+    follow_events(e, events[:used], ad, sr, 0, cycles, 1, FOREVER, 0, np.zeros(1, np.uint8))
+
+
+@inline_kernel
+def explained(total, levels, part, cross, energy, first, counts, dac_env):
+    """Return `total` and the energy that the levels of one part explain, three a block; see `scan_adsr`."""
+    blocks = counts.shape[1]
+    mean = n = 0.0
+    for q in range(blocks):
+        b = part * blocks + q
+        level = 0.0
+        for i in range(3):
+            level += dac_env[levels[3 * b + i]]
+        level *= 1 / 3
+        total += level * (2 * cross[b] - level * energy[b])
+        mean += level * first[b]
+        n += counts[part, q]
+    return total + mean * mean / max(n, 1.0)
+
+
+@kernel
+def alike_but_release(a, b):
+    """Whether two envelopes do the same as long as none of them is in release, SUSTAIN_RELEASE aside."""
+    for i in range(a.size):
+        if i != SUSTAIN_RELEASE and a[i] != b[i]:
+            return False
+    return a[STATE] != IN_RELEASE and a[TARGET] != IN_RELEASE
+
+
+SOON = 320
+"""Cycles within which CONTROL is written after AD and SR of the same frame."""
+SETTLED = 16
+"""Cycles after which a gate that went on has begun its attack: the state pipeline takes two."""
 
 
 @kernel
@@ -678,13 +751,56 @@ def scan_adsr(state, events, steps, block, cross, energy, first, counts, dac_env
     `state` is the envelope before the first of `steps`, `events` its writes (cycle from there, 4 to 6, value; below 0:
     from `choices`). `cross`, `energy` and `first` hold, per block of `block` steps, what a level of 1 correlates with
     the rest, its energy and its sum over `counts` samples; the mean of each of the equal parts (rows of `counts`) does
-    not count.
+    not count. `levels` is room for three levels a block.
+
+    Neighbours in `choices` that differ in release alone share what they do while the gate is on.
     """
-    e = state.copy()
+    spacing, end = block // 3 * STEP, steps * STEP
+    parts, blocks = counts.shape
+    # events before `told` tell of AD and SR and open the gate; from `off` on the gate may be closed
+    told = 0
+    for j in range(events.shape[0]):
+        if events[j, 2] < 0:
+            told = j + 1
+    while 0 < told < events.shape[0] and events[told, 1] == 4 and events[told, 0] < events[told - 1, 0] + SOON:
+        told += 1
+    off = told
+    while off < events.shape[0] and events[off, 2] & 1:
+        off += 1
+    shared_end = events[off, 0] if off < events.shape[0] else end
+    settled = events[told - 1, 0] + SETTLED if told else 0
+    e, at_on, at_off = state.copy(), state.copy(), state.copy()
+    kept = False
+    kept_n = kept_due = kept_part = 0
+    kept_total = 0.0
     for k in range(choices.shape[0]):
+        ad, sr = choices[k, 0], choices[k, 1]
         e[:] = state
-        run_events(e, events, choices[k, 0], choices[k, 1], steps * STEP, levels)
-        scores[k] = explained(levels, block, cross, energy, first, counts, dac_env)
+        n, due, part, total = 0, block // 6 * STEP, 0, 0.0
+        at = 0
+        if told and settled < shared_end:
+            at, n, due = follow_events(e, events[:told], ad, sr, at, settled, spacing, due, n, levels)
+            same = kept and ad == choices[k - 1, 0] and (sr ^ choices[k - 1, 1]) < 16
+            if same and alike_but_release(e, at_on):
+                e[:] = at_off
+                e[SUSTAIN_RELEASE] = sr
+                n, due, part, total = kept_n, kept_due, kept_part, kept_total
+            else:
+                at_on[:] = e
+                at, n, due = follow_events(e, events[told:off], ad, sr, at, shared_end, spacing, due, n, levels)
+                while (part + 1) * blocks * 3 <= n:
+                    total = explained(total, levels, part, cross, energy, first, counts, dac_env)
+                    part += 1
+                at_off[:] = e
+                kept = True
+                kept_n, kept_due, kept_part, kept_total = n, due, part, total
+            at = shared_end
+            _, n, due = follow_events(e, events[off:], ad, sr, at, end, spacing, due, n, levels)
+        else:
+            _, n, due = follow_events(e, events, ad, sr, at, end, spacing, due, n, levels)
+        for p in range(part, parts):
+            total = explained(total, levels, p, cross, energy, first, counts, dac_env)
+        scores[k] = total
 
 
 @kernel
@@ -695,8 +811,10 @@ def scan_starts(state, events, steps, block, cross, energy, first, counts, dac_e
         e[:] = state
         e[RATE_MATCH] = 0
         e[RATE_COUNTER] = (rate_period(pair[0] >> 4) - 1 - matches[k]) % RATE_STATES
-        run_events(e, events, pair[0], pair[1], steps * STEP, levels)
-        scores[k] = explained(levels, block, cross, energy, first, counts, dac_env)
+        follow_events(e, events, pair[0], pair[1], 0, steps * STEP, block // 3 * STEP, block // 6 * STEP, 0, levels)
+        scores[k] = 0.0
+        for p in range(counts.shape[0]):
+            scores[k] = explained(scores[k], levels, p, cross, energy, first, counts, dac_env)
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 from sidlearn.chip.generator import COUNTER
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_gate, with_voice
-from sidlearn.registers import GATE, VOICES
+from sidlearn.registers import GATE, VOICES, WRITABLE
 
 FREQ_STEP = 32
 """Of the scan: an error of this is a 27th of a period of the fundamental after a PAL frame."""
@@ -151,6 +151,11 @@ class Path:
         self._last: tuple[Frame, np.ndarray] | None = None
         self.jumps: dict[int, Starts] = {}
         self._shifted: dict[Starts, State] = {}
+        self._instruments: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+        self._histories: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._behind: dict[tuple, tuple[np.ndarray, ...]] = {}
+        self._changes = np.zeros((WRITABLE, 3), np.int64)
+        self._rows = np.zeros((1024, 3), np.int64)
         self._mixed = np.empty(forward.steps, np.float32)
         self._history = np.zeros(forward.taps.size - 1, np.float32)
 
@@ -224,6 +229,9 @@ class Path:
         self._settled.clear()
         self._parts.clear()
         self._shifted.clear()
+        self._instruments.clear()
+        self._histories.clear()
+        self._behind.clear()
         self.forward.forget()
 
     def accept(self, frame: Frame) -> None:
@@ -258,14 +266,16 @@ class Path:
 
     def instruments(self, v: int, count: int = 4) -> list[tuple[int, int, int]]:
         """Return waveform, AD and SR that a voice was played with, the newest first."""
-        found: list[tuple[int, int, int]] = []
-        for frame in reversed(self.path):
-            _, _, control, ad, sr = field(frame.image, v)
-            if control & GATE and (control & 0xFE, ad, sr) not in found:
-                found.append((control & 0xFE, ad, sr))
-                if len(found) == count:
-                    break
-        return found
+        known = self._instruments.get((v, count))
+        if known is None:
+            known = self._instruments[v, count] = []
+            for frame in reversed(self.path):
+                _, _, control, ad, sr = field(frame.image, v)
+                if control & GATE and (control & 0xFE, ad, sr) not in known:
+                    known.append((control & 0xFE, ad, sr))
+                    if len(known) == count:
+                        break
+        return known
 
     def heard(self, v: int, count: int = 8) -> list[int]:
         """Return the latest values of FREQ of a voice."""
