@@ -37,6 +37,18 @@ OTHER = Option((0, 0, 0, 0, 0))
 """Stands for a voice that does not matter."""
 
 
+def least(left: np.ndarray, count: int) -> np.ndarray:
+    """Return the places in a flat array of the `count` least of a combination's numbers, the least first."""
+    flat = left.ravel()
+    rows = left.min(axis=2).ravel()
+    if len(rows) > count:  # as many rows as are wanted hold at least one that is not above this
+        some = np.flatnonzero(flat <= np.partition(rows, count - 1)[count - 1])
+    else:
+        some = np.argpartition(flat, min(count, flat.size) - 1)[:count]
+    some = some[np.argsort(flat[some], kind="stable")]
+    return some[:count]
+
+
 class Combination(Refinement):
     """Combinations of options."""
 
@@ -95,10 +107,7 @@ class Combination(Refinement):
 
     def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
         """Return the combinations that leave least, and the best for each pattern of gates."""
-        flat = left.ravel()
-        count = min(50 * TRIED, flat.size)
-        best = np.argpartition(flat, count - 1)[:count]
-        best = best[np.argsort(flat[best], kind="stable")]
+        best = least(left, 50 * TRIED)
         most = (TRIED if several else TRIED // 3) * (1 + self.widely)
         found: list[int] = []
         seen: dict[tuple, int] = {}
@@ -153,7 +162,10 @@ class Combination(Refinement):
         """Return what a voice adds with each of its options to `middle`, and the energy each alone adds to `rest`."""
         made = np.empty((len(lists[v]), len(middle)), np.float32)
         for k, option in enumerate(lists[v]):
-            np.subtract(self.part_after(v, option, offset), middle, out=made[k], casting="same_kind")
+            known = self._known_parts.get((v, id(option), offset))
+            if known is None:
+                known = self._known_parts[v, id(option), offset] = option, self.part_after(v, option, offset)
+            np.subtract(known[1], middle, out=made[k], casting="same_kind")
         return made, np.einsum("ij,ij->i", made, made) - 2 * (made @ rest)
 
     def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
@@ -166,30 +178,19 @@ class Combination(Refinement):
 
         Float64 (samples - SKIP,), without its mean.
         """
-        before = self.before()
-        key = (v, option, offset)
+        old, image = self.told(v, option)
+        first = not self.path and self.everything
+        # what is not written does not come later
+        key = (v, option, 0 if first or not self.writes(v, old, image) else offset)
         found = self._parts.get(key)
         if found is None:
-            first = not self.path and self.everything
-            old, image = self.told(v, option)
-            pads = (0,) * v + (0 if first else offset,) + (0,) * (VOICES - v)
-            events = self.forward.events_between(old, image, pads, first)
-            own = events[events[:, 1] // VOICE_STRIDE == v]
-            same = (v, option, own[:, 0].tobytes())
-            found = self._parts.get(same)
-        if found is None:
-            env = np.frombuffer(option.env, np.int64).copy() if option.env else before.env[v].copy()
+            env = np.frombuffer(option.env, np.int64) if option.env else self.before().env[v]
             starts = [AS_BEFORE] * v + [(option.phase, b"")] + [AS_BEFORE] * (VOICES - 1 - v)
-            wave, _ = self.forward.wave(self.begun_at((starts[0], starts[1], starts[2])), v, own)
-            levels = np.empty(self.forward.steps, np.uint8)
-            kernel.frame_envelope(env, v, own, self.forward.frame_cycles, levels)
-            out = np.empty(self.forward.samples, np.float32)
-            f = self.forward
-            kernel.contribution(wave, levels, f.dac_env, f.drift, f.per_wave, f.taps, self._mixed, self._history, out)
+            state = self.begun_at((starts[0], starts[1], starts[2]))
+            out = self.forward.part(state, env.copy(), v, old, image, key[2], first)
             found = out[SKIP:].astype(np.float64)
             found -= found.mean()
-            self._parts[same] = found
-        self._parts[key] = found
+            self._parts[key] = found
         return found
 
     def told(self, v: int, option: Option) -> tuple[np.ndarray, np.ndarray]:
@@ -318,7 +319,6 @@ class Combination(Refinement):
             return self.play(image, frame.pads, starts)
         state = self.path[begin].before
         frames: list[Frame] = []
-        self.forward.forget()
         for old in self.path[begin:]:
             pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
             new = self.evaluate(state, old.number, changed(old.image, old.number), pads)

@@ -69,7 +69,9 @@ class Frame:
 
 COMPILED = (
     kernel.frame_events,
-    kernel.frame_wave,
+    kernel.kept_wave,
+    kernel.play_frame,
+    kernel.play_voice,
     kernel.frame_envelope,
     kernel.finish,
     kernel.contribution,
@@ -144,10 +146,24 @@ class Forward:
         kernel.mix_steps(sums, self.lines, per_sum, zero, scale, mixed)
         turn = 1 if mixed[-1] > mixed[0] else -1
         self._inverse = (mixed[::turn], sums[::turn] - self.base)
-        self._room = np.zeros(frame_cycles, np.float32)
         self._sums, self._mixed = np.zeros(self.steps), np.zeros(self.steps, np.float32)
         self._events = np.zeros((WRITABLE, 3), np.int64)
-        self._waves: dict = {}
+        self._chip = (self.dac, self.combined, self.dac_env, self.constants, self.lines, self.taps)
+        self._kept = (
+            np.zeros((VOICES, kernel.SLOTS, kernel.KEY), np.int64),
+            np.zeros((VOICES, kernel.SLOTS, self.steps), np.float32),
+            np.zeros((VOICES, kernel.SLOTS, kernel.OSCILLATOR_FIELDS), np.int64),
+        )
+        self._rooms = (
+            np.zeros(frame_cycles, np.float32),
+            np.zeros((WRITABLE, 3), np.int64),
+            np.zeros(kernel.KEY, np.int64),
+            np.zeros((WRITABLE, 3), np.int64),
+            self._sums,
+            self._mixed,
+        )
+        self._pads: dict[tuple, np.ndarray] = {}
+        self._level = np.zeros(self.steps, np.uint8)
         self.evaluated = 0
 
     def power_on(self) -> State:
@@ -164,33 +180,54 @@ class Forward:
         self, before: np.ndarray, image: np.ndarray, pads: tuple = NO_PADS, everything: bool = False
     ) -> np.ndarray:
         """Return the writes that lead from one image to another, int64 (writes, 3)."""
-        n = kernel.frame_events(before, image, ORDER, WRITE_GAP_CYCLES, np.array(pads), everything, self._events)
+        n = kernel.frame_events(before, image, ORDER, WRITE_GAP_CYCLES, self.pads(pads), everything, self._events)
         return self._events[:n].copy()
 
-    def forget(self) -> None:
-        """Forget waves made for other states."""
-        self._waves.clear()
+    def pads(self, pads: tuple) -> np.ndarray:
+        """Return pads as an array, int64 (4,)."""
+        found = self._pads.get(pads)
+        if found is None:
+            found = self._pads[pads] = np.array(pads, np.int64)
+        return found
 
     def wave(self, before: State, v: int, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the wave of one voice, float32 (steps,), and its oscillator at the frame's end."""
-        source = (v + 2) % VOICES
-        own = events[(events[:, 1] // VOICE_STRIDE == v) & (events[:, 1] % VOICE_STRIDE <= CONTROL)]
-        control = before.osc[v, kernel.CTRL] | own[own[:, 1] % VOICE_STRIDE == CONTROL, 2].sum()
-        key: tuple
-        if control & 6:
-            own = events[(events[:, 1] // VOICE_STRIDE == v) | (events[:, 1] // VOICE_STRIDE == source)]
-            key = (v, before.osc[v].tobytes(), before.osc[source].tobytes(), own.tobytes())
-        else:
-            key = (v, before.osc[v].tobytes(), own.tobytes())
-        found = self._waves.get(key)
-        if found is None:
-            o = before.osc[v].copy()
-            wave = np.empty(self.steps, np.float32)
-            kernel.frame_wave(
-                o, before.osc[source], v, own, self.frame_cycles, self.dac, self.combined, self._room, wave
-            )
-            found = self._waves[key] = (wave, o)
-        return found
+        wave = np.empty(self.steps, np.float32)
+        end = np.empty(kernel.OSCILLATOR_FIELDS, np.int64)
+        kernel.kept_wave(before.osc, v, events, self.frame_cycles, self._chip, self._kept, self._rooms, wave, end)
+        return wave, end
+
+    def part(
+        self,
+        before: State,
+        env: np.ndarray,
+        v: int,
+        old: np.ndarray,
+        image: np.ndarray,
+        offset: int,
+        everything: bool = False,
+    ) -> np.ndarray:
+        """Return what a voice adds to the sum of voices, float32 (samples,), `offset` writes to others coming before.
+
+        Its envelope is `env`, and its registers were those of `old`.
+        """
+        out = np.empty(self.samples, np.float32)
+        timing = (ORDER, WRITE_GAP_CYCLES, everything, self.frame_cycles)
+        kernel.play_voice(
+            before.osc,
+            env,
+            v,
+            old,
+            image,
+            offset,
+            timing,
+            self._chip,
+            self._kept,
+            self._rooms,
+            self._level,
+            out,
+        )
+        return out
 
     def evaluate(
         self,
@@ -203,27 +240,25 @@ class Forward:
     ) -> Frame:
         """Play one frame in which the registers become `image`."""
         self.evaluated += 1
-        events = self.events(before, image, pads, everything)
         waves = np.empty((VOICES, self.steps), np.float32)
         levels = np.empty((VOICES, self.steps), np.uint8)
-        osc, env = np.empty_like(before.osc), before.env.copy()
-        for v in range(VOICES):
-            waves[v], osc[v] = self.wave(before, v, events)
-            kernel.frame_envelope(env[v], v, events, self.frame_cycles, levels[v])
-        history = before.history.copy()
         out = np.empty(self.samples, np.float32)
-        energy = kernel.finish(
-            waves,
-            levels,
-            self.model,
-            self.lines,
-            self.taps,
-            history,
+        osc, env, history = np.empty_like(before.osc), np.empty_like(before.env), np.empty_like(before.history)
+        energy = kernel.play_frame(
+            (before.osc, before.env, before.history),
+            (osc, env, history),
+            before.image,
+            image,
+            self.pads(pads),
+            (ORDER, WRITE_GAP_CYCLES, everything, self.frame_cycles),
+            self._chip,
+            self._kept,
+            self._rooms,
             self.target[number],
             before.dc,
             skip,
-            self._sums,
-            self._mixed,
+            waves,
+            levels,
             out,
         )
         after = State(osc, env, history, image, before.dc)

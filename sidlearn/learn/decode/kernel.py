@@ -294,10 +294,14 @@ def decimate(steps, taps, history, out):
     n = steps.size // DECIMATION
     width = n + k // DECIMATION + 1
     phases = np.zeros((DECIMATION, width), np.float32)
-    total = history.size + steps.size
-    for i in range(total):
-        value = history[i] if i < history.size else steps[i - history.size]
-        phases[i % DECIMATION, i // DECIMATION] = value
+    for p in range(DECIMATION):
+        row = phases[p]
+        first = (history.size - p + DECIMATION - 1) // DECIMATION
+        for i in range(first):
+            row[i] = history[DECIMATION * i + p]
+        at = DECIMATION * first + p - history.size
+        for i in range((steps.size - at + DECIMATION - 1) // DECIMATION):
+            row[first + i] = steps[at + DECIMATION * i]
     # output m looks at samples 3 m + 2 + j, j = 0 .. k - 1 of the whole, newest last
     for m in range(n):
         out[m] = 0
@@ -357,6 +361,119 @@ def finish(waves, levels, model, lines, taps, history, target, dc, skip, sums, m
     mix_steps(sums, lines, per_sum, zero, scale, mixed)
     decimate(mixed, taps, history, out)
     return error_energy(target, out, dc, skip)
+
+
+SLOTS = 512
+"""Waves of a voice that are kept; a power of 2."""
+KEY = 48
+"""Numbers that a wave depends on, at most: two oscillators, and the writes to both."""
+
+
+@kernel
+def wave_key(osc, v, source, events, key, own):
+    """Fill `key` with all that the wave of a voice depends on and `own` with its writes; return how many there are."""
+    key[:] = 0
+    key[:OSCILLATOR_FIELDS] = osc[v]
+    control = osc[v, CTRL]
+    for k in range(events.shape[0]):
+        if events[k, 1] == 7 * v + 4:
+            control |= events[k, 2]
+    at = OSCILLATOR_FIELDS
+    if control & 6:
+        key[at : at + OSCILLATOR_FIELDS] = osc[source]
+        at += OSCILLATOR_FIELDS
+    n = 0
+    for k in range(events.shape[0]):
+        register = events[k, 1]
+        if register >= 21:
+            continue
+        if control & 6:
+            if register // 7 != v and register // 7 != source:
+                continue
+        elif register // 7 != v or register % 7 > 4:
+            continue
+        own[n] = events[k]
+        key[at] = 1 + (events[k, 0] << 16 | register << 8 | events[k, 2])
+        n += 1
+        at += 1
+    return n
+
+
+@kernel
+def kept_wave(osc, v, events, cycles, chip, kept, rooms, wave, end):
+    """Set `wave` to what one voice plays in a frame with `events`, see `frame_wave`, and `end` to its oscillator then.
+
+    `kept` are keys, waves and ends of those made before; `chip` and `rooms` as for `play_frame`.
+    """
+    keys, waves, ends = kept
+    room, own, key = rooms[0], rooms[1], rooms[2]
+    source = (v + 2) % 3
+    n = wave_key(osc, v, source, events, key, own)
+    mixed = 0
+    for i in range(KEY):
+        mixed = (mixed ^ key[i]) * 0x100000001B3
+        mixed ^= mixed >> 29
+    slot = mixed & (SLOTS - 1)
+    found = True
+    for i in range(KEY):
+        if keys[v, slot, i] != key[i]:
+            found = False
+            break
+    if not found:
+        end[:] = osc[v]
+        frame_wave(end, osc[source], v, own[:n], cycles, chip[0], chip[1], room, waves[v, slot])
+        keys[v, slot] = key
+        ends[v, slot] = end
+    wave[:] = waves[v, slot]
+    end[:] = ends[v, slot]
+
+
+@kernel
+def play_frame(before, after, old, image, pads, timing, chip, kept, rooms, target, dc, skip, waves, levels, out):
+    """Play a frame in which the registers become `image`; return the error energy as `finish` does.
+
+    `before` and `after` are oscillators, envelopes and history; `timing` is the order of writes, their distance,
+    whether all are written, and the frame's cycles; `chip` is waveform DAC, combined waveforms, envelope DAC,
+    constants, lines of the mixer and taps; `rooms` are a frame of cycles, writes, a key, writes again, sums and steps.
+    """
+    order, gap, everything, cycles = timing
+    osc, env, history = before
+    osc_after, env_after, history_after = after
+    changes = rooms[3]
+    events = changes[: frame_events(old, image, order, gap, pads, everything, changes)]
+    env_after[:] = env
+    history_after[:] = history
+    for v in range(3):
+        kept_wave(osc, v, events, cycles, chip, kept, rooms, waves[v], osc_after[v])
+        frame_envelope(env_after[v], v, events, cycles, levels[v])
+    model = (chip[2], chip[3])
+    return finish(waves, levels, model, chip[4], chip[5], history_after, target, dc, skip, rooms[4], rooms[5], out)
+
+
+@kernel
+def play_voice(osc, env, v, old, image, offset, timing, chip, kept, rooms, level, out):
+    """Set `out` to what one voice adds to the sum of voices as its registers become those of `image`.
+
+    `offset` writes to others come before; the rest as for `play_frame`, `level` is room for a frame's envelope.
+    """
+    order, gap, everything, cycles = timing
+    changes = rooms[3]
+    pads = np.zeros(4, np.int64)
+    pads[v] = offset
+    n = frame_events(old, image, order, gap, pads, everything, changes)
+    first = 0
+    while first < n and changes[first, 1] // 7 != v:
+        first += 1
+    last = first
+    while last < n and changes[last, 1] // 7 == v:
+        last += 1
+    events = changes[first:last]
+    wave, end = np.empty(level.size, np.float32), np.empty(OSCILLATOR_FIELDS, np.int64)
+    kept_wave(osc, v, events, cycles, chip, kept, rooms, wave, end)
+    e = env.copy()
+    frame_envelope(e, v, events, cycles, level)
+    history = np.zeros(chip[5].size - 1, np.float32)
+    contribution(wave, level, chip[2], chip[3][0], chip[3][1], chip[5], rooms[5], history, out)
 
 
 DC_WEIGHT = 0.02

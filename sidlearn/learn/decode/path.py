@@ -147,6 +147,7 @@ class Path:
         self._settled: dict[int, tuple[Frame, Frame]] = {}
         self._seen: dict[tuple, Frame] = {}
         self._parts: dict = {}
+        self._known_parts: dict[tuple[int, int, int], tuple[Option, np.ndarray]] = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
         self._last: tuple[Frame, np.ndarray] | None = None
         self.jumps: dict[int, Starts] = {}
@@ -228,11 +229,11 @@ class Path:
         self._seen.clear()
         self._settled.clear()
         self._parts.clear()
+        self._known_parts.clear()
         self._shifted.clear()
         self._instruments.clear()
         self._histories.clear()
         self._behind.clear()
-        self.forward.forget()
 
     def accept(self, frame: Frame) -> None:
         """Make a frame part of the path."""
