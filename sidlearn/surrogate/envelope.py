@@ -99,7 +99,7 @@ class Convert(torch.autograd.Function):
         ctx.save_for_backward(points)
         ctx.dac, ctx.edges = dac.astype(given.dtype), edges
         if counters is not None:
-            return tensor_like(ctx.dac[counters], points)
+            return tensor_like(ctx.dac.take(counters), points)
         levels = np.empty((*given.shape[:2], edges), given.dtype)
         for b in range(len(given)):
             for v in range(VOICES):

@@ -48,10 +48,12 @@ _PER_LANE = (
     "out_band", "out_low", "damping_step", "total", "over_high", "over_band", "root_high", "root_band",
     "from_x_band", "from_high", "from_x_low", "from_band",
     "slope_x_band", "slope_high", "slope_x_low", "slope_out", "near_1", "near_2", "near_3", "near_4",
+    # where flows are taken: at what was found, or at what the slopes of the step before lead to
+    "at_high", "at_x_band", "at_x_low", "at_out_band", "at_total",
     "flow_band", "flow_low", "by_high", "by_out_band", "by_x_band", "by_x_low", "band_by_gate", "low_by_gate",
     "j00", "j01", "j10", "j11", "high_by_band", "high_by_low",
     # carried along
-    "band_before", "low_before", "band_at", "low_at", "v_at", "per", "to_band", "to_low",
+    "band_before", "low_before", "band_at", "low_at", "v_at", "per", "to_band", "to_low", "taken",
     # slopes of one step
     "given", "by_resonance", "by_gate", "by_bend",
     # which outputs are selected, 0 or 1
@@ -220,10 +222,12 @@ class Recur(torch.autograd.Function):
 
 
 @kernel
-def expand(w, reverse, damping, summer, current, is_8580, between=True):
+def expand(w, reverse, damping, summer, current, is_8580, between=True, ahead=False):
     """Flows of both charges, their slopes and the outputs of all lanes, at the charges that stand in `w`.
 
-    `between`: whether the row of the next resonance is asked for.
+    `between`: whether the row of the next resonance is asked for. `ahead`: outputs are known so well beforehand
+    (`begin_step`) that the lines to look up are those at them, and all are looked up at once instead of one output
+    after the other; flows follow the outputs from there on their slopes.
     """
     zero, one, lines_half, top = w["zero"], w["one"], w["lines_half"], w["top"]
     for i in range(LANES):
@@ -249,15 +253,28 @@ def expand(w, reverse, damping, summer, current, is_8580, between=True):
         w["damping_step"][i] = step
         w["damped_slope"][i] += share * (w["next_slope"][i] - w["damped_slope"][i])
         w["total"][i] = w["v_in"][i] + (damped + share * step) + w["out_low"][i]
+    if not ahead:
+        for i in range(LANES):
+            w["at_total"][i] = w["total"][i]
     for i in range(LANES):
-        w["at_sum"][i] = np.int32(min(max(zero, w["total"][i] * w["per_sum"][i]), top)) + w["summer_row"][i]
+        w["at_sum"][i] = np.int32(min(max(zero, w["at_total"][i] * w["per_sum"][i]), top)) + w["summer_row"][i]
     look_up(summer, w["at_sum"], LANES, w["high"], w["summer_slope"])
     for i in range(LANES):
         w["high"][i] += w["summer_slope"][i] * w["total"][i]
+    if not ahead:
+        for i in range(LANES):
+            w["at_high"][i], w["at_out_band"][i] = w["high"][i], w["out_band"][i]
+            w["at_x_band"][i], w["at_x_low"][i] = w["x_band"][i], w["x_low"][i]
     if is_8580:
         flow_8580(w)
     else:
         flow_6581(w, current)
+    if ahead:
+        for i in range(LANES):
+            w["flow_band"][i] += w["by_high"][i] * (w["high"][i] - w["at_high"][i])
+            w["flow_band"][i] += w["by_x_band"][i] * (w["x_band"][i] - w["at_x_band"][i])
+            w["flow_low"][i] += w["by_out_band"][i] * (w["out_band"][i] - w["at_out_band"][i])
+            w["flow_low"][i] += w["by_x_low"][i] * (w["x_low"][i] - w["at_x_low"][i])
     for i in range(LANES):
         by_high, by_out_band = w["by_high"][i], w["by_out_band"][i]
         w["high_by_band"][i] = w["summer_slope"][i] * w["damped_slope"][i]
@@ -275,11 +292,11 @@ def flow_8580(w):
     drive, zero, two = w["drive"], w["zero"], w["two"]
     for i in range(LANES):
         gate = w["gate"][i]
-        over_in, over_x = max(drive - w["high"][i], zero), drive - w["x_band"][i]
+        over_in, over_x = max(drive - w["at_high"][i], zero), drive - w["at_x_band"][i]
         w["band_by_gate"][i] = over_x * over_x - over_in * over_in
         w["flow_band"][i] = gate * w["band_by_gate"][i]
         w["by_high"][i], w["by_x_band"][i] = two * gate * over_in, -(two * gate * over_x)
-        over_in, over_x = max(drive - w["out_band"][i], zero), drive - w["x_low"][i]
+        over_in, over_x = max(drive - w["at_out_band"][i], zero), drive - w["at_x_low"][i]
         w["low_by_gate"][i] = over_x * over_x - over_in * over_in
         w["flow_low"][i] = gate * w["low_by_gate"][i]
         w["by_out_band"][i], w["by_x_low"][i] = two * gate * over_in, -(two * gate * over_x)
@@ -300,19 +317,19 @@ def flow_6581(w, current):
         w["vcr_top"],
     )
     for i in range(LANES):
-        over = drive - w["high"][i]
+        over = drive - w["at_high"][i]
         w["root_high"][i] = np.sqrt(w["gate"][i] + half_unit * (over * over))
         w["over_high"][i] = over
         edge = pinch - w["root_high"][i]
         # Positions in the table of currents; their whole part is the entry.
-        w["from_x_band"][i] = (edge - w["x_band"][i]) * vcr_size + vcr_zero
-        w["from_high"][i] = (edge - w["high"][i]) * vcr_size + vcr_zero
-        over = drive - w["out_band"][i]
+        w["from_x_band"][i] = (edge - w["at_x_band"][i]) * vcr_size + vcr_zero
+        w["from_high"][i] = (edge - w["at_high"][i]) * vcr_size + vcr_zero
+        over = drive - w["at_out_band"][i]
         w["root_band"][i] = np.sqrt(w["gate"][i] + half_unit * (over * over))
         w["over_band"][i] = over
         edge = pinch - w["root_band"][i]
-        w["from_x_low"][i] = (edge - w["x_low"][i]) * vcr_size + vcr_zero
-        w["from_band"][i] = (edge - w["out_band"][i]) * vcr_size + vcr_zero
+        w["from_x_low"][i] = (edge - w["at_x_low"][i]) * vcr_size + vcr_zero
+        w["from_band"][i] = (edge - w["at_out_band"][i]) * vcr_size + vcr_zero
     for i in range(LANES):
         w["at_1"][i] = np.int32(min(max(zero, w["from_x_band"][i]), vcr_top))
     for i in range(LANES):
@@ -333,14 +350,14 @@ def flow_6581(w, current):
     for i in range(LANES):
         size = vcr_size
         out_slope, back_slope = w["slope_x_band"][i] * size, w["slope_high"][i] * size
-        over_in, over_x, root = w["over_high"][i], drive - w["x_band"][i], w["root_high"][i]
+        over_in, over_x, root = w["over_high"][i], drive - w["at_x_band"][i], w["root_high"][i]
         by_over = (out_slope - back_slope) * half_unit / root
         w["flow_band"][i] = snake * (over_x * over_x - over_in * over_in) + (w["from_x_band"][i] - w["from_high"][i])
         w["by_high"][i] = two * snake * over_in + back_slope + by_over * over_in
         w["by_x_band"][i] = -(two * snake * over_x + out_slope)
         w["band_by_gate"][i] = -by_over
         out_slope, back_slope = w["slope_x_low"][i] * size, w["slope_out"][i] * size
-        over_in, over_x, root = w["over_band"][i], drive - w["x_low"][i], w["root_band"][i]
+        over_in, over_x, root = w["over_band"][i], drive - w["at_x_low"][i], w["root_band"][i]
         by_over = (out_slope - back_slope) * half_unit / root
         w["flow_low"][i] = snake * (over_x * over_x - over_in * over_in) + (w["from_x_low"][i] - w["from_band"][i])
         w["by_out_band"][i] = two * snake * over_in + back_slope + by_over * over_in
@@ -387,6 +404,7 @@ def newton(w):
         w["out_band"][i] += (w["x_band_slope"][i] - one) * to_band
         w["out_low"][i] += (w["x_low_slope"][i] - one) * to_low
         w["high"][i] += w["high_by_band"][i] * to_band + w["high_by_low"][i] * to_low
+        w["total"][i] += w["damped_slope"][i] * to_band + (w["x_low_slope"][i] - one) * to_low
         w["per"][i], w["v_at"][i] = per, w["v_in"][i]
         w["band_at"][i], w["low_at"][i] = w["band"][i], w["low"][i]
         w["band"][i] = min(max(-most, w["band"][i] + to_band), most)
@@ -405,8 +423,11 @@ def load_inputs(values, begin, count, block):
 
 @kernel
 def begin_step(w, v_in, share):
-    """Input, length and forecast of a step: where Newton's method leads from the slopes of the step before."""
-    most = w["most"]
+    """Input, length and forecast of a step: where Newton's method leads from the slopes of the step before.
+
+    The outputs follow on the same slopes, from where they were in the middle of that step.
+    """
+    one, most = w["one"], w["most"]
     for i in range(LANES):
         w["v_in"][i] = v_in[i]
     for i in range(LANES):
@@ -417,8 +438,17 @@ def begin_step(w, v_in, share):
         to_band = (w["j11"][i] * off_band - w["j01"][i] * off_low) * w["per"][i]
         to_low = (w["j00"][i] * off_low - w["j10"][i] * off_band) * w["per"][i]
         w["half"][i] = half
-        w["band"][i] = min(max(-most, w["band_at"][i] + to_band), most)
-        w["low"][i] = min(max(-most, w["low_at"][i] + to_low), most)
+        band = min(max(-most, w["band_at"][i] + to_band), most)
+        low = min(max(-most, w["low_at"][i] + to_low), most)
+        to_band, to_low = band - w["band"][i], low - w["low"][i]
+        w["band"][i], w["low"][i] = band, low
+        w["at_out_band"][i] = w["out_band"][i] + (w["x_band_slope"][i] - one) * to_band
+        w["at_x_band"][i] = w["at_out_band"][i] + band
+        by_low = (w["x_low_slope"][i] - one) * to_low
+        w["at_x_low"][i] = w["out_low"][i] + by_low + low
+        rise = (w["v_in"][i] - w["v_at"][i]) + w["damped_slope"][i] * to_band + by_low
+        w["at_total"][i] = w["total"][i] + rise
+        w["at_high"][i] = w["high"][i] + w["summer_slope"][i] * rise
 
 
 @kernel
@@ -428,10 +458,10 @@ def end_step(w, out):
     for i in range(LANES):
         w["band_before"][i] = two * w["band"][i] - w["band_before"][i]
         w["low_before"][i] = two * w["low"][i] - w["low_before"][i]
-        total = w["takes_low"][i] * w["out_low"][i] + w["takes_band"][i] * w["out_band"][i]
-        w["total"][i] = total + w["takes_high"][i] * w["high"][i]
+        taken = w["takes_low"][i] * w["out_low"][i] + w["takes_band"][i] * w["out_band"][i]
+        w["taken"][i] = taken + w["takes_high"][i] * w["high"][i]
     for i in range(LANES):
-        out[i] = w["total"][i]
+        out[i] = w["taken"][i]
 
 
 @kernel
@@ -462,8 +492,10 @@ def recur(
             load_inputs(values, begin, count, block)
             for n in range(count):
                 begin_step(w, block[n], shares[begin + n])
-                for _ in range(iterations if begin + n != first[f] else iterations + AFTER_WRITE):
-                    expand(w, reverse, damping, summer, current, is_8580, between)
+                after_write = begin + n == 0 or begin + n == first[f]
+                ahead = iterations == 1 and not (after_write or is_8580)  # an 8580 gains nothing
+                for _ in range(iterations + AFTER_WRITE if after_write else iterations):
+                    expand(w, reverse, damping, summer, current, is_8580, between, ahead)
                     newton(w)
                 end_step(w, block[n])
                 if keep:

@@ -17,6 +17,7 @@ import numpy as np
 
 from sidlearn._kernel import kernel
 from sidlearn.chip.state import POWER_ON_ACCUMULATOR, POWER_ON_NOISE
+from sidlearn.chip.vectors import MANY, look_up_many
 from sidlearn.registers import NOISE, PULSE, RING, SAWTOOTH, SYNC, TEST, TRIANGLE, VOICES
 from sidlearn.surrogate.controls import EVENTS
 
@@ -611,8 +612,8 @@ def fill_quickly(s, lines, mean, integral, low, edges, per_cell, cell, levels):
         return final
     if kind == PULSE_ONLY:
         mean = (low * width + integral[1] * (period - width)) / period
-    values, shares = np.empty(BLOCK + 1, levels.dtype), np.empty(BLOCK + 1, levels.dtype)
-    index, pairs = np.empty(BLOCK + 1, np.int32), np.empty(BLOCK + 1, lines.dtype)
+    values, shares = np.empty(BLOCK + MANY, levels.dtype), np.empty(BLOCK + MANY, levels.dtype)
+    index, slopes = np.empty(BLOCK + MANY, np.int32), np.empty(BLOCK + MANY, levels.dtype)
     number = levels.dtype.type
     per, mean_here, edge = number(per_cell[cell] / rate), number(mean), number(width)
     below, above = number(low - mean), number(integral[1] - mean)
@@ -623,7 +624,7 @@ def fill_quickly(s, lines, mean, integral, low, edges, per_cell, cell, levels):
         phase -= period * np.floor(phase / period)
         at = int(np.rint(phase * (1 << FRACTION_BITS)))
         if kind == TABLE:
-            quick_lines(at, step, lines, index[: count + 1], shares, pairs, values)
+            quick_lines(at, step, -(-(count + 1) // MANY) * MANY, lines, index, shares, slopes, values)
         else:
             quick_pulse(at, step, edge, below, above, values[: count + 1])
         here, ends = levels[first : first + count], values[1:]
@@ -637,17 +638,17 @@ def fill_quickly(s, lines, mean, integral, low, edges, per_cell, cell, levels):
 
 
 @kernel
-def quick_lines(at, step, lines, index, shares, pairs, values):
-    """An integral on straight lines, at phases `step` apart, in short loops: all but look-ups become vectors."""
+def quick_lines(at, step, count, lines, index, shares, slopes, values):
+    """An integral on straight lines, at phases `step` apart, in short loops; `count` is a multiple of `MANY`."""
     per = values.dtype.type(1 / (1 << FRACTION_BITS))
-    for i in range(index.size):
+    for i in range(count):
         phase = np.uint32(at + i * step)
         index[i] = np.int32(phase >> np.uint32(FRACTION_BITS))
         shares[i] = values.dtype.type(np.int32(phase & np.uint32((1 << FRACTION_BITS) - 1))) * per
-    for i in range(index.size):
-        pairs[i] = lines[np.uint32(index[i])]
-    for i in range(index.size):
-        values[i] = pairs[i].real + pairs[i].imag * shares[i]
+    for i in range(0, count, MANY):
+        look_up_many(lines, index, i, values, slopes)
+    for i in range(count):
+        values[i] += slopes[i] * shares[i]
 
 
 @kernel
@@ -737,15 +738,22 @@ def width_slope_at(phase, kind, width, integral, low, period):
 
 
 @kernel
-def slope_segments(segments, slopes, integrals, low_levels, edges, per_cell, rate_slopes, width_slopes):
-    """Slopes by rates and pulse widths from those by levels, from the last segment back to the first."""
+def slope_segments(
+    segments, slopes, integrals, lines, low_levels, edges, per_cell, quick, rate_slopes, width_slopes
+):  # fmt: skip
+    """Slopes by rates and pulse widths from those by levels, from the last segment back to the first.
+
+    `quick`: triangles and sawtooths are looked up in single precision.
+    """
     to_phase = 0.0  # slope by the phase at the end of the segment
     for at in range(len(segments) - 1, -1, -1):
         s = segments[at]
         to_rate, to_width = to_phase * (s[END] - s[START]), 0.0
         if s[KIND] <= GATED and s[RATE] > STILL:
             wave = int(s[WAVE])
-            by_rate, by_phase, to_width = slope_averages(s, slopes, integrals[wave], low_levels[wave], edges, per_cell)
+            by_rate, by_phase, to_width = slope_averages(
+                s, slopes, integrals[wave], lines[wave], low_levels[wave], edges, per_cell, quick and wave in (1, 2)
+            )
             to_rate += by_rate
             to_phase += by_phase
             if s[KIND] == GATED:
@@ -759,7 +767,7 @@ def slope_segments(segments, slopes, integrals, low_levels, edges, per_cell, rat
 
 
 @kernel
-def slope_averages(s, slopes, integral, low, edges, per_cell):
+def slope_averages(s, slopes, integral, lines, low, edges, per_cell, quick):
     """Slopes by rate, phase and pulse width of a segment.
 
     A cell's average is the difference of an integral over the rate, so each border between two cells counts once, with
@@ -776,7 +784,11 @@ def slope_averages(s, slopes, integral, low, edges, per_cell):
     width0 = width_slope_at(begin, kind, width, integral, low, period)
     weights, since, phases = np.empty(BLOCK + 1), np.empty(BLOCK + 1), np.empty(BLOCK + 1)
     values, heights, by_width = np.empty(BLOCK + 1), np.empty(BLOCK + 1), np.zeros(BLOCK + 1)
-    index = np.empty(BLOCK + 1, np.int32)
+    index = np.zeros(BLOCK + MANY, np.int32)
+    bases, rises = np.empty(BLOCK + MANY, np.float32), np.empty(BLOCK + MANY, np.float32)
+    if quick:  # of what is above the mean, which counts nowhere; over a period that is nothing
+        mean = integral[PHASES] / PHASES
+        value0, level0 = value0 - mean * begin, level0 - mean
     to_rate = to_phase = to_width = 0.0
     for first in range(cell, final + 1, BLOCK):
         count = min(BLOCK, final - first)
@@ -791,7 +803,9 @@ def slope_averages(s, slopes, integral, low, edges, per_cell):
             since[count] = s[END] - start
             weights[count] = slopes[final] * per_cell[final] if final < slopes.size else 0.0
             count += 1
-        if kind == TABLE:
+        if quick:
+            quick_slopes(since[:count], begin, rate, lines, phases, index, bases, rises, values, heights)
+        elif kind == TABLE:
             table_slopes(since[:count], begin, rate, integral, period, phases, index, values, heights)
         elif kind == PULSE_ONLY:
             pulse_slopes(
@@ -813,6 +827,21 @@ def slope_averages(s, slopes, integral, low, edges, per_cell):
                 by_width[i] -= width0
             to_width += np.dot(weights[:count], by_width[:count])
     return to_rate / rate, to_phase / rate, to_width / rate
+
+
+@kernel
+def quick_slopes(since, begin, rate, lines, phases, index, bases, rises, values, heights):
+    """`table_slopes` of what is above the mean, in a table of single precision."""
+    for i in range(since.size):
+        phase = begin + rate * since[i]
+        phases[i] = phase - np.floor(phase * (1.0 / PHASES)) * PHASES
+        index[i] = np.int32(phases[i])
+        phases[i] -= index[i]
+    for i in range(0, since.size, MANY):
+        look_up_many(lines, index, i, bases, rises)
+    for i in range(since.size):
+        heights[i] = rises[i]
+        values[i] = bases[i] + phases[i] * heights[i]
 
 
 @kernel

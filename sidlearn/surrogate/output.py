@@ -17,6 +17,8 @@ STOP_DB = 70.0
 """Attenuation of what would alias, as the window's design takes it."""
 BLOCK = 512
 """Samples that are made at a time, so that they stay in the cache."""
+CHAIN = 8
+"""Samples of the DC block that follow one from the other."""
 
 
 @lru_cache(maxsize=8)
@@ -217,9 +219,17 @@ def slope_decimate_rows(given, taps, rows):
 
 @kernel
 def block_direct(audio, keep):
-    """The board's DC block."""
-    high = 0.0
-    for i in range(audio.size):
+    """The board's DC block, some samples at a time: what is in them does not wait for what was before them."""
+    high, powers = 0.0, keep ** np.arange(CHAIN + 1)
+    whole = audio.size // CHAIN * CHAIN
+    for begin in range(0, whole, CHAIN):
+        x, own = audio[begin : begin + CHAIN], 0.0
+        for k in range(CHAIN):
+            level = float(x[k])
+            x[k] = level - (own + powers[k] * high)
+            own = level + keep * (own - level)
+        high = own + powers[CHAIN] * high
+    for i in range(whole, audio.size):
         level = audio[i]
         audio[i] = level - high
         high = level + keep * (high - level)
@@ -228,8 +238,16 @@ def block_direct(audio, keep):
 @kernel
 def slope_block_direct(given, keep):
     """The same for slopes, backwards."""
-    to_high = 0.0
-    for i in range(given.size - 1, -1, -1):
+    to_high, powers = 0.0, keep ** np.arange(CHAIN + 1)
+    whole = given.size % CHAIN
+    for begin in range(given.size - CHAIN, whole - 1, -CHAIN):
+        x, own = given[begin : begin + CHAIN], 0.0
+        for k in range(CHAIN):
+            here = float(x[CHAIN - 1 - k])
+            x[CHAIN - 1 - k] = here + (1 - keep) * (own + powers[k] * to_high)
+            own = keep * own - here
+        to_high = own + powers[CHAIN] * to_high
+    for i in range(whole - 1, -1, -1):
         here = given[i]
         given[i] = here + (1 - keep) * to_high
         to_high = keep * to_high - here

@@ -163,7 +163,7 @@ class DifferentiableSID(nn.Module):
         dac = array(self.get_buffer("dac_env"))
         counters = envelopes.exact(controls, cycles) if self.envelope == "exact" else None
         if counters is not None and not controls.envelope.requires_grad:
-            return tensor_like(dac[counters], like).to(like.dtype)
+            return tensor_like(dac.take(counters), like).to(like.dtype)
         points = -(-edges // envelopes.EDGES_PER_POINT) + 1
         spread, apart = cycles[:: envelopes.EDGES_PER_POINT], envelopes.EDGES_PER_POINT * spacing
         spread = np.append(spread, spread[-1] + apart * np.arange(1, points - len(spread) + 1))

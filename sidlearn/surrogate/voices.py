@@ -75,13 +75,13 @@ class Voices(torch.autograd.Function):
 
         over_rows(work, len(rates))
         ctx.save_for_backward(envelopes)
-        ctx.setting = segments, wave, routes, tables, cells, per_cell, voltages
+        ctx.setting = segments, wave, routes, tables, cells, per_cell, voltages, quick
         ctx.shapes = frequency.shape, pulse_width.shape
         return tensor_like(routed, envelopes), tensor_like(mixed, envelopes)
 
     @staticmethod
     def backward(ctx, to_routed, to_mixed):
-        segments, wave, routes, t, cells, per_cell, voltages = ctx.setting
+        segments, wave, routes, t, cells, per_cell, voltages, quick = ctx.setting
         envelope, routed, mixed = array(ctx.saved_tensors[0]), array(to_routed), array(to_mixed)
         rate_slopes, width_slopes = (np.zeros((*s[:2], s[2] * s[3])) for s in ctx.shapes)
         to_envelope = np.empty_like(envelope)
@@ -96,8 +96,8 @@ class Voices(torch.autograd.Function):
                 for v in range(VOICES):
                     part_slopes(to_wave[v], taps, cells.runs, cells.steps, parts)
                     slope_segments(
-                        segments[b][v], parts, t.integrals, t.low_levels, cells.parts, per_cell, rate_slopes[b, v],
-                        width_slopes[b, v],
+                        segments[b][v], parts, t.integrals, t.lines, t.low_levels, cells.parts, per_cell, quick,
+                        rate_slopes[b, v], width_slopes[b, v],
                     )  # fmt: skip
 
         over_rows(work, len(wave))
