@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sidlearn.chip.generator import COUNTER
-from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode import harmonics, kernel
 from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_gate, with_voice
 from sidlearn.registers import GATE, VOICES, WRITABLE
 
-FREQ_STEP = 32
-"""Of the scan: an error of this is a 27th of a period of the fundamental after a PAL frame."""
+HIGHEST = 65_535
 
-LOWEST, HIGHEST = 96, 65_535
+LOWEST_NOISE, NOISE_STEP = 200, 24
+"""Of the scan of noise: a step moves the noise register by less than half a shift in a PAL frame."""
 
 SKIP = 24
 """Samples at the start of a frame that also depend on the frame before."""
@@ -115,6 +115,14 @@ def shifted(state: State, starts: Starts) -> State:
     return replace(state, osc=osc, env=envelopes)
 
 
+def noise_grid() -> np.ndarray:
+    """Return the FREQ at which noise is looked for, int64: a 430th apart, but no nearer than `NOISE_STEP`."""
+    found = [LOWEST_NOISE]
+    while (new := max(found[-1] + NOISE_STEP, round(found[-1] * (1 + 1 / 430)))) <= HIGHEST:
+        found.append(new)
+    return np.array(found, np.int64)
+
+
 def hat_functions(n: int) -> np.ndarray:
     """Return the functions that join `KNOTS` points by straight lines, float64 (KNOTS, n)."""
     at = np.linspace(0, KNOTS - 1, n)
@@ -132,8 +140,8 @@ class Path:
         self.path: list[Frame] = []
         self.floor: list[float] = []
         self.start = forward.power_on()
-        self.freqs = np.arange(LOWEST, HIGHEST, FREQ_STEP, dtype=np.int64)
-        self.noise_freqs = np.unique(np.round(np.geomspace(200, 65_535, 2500)).astype(np.int64))
+        self.freqs = harmonics.grid()
+        self.noise_freqs = noise_grid()
         self.hats = hat_functions(forward.samples)
         self.at = np.arange(forward.samples) * kernel.DECIMATION + 2 - kernel.SAMPLE_DELAY // kernel.STEP
         bend = np.diff(np.eye(KNOTS), 2, axis=0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode import harmonics, kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
-from sidlearn.learn.decode.path import HIGHEST, SKIP, Path
+from sidlearn.learn.decode.path import HIGHEST, NOISE_STEP, SKIP, Path
 from sidlearn.registers import VOICE_STRIDE, VOICES
 
 
@@ -96,7 +96,7 @@ class Scans(Path):
         freqs: np.ndarray,
         count: int = 3,
     ) -> list[int]:
-        """Return the FREQ that explain most of `rest`, levels and waveform being known."""
+        """Return the FREQ that explain most of `rest`, levels, see `levels`, and waveform being known."""
         acc, old = int(osc[kernel.ACC]), int(osc[kernel.FREQ])
         table = self.table(waveform, width)
 
@@ -107,8 +107,14 @@ class Scans(Path):
             )
             return scores
 
+        if freqs is self.freqs:
+            at = acc + old * written
+            offset = self.forward.drift / self.forward.per_wave
+            scores = harmonics.explained(rest, gain, offset, table, at, written, SKIP, 0.85, 1.15)
+        else:
+            scores = scan(freqs)
         found = []
-        for top in tops(freqs, scan(freqs), count):
+        for top in tops(freqs, scores, count):
             f = top
             for reach, step in ((28, 4), (3, 1)):
                 near = np.arange(max(f - reach, 1), min(f + reach, HIGHEST) + 1, step)
@@ -217,7 +223,8 @@ class Scans(Path):
 
         found = []
         for f in tops(freqs, scan(freqs), 2, 2):
-            near = np.unique(np.linspace(f * 0.996, min(f * 1.004, HIGHEST), 25).astype(np.int64))
+            by = max(f * 0.004, NOISE_STEP / 2)
+            near = np.unique(np.linspace(max(f - by, 1), min(f + by, HIGHEST), 25).astype(np.int64))
             found.append(int(near[np.argmax(scan(near))]))
         return found
 

@@ -30,6 +30,9 @@ NEAR_WIDTH = 8
 SHIFTED = 64
 """FREQ by which a note is misjudged if it is thought to be written some cycles early or late; guess."""
 
+ALIKE = 0.1
+"""Share of their highest by which levels may differ in scans that are done once for both; guess."""
+
 FOUND, KEPT = 4, 6
 """Shapes of a voice that are looked at, and ways to add voices that are kept."""
 
@@ -48,6 +51,25 @@ def begun(option: Option, start: Start) -> Option:
     if option.past is not None:
         return option
     return replace(option, phase=start[0] if option.phase == KNOWN else option.phase, env=option.env or start[1])
+
+
+class Known:
+    """What scans found, by waveform and PW: with levels that are nearly the same they find the same."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], list[tuple[np.ndarray, list]]] = {}
+
+    def get(self, name: tuple[int, int], gain: np.ndarray) -> list | None:
+        """Return what was found with levels like `gain`, or None."""
+        for other, found in self._found.get(name, ()):
+            if np.abs(gain - other).max() <= ALIKE * other.max():
+                return found
+        return None
+
+    def put(self, name: tuple[int, int], gain: np.ndarray, found: list) -> list:
+        """Keep what was found, and return it."""
+        self._found.setdefault(name, []).append((gain, found))
+        return found
 
 
 Stage = Callable[[int, Frame], list[Option]]
@@ -342,6 +364,7 @@ class Searcher(Combination):
                 new_ad, new_sr = NEW_AD ^ (old_ad == NEW_AD), NEW_SR ^ (old_sr == NEW_SR) << 4
                 tries |= {(wave, new_ad, new_sr, GATE) for wave in (PULSE, NOISE)}
         unlocked: set[int] = set()
+        known = Known()
         for wave, a, s, gate in sorted(tries):
             begun_image = with_voice(image, v, None, None, wave | gate, a, s)
             gain, constant, loud = self.levels(begun_image, v)
@@ -354,9 +377,11 @@ class Searcher(Combination):
                 freqs = self.noise_freqs
                 if around is not None:
                     freqs = np.unique(np.linspace(freq * 0.95, min(freq * 1.05, HIGHEST), 50).astype(np.int64))
-                found = self.noise_peaks(rest, gain, constant, osc, written, freqs)
+                noises = known.get((NOISE, 0), gain)
+                if noises is None:
+                    noises = known.put((NOISE, 0), gain, self.noise_peaks(rest, gain, constant, osc, written, freqs))
                 held = field(self.before().image, v)[1]
-                made += [Option((f, held, wave | gate, a, s)) for f in found]
+                made += [Option((f, held, wave | gate, a, s)) for f in noises]
                 continue
             if wave & 6 or wave >> 4 not in (1, 2, 4):
                 continue
@@ -367,14 +392,20 @@ class Searcher(Combination):
             if wave & PULSE and around is None:
                 widths = [*dict.fromkeys([width, self.guesses(v)[0][1]])]
             for w in widths:
-                found = self.peaks(rest, gain, constant, wave >> 4, w, osc, written, freqs, count)
+                found = known.get((wave >> 4, w), gain)
+                if found is None:
+                    new = self.peaks(rest, gain, constant, wave >> 4, w, osc, written, freqs, count)
+                    found = known.put((wave >> 4, w), gain, new)
                 made += [Option((f, w, wave | gate, a, s)) for f in found]
             if around is not None:
                 if wave & PULSE:
                     widths = self.widths(rest, gain, constant, osc, freq, written)
                     made += [Option((freq, w, wave | gate, a, s)) for w in widths]
                 continue
-            for f, w, kind, _ in self.folded(rest, gain, osc, written, 2, self.freqs):
+            folded = known.get((0, 0), gain)
+            if folded is None:
+                folded = known.put((0, 0), gain, self.folded(rest, gain, osc, written, 2, self.freqs))
+            for f, w, kind, _ in folded:
                 held = field(self.before().image, v)[1]
                 made.append(Option((f, w if kind == 4 else held, kind << 4 | gate, a, s)))
         if around is not None:
