@@ -59,6 +59,9 @@ NIBBLES = np.array([(byte & 15 > 0) + (byte > 15) for byte in range(256)])
 HIDDEN_FRAMES = 2
 """For so many frames the ADSR delay bug can hide a gate: 32 768 cycles."""
 
+MOST_MEASURED = 32
+"""Of what is kept for envelopes that are tried with the same sound."""
+
 SOME_PAIRS = np.array(
     [(a << 4 | d, s << 4 | r) for r in SOME_RELEASES for s in SOME_SUSTAINS for d in SOME_DECAYS for a in range(16)],
     np.int64,
@@ -309,9 +312,7 @@ class Envelopes(Shapes):
         late: int = -1,
     ) -> np.ndarray:
         """Return the energy that each of `pairs` (AD, SR) explains from frame `begin` on, float64 (pairs,)."""
-        measured = self.measured(
-            self.behind(v, begin), (self.swing if self.freely else self.at_full)(frame.waves[v]), rest
-        )
+        measured = self.measured_with(v, begin, frame, rest)
         steps = self.forward.steps * len(measured[3])
         levels = np.zeros(3 * len(measured[0]), np.uint8)
         scores = np.empty(len(pairs))
@@ -374,6 +375,20 @@ class Envelopes(Shapes):
         cross, energy, first, counts = (a + b for a, b in zip(behind, last, strict=True))
         return cross, energy, first, counts.reshape(frames, -1)
 
+    def measured_with(
+        self, v: int, begin: int, frame: Frame, rest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the same for what a voice plays in a hypothesis."""
+        key = v, begin, self.freely, id(frame), id(rest)
+        known = self._measured.get(key)
+        if known is None:
+            if len(self._measured) >= MOST_MEASURED:
+                self._measured.clear()
+            carrier = (self.swing if self.freely else self.at_full)(frame.waves[v])
+            # with what the numbers of the key belong to, so that they stay theirs
+            known = self._measured[key] = frame, rest, self.measured(self.behind(v, begin), carrier, rest)
+        return known[2]
+
     def restarts(self, v: int, image: np.ndarray, rest: np.ndarray, osc: np.ndarray) -> list[Option]:
         """Return options in which a note of a quiet voice begins at another time than its envelope is thought to.
 
@@ -421,6 +436,10 @@ class Envelopes(Shapes):
 
     def novelty(self, v: int, pairs: np.ndarray) -> np.ndarray:
         """Return how many nibbles of pairs (AD, SR) differ from the nearest that a voice was played with."""
-        known = {(a, s) for _, a, s in self.instruments(v)} | {field(self.before().image, v)[3:]}
-        other = pairs[:, None] ^ np.array(sorted(known), np.int64)
-        return NIBBLES[other].sum(axis=2).min(axis=1)
+        key = v, pairs.tobytes()
+        found = self._novelties.get(key)
+        if found is None:
+            known = {(a, s) for _, a, s in self.instruments(v)} | {field(self.before().image, v)[3:]}
+            other = pairs[:, None] ^ np.array(sorted(known), np.int64)
+            found = self._novelties[key] = NIBBLES[other].sum(axis=2).min(axis=1)
+        return found

@@ -15,12 +15,22 @@ from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.chip import generator
 from sidlearn.chip.generator import (
     COUNTER,
+    ENABLED,
+    EXPONENTIAL_COUNTER,
+    EXPONENTIAL_NEXT,
+    EXPONENTIAL_PERIOD,
+    EXPONENTIAL_PIPELINE,
     FOREVER,
+    IN_ATTACK,
+    IN_DECAY,
     IN_RELEASE,
     RATE_COUNTER,
+    RATE_LAST,
     RATE_MATCH,
     RATE_STATES,
     STATE,
+    STATE_PIPELINE,
+    STEP_PIPELINE,
     SUSTAIN_RELEASE,
     TARGET,
     hold,
@@ -70,30 +80,75 @@ def write_envelope(e, offset, value):
         write_gate(e, value & 1)
 
 
+@inline_kernel
+def turns_over(level):
+    """Whether an envelope does more at a level than count: it changes its exponential period, or its direction."""
+    return level in (0xFF, 0x5D, 0x36, 0x1A, 0x0E, 0x06, 0)
+
+
 @kernel
-def run_envelope(e, first, end, levels):
-    """Clock an envelope from cycle `first` to `end`; the level in the first cycle of each step goes to `levels`."""
+def turn_length(e):
+    """Return the cycles from one step of a counting envelope to the next; 0 if anything else is under way."""
+    if e[STEP_PIPELINE] != 1 or e[STATE_PIPELINE] or e[EXPONENTIAL_PIPELINE] or e[EXPONENTIAL_NEXT]:
+        return 0
+    if e[RATE_MATCH] or e[EXPONENTIAL_COUNTER] or not e[ENABLED]:
+        return 0
+    attack = e[STATE] == IN_ATTACK
+    times = 1 if attack else e[EXPONENTIAL_PERIOD]
+    tail = 2 if times == 1 else 3
+    if e[RATE_COUNTER] != tail or e[RATE_LAST] <= tail:
+        return 0
+    return (e[RATE_LAST] + 1) * times
+
+
+@kernel
+def follow(e, first, end, spacing, due, n, levels):
+    """Clock an envelope from cycle `first` to `end`; its level in cycle `due` and every `spacing` after is kept.
+
+    `levels[n]` is the next to be set; returned are the next `n` and `due`.
+    """
     done = first
     while done < end:
-        held = hold(e, end - done)
-        # steps whose first cycle lies in [done, done + held)
-        for i in range((done + STEP - 1) // STEP, (done + held + STEP - 1) // STEP):
-            levels[i] = e[COUNTER]
-        done += held
+        turn = turn_length(e)
+        if turn and done + turn <= end:
+            # as long as it only counts, every step takes as long and leaves all else as it was
+            way = 1 if e[STATE] == IN_ATTACK else -1
+            sustain = (e[SUSTAIN_RELEASE] >> 4) * 17 if e[STATE] == IN_DECAY else -1
+            level = e[COUNTER] + way
+            while done + turn <= end and not turns_over(level & 0xFF) and level != sustain:
+                done += turn
+                while due < done:
+                    levels[n] = level
+                    n += 1
+                    due += spacing
+                level += way
+            e[COUNTER] = level - way
+            if done == end:
+                break
+        done += hold(e, end - done)
+        level = e[COUNTER]
+        while due < done:
+            levels[n] = level
+            n += 1
+            due += spacing
+    return n, due
 
 
 @kernel
 def frame_envelope(e, voice, events, cycles, levels):
-    """Run one envelope through a frame with its `events`, rows of (cycle, register, value)."""
-    done = 0
+    """Run one envelope through a frame with its `events`, rows of (cycle, register, value).
+
+    The level in the first cycle of each step goes to `levels`.
+    """
+    done = n = due = 0
     for k in range(events.shape[0]):
         if events[k, 1] // 7 != voice or events[k, 1] % 7 < 4:
             continue
         if events[k, 0] > done:
-            run_envelope(e, done, events[k, 0], levels)
+            n, due = follow(e, done, events[k, 0], STEP, due, n, levels)
             done = events[k, 0]
         write_envelope(e, events[k, 1] % 7, events[k, 2])
-    run_envelope(e, done, cycles, levels)
+    follow(e, done, cycles, STEP, due, n, levels)
 
 
 # --- Oscillator --------------------------------------------------------------------------------------------------
@@ -782,23 +837,6 @@ def envelope_events(old, images, image, pads, order, gap, v, ad, sr, gates, ever
                 n += 1
         before[:] = after
     return n
-
-
-@kernel
-def follow(e, first, end, spacing, due, n, levels):
-    """Clock an envelope from cycle `first` to `end`; its level in cycle `due` and every `spacing` after is kept.
-
-    `levels[n]` is the next to be set; returned are the next `n` and `due`.
-    """
-    done = first
-    while done < end:
-        done += hold(e, end - done)
-        level = e[COUNTER]
-        while due < done:
-            levels[n] = level
-            n += 1
-            due += spacing
-    return n, due
 
 
 @kernel

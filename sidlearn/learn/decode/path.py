@@ -163,6 +163,8 @@ class Path:
         self._instruments: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self._histories: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._behind: dict[tuple, tuple[np.ndarray, ...]] = {}
+        self._measured: dict[tuple, tuple] = {}
+        self._novelties: dict[tuple[int, bytes], np.ndarray] = {}
         self._changes = np.zeros((WRITABLE, 3), np.int64)
         self._rows = np.zeros((1024, 3), np.int64)
         self._mixed = np.empty(forward.steps, np.float32)
@@ -242,6 +244,8 @@ class Path:
         self._instruments.clear()
         self._histories.clear()
         self._behind.clear()
+        self._measured.clear()
+        self._novelties.clear()
 
     def accept(self, frame: Frame) -> None:
         """Make a frame part of the path."""
