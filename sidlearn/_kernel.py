@@ -87,6 +87,7 @@ class Kernel:
         self._function, self._options = function, options
         self._dispatcher: Any = None
         self._natives: dict[tuple[str, ...], Any] = {}
+        self._kinds: dict[int, tuple[Any, list[str]]] = {}
 
     @property
     def dispatcher(self) -> Any:
@@ -115,7 +116,7 @@ class Kernel:
             return self._dispatcher(*arguments)
         from sidlearn import _native
 
-        kinds = _native.signature(arguments) if _native.usable() else None
+        kinds = _native.signature(arguments, self._kinds) if _native.usable() else None
         if kinds is None:
             return self._first(arguments)
         native = self._natives.get(kinds) or _native.find(self._function, kinds)

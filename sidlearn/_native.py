@@ -45,6 +45,11 @@ CHANGING = ("cpu MHz", "processor", "core id", "apicid", "initial apicid", "phys
 """Lines there that are not of the processor's kind."""
 
 
+FIXED = (tuple, np.void)
+"""Arguments that stay what they are as long as they are the same object."""
+NOTHING: tuple[Any, list[Any]] = (None, [])
+
+
 class Native:
     """A kernel for one set of argument types, ready to be called.
 
@@ -58,14 +63,22 @@ class Native:
     def __init__(self, address: int, result: str) -> None:
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32)(address)
         self._result = RESULTS[result]
+        self._flat: dict[int, tuple[Any, list[Any]]] = {}
 
     def __call__(self, arguments: tuple) -> Any:
         """Call it with arguments of the types that it was made for."""
         out = (self._result or ctypes.c_int64)()
         error = ctypes.c_void_p()
         flat: list[Any] = [ctypes.byref(out), ctypes.byref(error)]
-        for value in arguments:
-            _flatten(value, flat)
+        for n, value in enumerate(arguments):
+            if not isinstance(value, FIXED):
+                _flatten(value, flat)
+                continue
+            last, own = self._flat.get(n, NOTHING)
+            if last is not value:
+                _flatten(value, own := [])
+                self._flat[n] = value, own
+            flat += own
         status = self._call(*flat)
         if status not in (DONE, DONE_WITH_NONE):
             raise RuntimeError(f"kernel ended with status {status}")
@@ -77,10 +90,24 @@ def usable() -> bool:
     return sys.platform.startswith("linux") and PROCESSOR.exists() and not any(os.environ.get(name) for name in OFF)
 
 
-def signature(arguments: tuple) -> tuple[str, ...] | None:
-    """Return what the code for these arguments depends on, or None where they are left to numba."""
+def signature(arguments: tuple, known: dict[int, tuple[Any, list[str]]]) -> tuple[str, ...] | None:
+    """Return what the code for these arguments depends on, or None where they are left to numba.
+
+    `known` keeps what was found for `FIXED` arguments, by their place: a chip's tables come again in every call.
+    """
     kinds: list[str] = []
-    return tuple(kinds) if all(_kind(value, kinds) for value in arguments) else None
+    for n, value in enumerate(arguments):
+        if not isinstance(value, FIXED):
+            if not _kind(value, kinds):
+                return None
+            continue
+        last, own = known.get(n, NOTHING)
+        if last is not value:
+            if not _kind(value, own := []):
+                return None
+            known[n] = value, own
+        kinds += own
+    return tuple(kinds)
 
 
 def find(function: Callable, kinds: tuple[str, ...]) -> Native | None:

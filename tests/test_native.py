@@ -57,16 +57,24 @@ def test_everything_that_types_depend_on_is_in_the_signature():
     frozen.flags.writeable = False
     other = np.dtype([("a", "i8"), ("b", "u1", (4,))], align=True)
     values += [frozen, np.zeros(3, other), np.zeros(3, np.dtype([("a", "i8"), ("c", "u1", (3,))], align=True))]
-    found = [_native.signature((value,)) for value in values]
+    found = [_native.signature((value,), {}) for value in values]
     assert None not in found
     assert len(set(found)) == len(found)
-    assert _native.signature((np.zeros((4, 4)),)) == _native.signature((np.ones((2, 3)),))
+    assert _native.signature((np.zeros((4, 4)),), {}) == _native.signature((np.ones((2, 3)),), {})
 
 
 @pytest.mark.parametrize("value", ["text", None, True, 1j, [1], np.zeros(2, object), np.uint8(1), np.array("x")])
 def test_other_things_are_left_to_numba(value):
-    assert _native.signature((value,)) is None
-    assert _native.signature(((1, value),)) is None
+    assert _native.signature((value,), {}) is None
+    assert _native.signature(((1, value),), {}) is None
+
+
+def test_what_is_known_of_an_argument_is_forgotten_with_it():
+    known: dict = {}
+    one, other = (np.zeros(3),), (np.zeros(3, np.float32),)
+    first = _native.signature((one, 1), known)
+    assert _native.signature((one, 1), known) == first == _native.signature((one, 1), {})
+    assert _native.signature((other, 1), known) == _native.signature((other, 1), {}) != first
 
 
 def test_what_is_no_object_file_is_not_linked():

@@ -292,6 +292,12 @@ class SID:
         events, self._queue = self._queue[:due], self._queue[due:]
         self._run(np.array(events, WRITE_DTYPE), cycles)
 
+    def run(self, events: np.ndarray, cycles: int) -> np.ndarray:
+        """Clock the chip with writes at its own cycles (`WRITE_DTYPE`), nothing queued; return the sound."""
+        self._run(events, cycles)
+        sound, self._sound = self._sound, []
+        return sound[0] if len(sound) == 1 else np.concatenate(sound) if sound else np.empty(0, np.float32)
+
     def _run(self, events: np.ndarray, cycles: int) -> None:
         """Clock the chip with `events`, piece by piece while something comes in at EXT IN; keep the sound."""
         while self._ext_in is not None and cycles:

@@ -43,6 +43,9 @@ WRITE_COST = 2e-5  # guess: of one register write, against squared errors of the
 JUMP_COST = 2e-4  # guess: of a choice that waits for the rate counter to come round (ADSR delay bug)
 
 
+_ORDER = np.array(FRAME_ORDER)
+
+
 class Timing(NamedTuple):
     """When the writes of one voice come, frame by frame: the order is that of `RegisterFrames.writes`."""
 
@@ -75,10 +78,9 @@ def timing_of(values: np.ndarray, voice: int, frame_cycles: int, before: np.ndar
 
     `before` are the registers that stand already, zeros if left out.
     """
-    order = np.array(FRAME_ORDER)
     last = np.zeros_like(values[:1]) if before is None else before[None]
-    ordered = (values != np.concatenate((last, values[:-1])))[:, order]
-    first = int(np.flatnonzero(order == voice_register(voice, registers.ATTACK_DECAY))[0])
+    ordered = (values != np.concatenate((last, values[:-1])))[:, _ORDER]
+    first = FRAME_ORDER.index(voice_register(voice, registers.ATTACK_DECAY))
     return Timing(ordered[:, :first].sum(axis=1), ordered[:, first + 2 : first + 6].sum(axis=1), frame_cycles)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -104,6 +104,10 @@ class Bench:
 
     def __init__(self, model: str, cycles: int, goal: Goal) -> None:
         self.sid = SID(model, RATE_HZ, mode="fast")
+        self.delay = self.sid.delay_seconds * RATE_HZ
+        self.cycle = 0
+        chip = self.sid
+        self._parts = [np.asarray(part).reshape(-1).view(np.uint8) for part in (chip._voices, chip._chips)]
         self.cycles, self.goal = cycles, goal
         self.gap = min(WRITE_GAP_CYCLES, cycles // len(ORDER))
         self.size = len(goal.bands.window)
@@ -125,19 +129,30 @@ class Bench:
 
     def play(self, rows: np.ndarray) -> np.ndarray:
         """Play frames from the state the chip has; `rows` begins with the registers that stand already."""
-        start = self.sid.cycle
-        events = []
-        for i in range(1, len(rows)):
-            changed = ORDER[(rows[i - 1] != rows[i])[ORDER]]
-            row = rows[i]
-            at = start + (i - 1) * self.cycles
-            events += [(at + n * self.gap, register, row[register]) for n, register in enumerate(changed)]
-        self.sid._run(np.array(events, WRITE_DTYPE), (len(rows) - 1) * self.cycles)
-        return self.sid.clock(0)
+        changed = (rows[1:] != rows[:-1])[:, ORDER]
+        frame, place = np.nonzero(changed)
+        events = np.empty(len(frame), WRITE_DTYPE)
+        rank = (np.cumsum(changed, axis=1) - 1)[frame, place]
+        events["cycle"] = self.cycle + frame * self.cycles + rank * self.gap
+        events["register"] = ORDER[place]
+        events["value"] = rows[frame + 1, ORDER[place]]
+        cycles = (len(rows) - 1) * self.cycles
+        self.cycle += cycles
+        return self.sid.run(events, cycles)
+
+    def snapshot(self) -> tuple[int, list[np.ndarray]]:
+        """Return a copy of the chip's state, as plain bytes: it is put back thousands of times a second."""
+        return self.cycle, [part.copy() for part in self._parts]
+
+    def restore(self, state: tuple[int, list[np.ndarray]]) -> None:
+        """Go back to a `snapshot`."""
+        self.cycle, parts = state
+        for part, kept in zip(self._parts, parts, strict=True):
+            part[:] = kept
 
     def listen(self, sound: np.ndarray, first_sample: int, columns: range) -> np.ndarray:
         """Return the band power of some columns of a sound: float32 (columns, bands)."""
-        delay = self.sid.delay_seconds * RATE_HZ - self.size / 2 - first_sample
+        delay = self.delay - self.size / 2 - first_sample
         parts = np.zeros((len(columns), self.size), np.float32)
         for i, c in enumerate(columns):
             start = round(c * self.goal.column_cycles * self.per_cycle + delay)
@@ -147,9 +162,9 @@ class Bench:
         spectrum = np.fft.rfft(parts * self.window, FFT_SIZE, axis=1)
         return (spectrum.real**2 + spectrum.imag**2) @ self.filters
 
-    def try_rows(self, state: dict[str, Any], rows: np.ndarray, columns: range) -> np.ndarray:
+    def try_rows(self, state: tuple[int, list[np.ndarray]], rows: np.ndarray, columns: range) -> np.ndarray:
         """Return the band power of what frames sound like from a state on."""
-        self.sid.restore(state)
+        self.restore(state)
         sound = np.concatenate((self.past, self.play(rows[: self.ahead + 1])))
         return self.listen(sound, self.first_sample - len(self.past), columns)
 
@@ -262,11 +277,14 @@ class FrameSearch:
         self, bench: Bench, t: int, rows: np.ndarray, goals: np.ndarray, now, level_of: np.ndarray, struck: bool
     ) -> None:
         self.bench, self.now, self.level_of, self.struck = bench, now, level_of, struck
-        self.state = bench.sid.snapshot()
+        self.state = bench.snapshot()
         self.generators = [generator.state_of(bench.sid._voices[v]) for v in range(VOICES)]
         self.columns = bench.columns(t)
         self.goals = goals.copy()
         self.rows = rows.copy()
+        self.plans: dict[bytes, tuple[np.ndarray, float]] = {}
+        self.tried: set[bytes] = set()
+        """What was tried on the rows as they are now; the second round tries much again."""
         self.costs = np.array([self._plan(v) for v in range(VOICES)])
         self.power = bench.try_rows(self.state, self.rows, self.columns)
         self.lowest = self.loss(self.power) + FUTURE_WEIGHT * self.costs.sum() + self.switching(self.rows)
@@ -275,7 +293,7 @@ class FrameSearch:
         """Plan an envelope anew where that serves its goals better; return what is missed."""
         missed = miss(self.rows, self.generators, self.goals, voice, self.bench.cycles, self.level_of)
         trial = self.rows.copy()
-        cost = replan(trial, self.generators, self.goals, voice, self.bench.cycles, self.level_of)
+        cost = replan(trial, self.generators, self.goals, voice, self.bench.cycles, self.level_of, self.plans)
         if cost < missed:
             self.rows = trial
         return min(cost, missed)
@@ -329,20 +347,25 @@ class FrameSearch:
         if change.registers and (trial[1] == self.rows[1]).all():
             return
         costs, v = self.costs, change.voice
+        key = bytes((v + 1,)) + trial[1].tobytes() + goals[0].tobytes()
+        if key in self.tried:
+            return
+        self.tried.add(key)
         if v >= 0:
             costs = costs.copy()
-            costs[v] = replan(trial, self.generators, goals, v, self.bench.cycles, self.level_of)
+            costs[v] = replan(trial, self.generators, goals, v, self.bench.cycles, self.level_of, self.plans)
         if (trial[1 : self.bench.ahead + 1] == self.rows[1 : self.bench.ahead + 1]).all():
             return
         power = self.bench.try_rows(self.state, trial, self.columns)
         loss = self.loss(power) + FUTURE_WEIGHT * costs.sum() + self.switching(trial)
         if loss < self.lowest - LEAST_GAIN:
             self.lowest, self.rows, self.goals, self.power, self.costs = loss, trial, goals, power, costs
+            self.tried.clear()
 
     def finish(self) -> float:
         """Play the frame as it is now; return what it loses by its levels."""
         self.loss(self.power, keep=True)
-        self.bench.sid.restore(self.state)
+        self.bench.restore(self.state)
         self.bench.go_on(self.rows[:2])
         return self.levels / float(self.bench.goal.weight.sum())
 
@@ -353,15 +376,19 @@ BEAM = 8
 FUTURE_WEIGHT = 1.0  # guess: of what the planner expects to miss in these frames: a state that leads nowhere costs
 
 
-def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of) -> float:
+def replan(rows: np.ndarray, generators, level: np.ndarray, voice: int, cycles: int, level_of, plans: dict) -> float:
     """Plan the envelope of a voice anew, in rows 1 and up: uint8 (frames + 1, 25), `level` (frames, 3).
 
-    Returns what the planner expects to miss.
+    Returns what the planner expects to miss. `plans` keeps what was planned for these generators.
     """
     control = rows[:, voice_register(voice, CONTROL)] & ~np.uint8(GATE)
     timing = envelopes.timing_of(rows[1:], voice, cycles, rows[0])
     wanted = level[:, voice]
-    found, cost = envelopes.plan_from(generators[voice], wanted, control[1:], int(control[0]), timing, level_of, BEAM)
+    key = bytes((voice,)) + b"".join(part.tobytes() for part in (wanted, control, timing.before, timing.between))
+    if key not in plans:
+        before = int(control[0])
+        plans[key] = envelopes.plan_from(generators[voice], wanted, control[1:], before, timing, level_of, BEAM)
+    found, cost = plans[key]
     rows[1:, voice_register(voice, ATTACK_DECAY)] = found[:, 0]
     rows[1:, voice_register(voice, SUSTAIN_RELEASE)] = found[:, 1]
     rows[1:, voice_register(voice, CONTROL)] = control[1:] | found[:, 2].astype(np.uint8)
