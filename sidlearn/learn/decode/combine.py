@@ -109,32 +109,32 @@ class Combination(Refinement):
         """Return the combinations that leave least, and the best for each pattern of gates."""
         best = least(left, 50 * TRIED)
         most = (TRIED if several else TRIED // 3) * (1 + self.widely)
+        names = []
+        for options in lists:
+            known: dict[tuple, int] = {}
+            names.append(np.array([known.setdefault((o.group[2:], o.past), len(known)) for o in options]))
+        kinds = np.zeros(len(best), np.int64)
+        for numbers, at in zip(names, np.unravel_index(best, left.shape), strict=True):
+            kinds = kinds * len(numbers) + numbers[at]
         found: list[int] = []
-        seen: dict[tuple, int] = {}
-        for k in best:
-            at = np.unravel_index(k, left.shape)
-            name = tuple((lists[v][at[v]].group[2:], lists[v][at[v]].past) for v in range(VOICES))
-            seen[name] = seen.get(name, 0) + 1
-            if seen[name] <= SAME:
-                found.append(int(k))
+        seen: dict[int, int] = {}
+        for k, kind in zip(best.tolist(), kinds.tolist(), strict=True):
+            seen[kind] = seen.get(kind, 0) + 1
+            if seen[kind] <= SAME:
+                found.append(k)
                 if len(found) == most:
                     break
-        gates = [np.array([o.group[2] & GATE for o in some]) for some in lists]
-        more = []
-        for pattern in product((0, 1), repeat=VOICES):
-            rows = [np.flatnonzero(g == p) for g, p in zip(gates, pattern, strict=True)]
-            if all(len(r) for r in rows):
-                part = left[np.ix_(*rows)]
-                at = np.unravel_index(int(np.argmin(part)), part.shape)
-                more.append(int(np.ravel_multi_index([r[i] for r, i in zip(rows, at, strict=True)], left.shape)))
-        return list(dict.fromkeys([*found, *more]))
+        gates = [np.array([o.group[2] & GATE for o in some], np.int64) for some in lists]
+        values, places = np.empty(2**VOICES), np.empty(2**VOICES, np.int64)
+        kernel.least_by_gates(left, gates[0], gates[1], gates[2], values, places)
+        return list(dict.fromkeys([*found, *places[places >= 0].tolist()]))
 
     def lefts(self, lists: list[list[Option]], target: np.ndarray) -> np.ndarray:
         """Return how much every combination leaves of `target`, less a constant, one axis a voice.
 
         What is written to one voice comes later by what is written to those before it.
         """
-        counts = [np.array([self.writes(v, *self.told(v, o)) for o in lists[v]]) for v in range(VOICES)]
+        counts = [np.array([self.told_once(v, o)[2] for o in lists[v]]) for v in range(VOICES)]
         # the number of writes before a voice 1 or 2 is the option's place in `slots`
         slots1, at1 = np.unique(counts[0], return_inverse=True)
         slots2, at2 = np.unique(counts[0][:, None] + counts[1], return_inverse=True)
@@ -160,12 +160,10 @@ class Combination(Refinement):
         self, lists: list[list[Option]], v: int, offset: int, middle: np.ndarray, rest: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return what a voice adds with each of its options to `middle`, and the energy each alone adds to `rest`."""
-        made = np.empty((len(lists[v]), len(middle)), np.float32)
-        for k, option in enumerate(lists[v]):
-            known = self._known_parts.get((v, id(option), offset))
-            if known is None:
-                known = self._known_parts[v, id(option), offset] = option, self.part_after(v, option, offset)
-            np.subtract(known[1], middle, out=made[k], casting="same_kind")
+        self.make_parts(v, lists[v], offset)
+        found = np.array([self.part_after(v, o, offset) for o in lists[v]])
+        made = np.empty(found.shape, np.float32)
+        np.subtract(found, middle, out=made, casting="same_kind")
         return made, np.einsum("ij,ij->i", made, made) - 2 * (made @ rest)
 
     def part(self, v: int, option: Option, base: np.ndarray) -> np.ndarray:
@@ -178,20 +176,44 @@ class Combination(Refinement):
 
         Float64 (samples - SKIP,), without its mean.
         """
-        old, image = self.told(v, option)
-        first = not self.path and self.everything
-        # what is not written does not come later
-        key = (v, option, 0 if first or not self.writes(v, old, image) else offset)
+        key = self.part_key(v, option, offset)
         found = self._parts.get(key)
         if found is None:
-            env = np.frombuffer(option.env, np.int64) if option.env else self.before().env[v]
-            starts = [AS_BEFORE] * v + [(option.phase, b"")] + [AS_BEFORE] * (VOICES - 1 - v)
-            state = self.begun_at((starts[0], starts[1], starts[2]))
-            out = self.forward.part(state, env.copy(), v, old, image, key[2], first)
-            found = out[SKIP:].astype(np.float64)
-            found -= found.mean()
-            self._parts[key] = found
-        return found
+            self.make_parts(v, [option], offset)
+            found = self._parts[key]
+        return found[1]
+
+    def part_key(self, v: int, option: Option, offset: int) -> tuple[int, int, int]:
+        """Return by what a part is known."""
+        # what is not written does not come later
+        return v, id(option), offset if self.told_once(v, option)[2] and (self.path or not self.everything) else 0
+
+    def make_parts(self, v: int, options: Sequence[Option], offset: int) -> None:
+        """Let `part_after` know what options add, all at once."""
+        new = {key: o for o in options if (key := self.part_key(v, o, offset)) not in self._parts}
+        by_offset: dict[int, list[Option]] = {}
+        for key, option in new.items():
+            by_offset.setdefault(key[2], []).append(option)
+        for at, some in by_offset.items():
+            oscs, envs = [], []
+            for option in some:
+                starts = [AS_BEFORE] * v + [(option.phase, b"")] + [AS_BEFORE] * (VOICES - 1 - v)
+                oscs.append(self.begun_at((starts[0], starts[1], starts[2])).osc)
+                envs.append(np.frombuffer(option.env, np.int64) if option.env else self.before().env[v])
+            told = [self.told_once(v, option) for option in some]
+            olds, images = np.array([t[0] for t in told]), np.array([t[1] for t in told])
+            first = not self.path and self.everything
+            parts = self.forward.parts(np.array(oscs), np.array(envs), v, olds, images, at, SKIP, first)
+            # options are kept, so that their numbers stay theirs
+            self._parts.update(((v, id(o), at), (o, part)) for o, part in zip(some, parts, strict=True))
+
+    def told_once(self, v: int, option: Option) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return the registers before and after an option, see `told`, and how many of the voice's are written."""
+        found = self._told.get((v, id(option)))
+        if found is None:
+            old, image = self.told(v, option)
+            found = self._told[v, id(option)] = option, (old, image, self.writes(v, old, image))
+        return found[1]
 
     def told(self, v: int, option: Option) -> tuple[np.ndarray, np.ndarray]:
         """Return the registers before and after an option of one voice, the others not touched."""

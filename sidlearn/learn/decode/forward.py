@@ -71,7 +71,8 @@ COMPILED = (
     kernel.frame_events,
     kernel.kept_wave,
     kernel.play_frame,
-    kernel.play_voice,
+    kernel.play_voices,
+    kernel.least_by_gates,
     kernel.frame_envelope,
     kernel.finish,
     kernel.contribution,
@@ -197,36 +198,33 @@ class Forward:
         kernel.kept_wave(before.osc, v, events, self.frame_cycles, self._chip, self._kept, self._rooms, wave, end)
         return wave, end
 
-    def part(
+    def parts(
         self,
-        before: State,
-        env: np.ndarray,
+        oscs: np.ndarray,
+        envs: np.ndarray,
         v: int,
-        old: np.ndarray,
-        image: np.ndarray,
+        olds: np.ndarray,
+        images: np.ndarray,
         offset: int,
+        skip: int,
         everything: bool = False,
     ) -> np.ndarray:
-        """Return what a voice adds to the sum of voices, float32 (samples,), `offset` writes to others coming before.
+        """Return what a voice adds to the sum of voices with each of its options, float64 (options, samples - skip).
 
-        Its envelope is `env`, and its registers were those of `old`.
+        Without the mean; `offset` writes to other voices come before.
+
+        Parameters
+        ----------
+        oscs : ndarray, int64, shape (options, 3, fields)
+        envs : ndarray, int64, shape (options, fields)
+            Its envelopes; they move on.
+        olds, images : ndarray, uint8, shape (options, 25)
+            Registers before and after.
         """
-        out = np.empty(self.samples, np.float32)
+        out = np.empty((len(envs), self.samples - skip))
         timing = (ORDER, WRITE_GAP_CYCLES, everything, self.frame_cycles)
-        kernel.play_voice(
-            before.osc,
-            env,
-            v,
-            old,
-            image,
-            offset,
-            timing,
-            self._chip,
-            self._kept,
-            self._rooms,
-            self._level,
-            out,
-        )
+        machine = (timing, self._chip, self._kept, self._rooms, self._level)
+        kernel.play_voices(oscs, envs, v, olds, images, offset, *machine, skip, out)
         return out
 
     def evaluate(

@@ -506,29 +506,55 @@ def play_frame(before, after, old, image, pads, timing, chip, kept, rooms, targe
 
 
 @kernel
-def play_voice(osc, env, v, old, image, offset, timing, chip, kept, rooms, level, out):
-    """Set `out` to what one voice adds to the sum of voices as its registers become those of `image`.
+def play_voices(oscs, envs, v, olds, images, offset, timing, chip, kept, rooms, level, skip, out):
+    """Set rows of `out` to what one voice adds to the sum of voices, without its mean, with each of its options.
 
-    `offset` writes to others come before; the rest as for `play_frame`, `level` is room for a frame's envelope.
+    An option is a row of `oscs`, the oscillators of all voices, of `envs`, its envelope, and of `olds` and `images`,
+    the registers before and after; `offset` writes to other voices come before its own. The first `skip` samples are
+    left out. The rest as for `play_frame`; `level` is room for a frame's envelope.
     """
     order, gap, everything, cycles = timing
     changes = rooms[3]
     pads = np.zeros(4, np.int64)
     pads[v] = offset
-    n = frame_events(old, image, order, gap, pads, everything, changes)
-    first = 0
-    while first < n and changes[first, 1] // 7 != v:
-        first += 1
-    last = first
-    while last < n and changes[last, 1] // 7 == v:
-        last += 1
-    events = changes[first:last]
     wave, end = np.empty(level.size, np.float32), np.empty(OSCILLATOR_FIELDS, np.int64)
-    kept_wave(osc, v, events, cycles, chip, kept, rooms, wave, end)
-    e = env.copy()
-    frame_envelope(e, v, events, cycles, level)
-    history = np.zeros(chip[5].size - 1, np.float32)
-    contribution(wave, level, chip[2], chip[3][0], chip[3][1], chip[5], rooms[5], history, out)
+    history = np.empty(chip[5].size - 1, np.float32)
+    part = np.empty(out.shape[1] + skip, np.float32)
+    for k in range(out.shape[0]):
+        n = frame_events(olds[k], images[k], order, gap, pads, everything, changes)
+        first = 0
+        while first < n and changes[first, 1] // 7 != v:
+            first += 1
+        last = first
+        while last < n and changes[last, 1] // 7 == v:
+            last += 1
+        events = changes[first:last]
+        kept_wave(oscs[k], v, events, cycles, chip, kept, rooms, wave, end)
+        frame_envelope(envs[k], v, events, cycles, level)
+        contribution(wave, level, chip[2], chip[3][0], chip[3][1], chip[5], rooms[5], history, part)
+        mean = 0.0
+        for i in range(out.shape[1]):
+            mean += part[skip + i]
+        mean /= out.shape[1]
+        for i in range(out.shape[1]):
+            out[k, i] = part[skip + i] - mean
+
+
+@kernel
+def least_by_gates(left, first, second, third, values, places):
+    """Find the least of `left` and its place for each of 8 patterns of the gates of three voices' options."""
+    values[:] = np.inf
+    places[:] = -1
+    at = 0
+    for i in range(left.shape[0]):
+        for j in range(left.shape[1]):
+            two = 4 * first[i] + 2 * second[j]
+            for k in range(left.shape[2]):
+                pattern = two + third[k]
+                if left[i, j, k] < values[pattern]:
+                    values[pattern] = left[i, j, k]
+                    places[pattern] = at
+                at += 1
 
 
 DC_WEIGHT = 0.02

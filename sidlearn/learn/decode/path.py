@@ -154,8 +154,8 @@ class Path:
         self._gone_over: set[int] = set()
         self._settled: dict[int, tuple[Frame, Frame]] = {}
         self._seen: dict[tuple, Frame] = {}
-        self._parts: dict = {}
-        self._known_parts: dict[tuple[int, int, int], tuple[Option, np.ndarray]] = {}
+        self._parts: dict[tuple[int, int, int], tuple[Option, np.ndarray]] = {}
+        self._told: dict[tuple[int, int], tuple[Option, tuple[np.ndarray, np.ndarray, int]]] = {}
         self._carried: dict[int, tuple[Frame, np.ndarray, np.ndarray]] = {}
         self._last: tuple[Frame, np.ndarray] | None = None
         self.jumps: dict[int, Starts] = {}
@@ -239,7 +239,7 @@ class Path:
         self._seen.clear()
         self._settled.clear()
         self._parts.clear()
-        self._known_parts.clear()
+        self._told.clear()
         self._shifted.clear()
         self._instruments.clear()
         self._histories.clear()
