@@ -29,7 +29,7 @@ def read(path: str | Path) -> tuple[np.ndarray, int]:
     Raises
     ------
     AudioError
-        If the file is missing, no sound file, or holds no samples.
+        If the file is missing, no sound file, or holds no samples or some that are no numbers.
     """
     import soundfile
 
@@ -42,7 +42,7 @@ def read(path: str | Path) -> tuple[np.ndarray, int]:
         raise AudioError(f"{path}: expected a sound file (WAV, FLAC, OGG, ...): {error.error_string.strip()}") from None
     if not len(samples):
         raise AudioError(f"{path}: the file holds no samples")
-    return check(samples.mean(axis=1, dtype=np.float32)), int(sample_rate)
+    return check(samples.mean(axis=1, dtype=np.float32), str(path)), int(sample_rate)
 
 
 def write(path: str | Path, audio: np.ndarray, sample_rate: int, wav_bits: int = 16) -> None:
@@ -99,8 +99,8 @@ def _wav_samples(audio: np.ndarray, bits: int) -> np.ndarray:
     return np.ascontiguousarray(content, "<i2" if bits == 16 else "<f4")
 
 
-def check(audio: object) -> np.ndarray:
-    """Return `audio` as float32 if it is sound: one or two channels, numbers only.
+def check(audio: object, name: str = "sound") -> np.ndarray:
+    """Return `audio` as float32 if it is sound: one or two channels, numbers only; `name` is what errors call it.
 
     Raises
     ------
@@ -110,12 +110,12 @@ def check(audio: object) -> np.ndarray:
     try:
         samples = np.asarray(audio, np.float32)
     except (TypeError, ValueError):
-        raise AudioError(f"sound: expected an array of numbers, given {type(audio).__name__}") from None
+        raise AudioError(f"{name}: expected an array of numbers, given {type(audio).__name__}") from None
     if samples.ndim != 1 and not (samples.ndim == 2 and samples.shape[1] in (1, 2)):
-        raise AudioError(f"sound: expected (samples,) or (samples, 2), given {samples.shape}")
+        raise AudioError(f"{name}: expected (samples,) or (samples, 2), given {samples.shape}")
     if not all(np.isfinite(samples[n : n + BLOCK]).all() for n in range(0, len(samples), BLOCK)):
         where = int(np.flatnonzero(~np.isfinite(samples).reshape(len(samples), -1).all(axis=1))[0])
-        raise AudioError(f"sound: expected finite numbers, sample {where} is {samples[where]}")
+        raise AudioError(f"{name}: expected finite numbers, sample {where} is {samples[where]}")
     return samples
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 
 from sidlearn import audio
 from sidlearn.errors import AudioError, OutputError
@@ -25,6 +26,15 @@ def test_channels_are_averaged(tmp_path):
     audio.write(tmp_path / "s.wav", np.column_stack([SINE, -SINE]), 8_000, 32)
     back, _ = audio.read(tmp_path / "s.wav")
     assert np.abs(back).max() == 0
+
+
+def test_a_file_with_what_is_no_number_is_named(tmp_path):
+    sound = np.zeros(100, np.float32)
+    sound[41] = np.nan
+    path = tmp_path / "broken.wav"
+    soundfile.write(path, sound, 44_100, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"broken\.wav: expected finite numbers, sample 41 is nan"):
+        audio.read(path)
 
 
 @pytest.mark.parametrize("wrong", [np.array([0.0, np.nan]), np.array([np.inf]), np.zeros((3, 5)), "sound"])
