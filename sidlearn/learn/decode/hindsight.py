@@ -11,9 +11,13 @@ from itertools import pairwise, permutations, product
 import numpy as np
 
 from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
-from sidlearn.learn.decode.path import ALL_KNOWN, AS_BEFORE, FAIR_RMS, GOOD_RMS, KNOWN, LIKELY_RMS, PULSE
+from sidlearn.learn.decode.path import ALL_KNOWN, AS_BEFORE, FAIR_RMS, GOOD_RMS, HIGHEST, KNOWN, LIKELY_RMS, PULSE
+from sidlearn.learn.decode.refine import NEAR_RMS
 from sidlearn.learn.decode.search import Searcher
 from sidlearn.registers import GATE, VOICES
+
+NEIGHBOURS = 2
+"""FREQ by which a note may be misjudged in the frame in which it begins; guess."""
 
 LOOK_BACK = 16
 """Frames that are gone over again; guess."""
@@ -36,6 +40,8 @@ class Decoder(Searcher):
         self.renew()
         best = self.predict()
         if not self.good(best):
+            best = self.retuned(best)
+        if not self.good(best):
             best = self.search(best)
             settled = self.settle(best)
             if settled is not best and not self.likely(settled):
@@ -50,6 +56,48 @@ class Decoder(Searcher):
         self.accept(best)
         self.look_back()
         return best
+
+    def retuned(self, best: Frame) -> Frame:
+        """Return a better frame if FREQ in the one before was a little other than thought, else `best`.
+
+        One frame tells FREQ and PW of a note that begins to no more than one or two; in the next one its phase is off.
+        """
+        if not self.path or self.rms(best.energy) > NEAR_RMS:
+            return best
+        path, floor = self.path, self.floor
+        found = best, path, floor
+        for last in self.neighbours(path[-1]):
+            self.path, self.floor = path[:-1], floor[:-1]
+            self.accept(last)
+            self.renew()
+            new = self.predict()
+            if self.good(new) and new.energy < found[0].energy:
+                found = new, self.path, self.floor
+        if found[0] is not best and self.trace:
+            print("   retuned", path[-1].number)
+        self.restore(*found[1:])
+        return found[0]
+
+    def neighbours(self, frame: Frame) -> list[Frame]:
+        """Return a frame of the path with slightly other values of FREQ that it was the first to have."""
+        made = []
+        for v in range(VOICES):
+            freq, _, control, _, _ = field(frame.image, v)
+            if freq == field(frame.before.image, v)[0] or control < 16 or frame.levels[v].max() < 3:
+                continue
+            for by in range(-NEIGHBOURS, NEIGHBOURS + 1):
+                if not by or not 0 <= freq + by <= HIGHEST:
+                    continue
+                new = self.again(frame, with_voice(frame.image, v, freq=freq + by))
+                for way in (1, -1) if control & PULSE else ():
+                    while (image := self.moved(new, (v, 1), way)) is not None:
+                        other = self.again(frame, image)
+                        if other.energy >= new.energy:
+                            break
+                        new = other
+                if self.good(new):
+                    made.append(new)
+        return made
 
     def searched_widely(self, best: Frame) -> Frame:
         """Return a frame found with all that is seldom so: unknown phases, attacks that begin late, other timing."""
