@@ -30,6 +30,9 @@ REFINED, MOST_REFINED = 3, 10
 MOST_OPTIONS, SOME_OPTIONS = 80, 48
 """Of a voice that are kept from round to round, with two envelopes that are unknown and without."""
 
+HOPELESS = 9.0
+"""Energy of a refined combination, over that of the best one, from which single registers make no difference; guess."""
+
 ENOUGH = 8
 """Good combinations beyond the first that are compared."""
 
@@ -37,7 +40,7 @@ OTHER = Option((0, 0, 0, 0, 0))
 """Stands for a voice that does not matter."""
 
 
-def least(left: np.ndarray, count: int) -> np.ndarray:
+def least_places(left: np.ndarray, count: int) -> np.ndarray:
     """Return the places in a flat array of the `count` least of a combination's numbers, the least first."""
     flat = left.ravel()
     rows = left.min(axis=2).ravel()
@@ -78,6 +81,7 @@ class Combination(Refinement):
             if enough > ENOUGH:
                 break
         played.sort(key=lambda p: p[0].energy)
+        refined = np.inf
         seen: dict[tuple, int] = {}
         for i, (frame, some) in enumerate(played):
             name = tuple(o.group[2:] for o in some)
@@ -85,7 +89,8 @@ class Combination(Refinement):
             again = seen[name] > 1 or (len(seen) > MOST_REFINED and not several)
             if (again and i >= REFINED) or frame.energy > 40 * played[0][0].energy:
                 continue
-            played[i] = (self.refine(frame), some)
+            played[i] = (self.refine(frame, worth=HOPELESS * refined), some)
+            refined = min(refined, played[i][0].energy)
             if self.good(played[i][0]):
                 break
         if not any(self.good(p[0]) for p in played):
@@ -107,7 +112,7 @@ class Combination(Refinement):
 
     def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
         """Return the combinations that leave least, and the best for each pattern of gates."""
-        best = least(left, 50 * TRIED)
+        best = least_places(left, 50 * TRIED)
         most = (TRIED if several else TRIED // 3) * (1 + self.widely)
         names = []
         for options in lists:
@@ -160,8 +165,7 @@ class Combination(Refinement):
         self, lists: list[list[Option]], v: int, offset: int, middle: np.ndarray, rest: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return what a voice adds with each of its options to `middle`, and the energy each alone adds to `rest`."""
-        self.make_parts(v, lists[v], offset)
-        found = np.array([self.part_after(v, o, offset) for o in lists[v]])
+        found = np.array(self.make_parts(v, lists[v], offset))
         made = np.empty(found.shape, np.float32)
         np.subtract(found, middle, out=made, casting="same_kind")
         return made, np.einsum("ij,ij->i", made, made) - 2 * (made @ rest)
@@ -176,36 +180,32 @@ class Combination(Refinement):
 
         Float64 (samples - SKIP,), without its mean.
         """
-        key = self.part_key(v, option, offset)
-        found = self._parts.get(key)
-        if found is None:
-            self.make_parts(v, [option], offset)
-            found = self._parts[key]
-        return found[1]
+        return self.make_parts(v, [option], offset)[0]
 
-    def part_key(self, v: int, option: Option, offset: int) -> tuple[int, int, int]:
-        """Return by what a part is known."""
-        # what is not written does not come later
-        return v, id(option), offset if self.told_once(v, option)[2] and (self.path or not self.everything) else 0
-
-    def make_parts(self, v: int, options: Sequence[Option], offset: int) -> None:
-        """Let `part_after` know what options add, all at once."""
-        new = {key: o for o in options if (key := self.part_key(v, o, offset)) not in self._parts}
-        by_offset: dict[int, list[Option]] = {}
-        for key, option in new.items():
-            by_offset.setdefault(key[2], []).append(option)
-        for at, some in by_offset.items():
+    def make_parts(self, v: int, options: Sequence[Option], offset: int) -> list[np.ndarray]:
+        """Return what `part_after` does for several options, all made at once."""
+        first = not self.path and self.everything
+        known, keys = self._parts, []
+        for option in options:
+            # what is not written does not come later
+            moved = offset and not first and self.told_once(v, option)[2]
+            keys.append((v, id(option), offset if moved else 0))
+        for at in (offset, 0) if offset else (0,):
+            new = {key: o for key, o in zip(keys, options, strict=True) if key[2] == at and key not in known}
+            if not new:
+                continue
             oscs, envs = [], []
-            for option in some:
+            for option in new.values():
                 starts = [AS_BEFORE] * v + [(option.phase, b"")] + [AS_BEFORE] * (VOICES - 1 - v)
                 oscs.append(self.begun_at((starts[0], starts[1], starts[2])).osc)
                 envs.append(np.frombuffer(option.env, np.int64) if option.env else self.before().env[v])
-            told = [self.told_once(v, option) for option in some]
+            told = [self.told_once(v, option) for option in new.values()]
             olds, images = np.array([t[0] for t in told]), np.array([t[1] for t in told])
-            first = not self.path and self.everything
             parts = self.forward.parts(np.array(oscs), np.array(envs), v, olds, images, at, SKIP, first)
             # options are kept, so that their numbers stay theirs
-            self._parts.update(((v, id(o), at), (o, part)) for o, part in zip(some, parts, strict=True))
+            for (key, option), part in zip(new.items(), parts, strict=True):
+                known[key] = option, part
+        return [known[key][1] for key in keys]
 
     def told_once(self, v: int, option: Option) -> tuple[np.ndarray, np.ndarray, int]:
         """Return the registers before and after an option, see `told`, and how many of the voice's are written."""

@@ -29,8 +29,11 @@ TURN = 1 << 10
 class Refinement(Envelopes):
     """The last step to the exact values."""
 
-    def refine(self, frame: Frame, rounds: int = 4) -> Frame:
-        """Move FREQ and PW of the audible voices to where the error is least, all together."""
+    def refine(self, frame: Frame, rounds: int = 4, worth: float = np.inf) -> Frame:
+        """Move FREQ and PW of the audible voices to where the error is least, all together.
+
+        With an energy above `worth` left after that, single registers are not looked at.
+        """
         best = frame
         for turn in range(rounds):
             if self.good(best):
@@ -43,7 +46,7 @@ class Refinement(Envelopes):
                 best = new
             if best.energy > 0.98 * old.energy and turn:
                 break
-        return self.descend(best)
+        return self.descend(best) if best.energy <= worth else best
 
     def settle(self, frame: Frame) -> Frame:
         """Return the frame with likely values where it is all but right."""
