@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.chip.kernel import rate_period
 from sidlearn.chip.state import POWER_ON_ENVELOPE
 
@@ -266,3 +266,24 @@ def skip(state, limit):
         state[RATE_COUNTER] = period - 1
         state[RATE_MATCH] = 1
     return limit
+
+
+@inline_kernel
+def turns_over(level):
+    """Whether an envelope does more at a level than count: it changes its exponential period, or its direction."""
+    return level in (0xFF, 0x5D, 0x36, 0x1A, 0x0E, 0x06, 0)
+
+
+@kernel
+def turn_length(state):
+    """Return the cycles from one step of a counting envelope to the next; 0 if anything else is under way."""
+    if state[STEP_PIPELINE] != 1 or state[STATE_PIPELINE] or state[EXPONENTIAL_PIPELINE] or state[EXPONENTIAL_NEXT]:
+        return 0
+    if state[RATE_MATCH] or state[EXPONENTIAL_COUNTER] or not state[ENABLED]:
+        return 0
+    attack = state[STATE] == IN_ATTACK
+    times = 1 if attack else state[EXPONENTIAL_PERIOD]
+    tail = 2 if times == 1 else 3
+    if state[RATE_COUNTER] != tail or state[RATE_LAST] <= tail:
+        return 0
+    return (state[RATE_LAST] + 1) * times

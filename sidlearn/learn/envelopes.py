@@ -20,12 +20,15 @@ from sidlearn.chip.generator import (
     FIELDS,
     GATE,
     IN_ATTACK,
+    IN_DECAY,
     RATE_COUNTER,
     RATE_LAST,
     STATE,
     SUSTAIN_RELEASE,
     hold,
     power_on,
+    turn_length,
+    turns_over,
     write_attack_decay,
     write_gate,
     write_sustain_release,
@@ -353,17 +356,33 @@ def _follow(registers, waveform, before, between, frame_cycles, gap, state):
 def _clock(state, start, end, frame_cycles, level_of, sums):
     """Clock from cycle `start` of a frame to `end`, adding level x cycles to the sum of each part."""
     part_cycles = frame_cycles / PARTS
+    part = min(int(start / part_cycles), PARTS - 1)
+    edge = frame_cycles if part == PARTS - 1 else int(np.ceil((part + 1) * part_cycles))
     at = start
     while at < end:
-        held = hold(state, end - at)
-        level = level_of[state[COUNTER]]
-        first = at
-        at += held
-        while first < at:
-            p = min(int(first / part_cycles), PARTS - 1)
-            stop = at if p == PARTS - 1 else min(at, int(np.ceil((p + 1) * part_cycles)))
-            sums[p] += level * (stop - first)
-            first = stop
+        turn = turn_length(state)
+        count, level, way = 1, int(state[COUNTER]), 0
+        if turn and at + turn <= end:  # as long as it only counts, steps are alike
+            way = 1 if state[STATE] == IN_ATTACK else -1
+            sustain = (state[SUSTAIN_RELEASE] >> 4) * 17 if state[STATE] == IN_DECAY else -1
+            count, most = 0, (end - at) // turn
+            after = level + way
+            while count < most and after != sustain and not turns_over(after & 0xFF):
+                count, after = count + 1, after + way
+            state[COUNTER] = after - way
+        if not turn or not count or not way:
+            turn, count = hold(state, end - at), 1
+            level, way = int(state[COUNTER]), 0
+        for _ in range(count):
+            level += way
+            first, at = at, at + turn
+            while first < at:
+                stop = min(at, edge)
+                sums[part] += level_of[level] * (stop - first)
+                first = stop
+                if first == edge and part < PARTS - 1:
+                    part += 1
+                    edge = frame_cycles if part == PARTS - 1 else int(np.ceil((part + 1) * part_cycles))
 
 
 # --- One frame at a time -----------------------------------------------------------------------------------------

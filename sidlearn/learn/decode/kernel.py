@@ -15,25 +15,19 @@ from sidlearn._kernel import inline_kernel, kernel
 from sidlearn.chip import generator
 from sidlearn.chip.generator import (
     COUNTER,
-    ENABLED,
-    EXPONENTIAL_COUNTER,
-    EXPONENTIAL_NEXT,
-    EXPONENTIAL_PERIOD,
-    EXPONENTIAL_PIPELINE,
     FOREVER,
     IN_ATTACK,
     IN_DECAY,
     IN_RELEASE,
     RATE_COUNTER,
-    RATE_LAST,
     RATE_MATCH,
     RATE_STATES,
     STATE,
-    STATE_PIPELINE,
-    STEP_PIPELINE,
     SUSTAIN_RELEASE,
     TARGET,
     hold,
+    turn_length,
+    turns_over,
     write_attack_decay,
     write_gate,
     write_sustain_release,
@@ -78,27 +72,6 @@ def write_envelope(e, offset, value):
         write_sustain_release(e, value)
     elif offset == 4:
         write_gate(e, value & 1)
-
-
-@inline_kernel
-def turns_over(level):
-    """Whether an envelope does more at a level than count: it changes its exponential period, or its direction."""
-    return level in (0xFF, 0x5D, 0x36, 0x1A, 0x0E, 0x06, 0)
-
-
-@kernel
-def turn_length(e):
-    """Return the cycles from one step of a counting envelope to the next; 0 if anything else is under way."""
-    if e[STEP_PIPELINE] != 1 or e[STATE_PIPELINE] or e[EXPONENTIAL_PIPELINE] or e[EXPONENTIAL_NEXT]:
-        return 0
-    if e[RATE_MATCH] or e[EXPONENTIAL_COUNTER] or not e[ENABLED]:
-        return 0
-    attack = e[STATE] == IN_ATTACK
-    times = 1 if attack else e[EXPONENTIAL_PERIOD]
-    tail = 2 if times == 1 else 3
-    if e[RATE_COUNTER] != tail or e[RATE_LAST] <= tail:
-        return 0
-    return (e[RATE_LAST] + 1) * times
 
 
 @kernel
