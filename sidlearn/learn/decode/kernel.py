@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sidlearn._kernel import inline_kernel, kernel
+from sidlearn._kernel import inline_kernel, kernel, part_kernel
 from sidlearn.chip import generator
 from sidlearn.chip.generator import (
     COUNTER,
@@ -63,7 +63,7 @@ def power_on() -> tuple[np.ndarray, np.ndarray]:
 # --- Envelope ----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def write_envelope(e, offset, value):
     """Write CONTROL (4), ATTACK_DECAY (5) or SUSTAIN_RELEASE (6) as far as the envelope minds."""
     if offset == 5:
@@ -74,7 +74,7 @@ def write_envelope(e, offset, value):
         write_gate(e, value & 1)
 
 
-@kernel
+@part_kernel
 def follow(e, first, end, spacing, due, n, levels):
     """Clock an envelope from cycle `first` to `end`; its level in cycle `due` and every `spacing` after is kept.
 
@@ -127,7 +127,7 @@ def frame_envelope(e, voice, events, cycles, levels):
 # --- Oscillator --------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def run_noise(o, size, dac, wave, wanted):
     """Move the noise register for `size` cycles, ahead of the accumulator; its levels go to `wave` if wanted."""
     freq = o[FREQ]
@@ -156,7 +156,7 @@ def run_noise(o, size, dac, wave, wanted):
             wave[i] = level
 
 
-@kernel
+@part_kernel
 def fill_wave(o, s, size, dac, table, has_table, wave):
     """Fill `wave` with the DAC levels of one voice for `size` cycles without writes; `s` is the voice that rings it."""
     waveform = o[CTRL] >> 4
@@ -201,7 +201,7 @@ def fill_wave(o, s, size, dac, table, has_table, wave):
         wave[i] = dac[table[here]] if has_table else dac[here]
 
 
-@kernel
+@part_kernel
 def run_oscillator(o, s, size, dac, combined, wave, wanted):
     """Run one voice for `size` cycles without writes; `s`, which rings and syncs it, is left where it is."""
     waveform = o[CTRL] >> 4
@@ -237,7 +237,7 @@ def run_oscillator(o, s, size, dac, combined, wave, wanted):
         done += piece
 
 
-@kernel
+@part_kernel
 def write_oscillator(o, offset, value):
     """Write FREQ, PW or CONTROL as far as the oscillator minds."""
     if offset == 0:
@@ -534,7 +534,7 @@ DC_WEIGHT = 0.02
 """Share of a constant error that counts: the board's DC block is undone, and what that adds up to drifts."""
 
 
-@kernel
+@part_kernel
 def error_energy(target, out, dc, skip):
     """Energy of the difference, most of its mean taken away."""
     total = 0.0
@@ -883,7 +883,7 @@ def explained(total, levels, part, cross, energy, first, counts, dac_env):
     return total + mean * mean / max(n, 1.0)
 
 
-@kernel
+@part_kernel
 def alike_but_release(a, b):
     """Whether two envelopes do the same as long as none of them is in release, SUSTAIN_RELEASE aside."""
     for i in range(a.size):
