@@ -12,7 +12,7 @@ from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_gate, with_voice
 from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, SKIP, Option, Starts, padded
 from sidlearn.learn.decode.refine import Refinement
-from sidlearn.registers import GATE, MODE_VOL, VOICE_STRIDE, VOICES
+from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
 TOGGLE_COST = 3e-7
 """Energy that a change of a gate must explain: without it gates that nobody hears would flicker."""
@@ -58,7 +58,8 @@ class Combination(Refinement):
     def combine(self, options: list[dict[Option, None]], best: Frame) -> tuple[Frame, Frame | None]:
         """Play the combinations of options that fit best; return the best frame, and the best of what was played."""
         lists = [list(o) for o in options]
-        target = self.forward.sums(best)[SKIP:]
+        self.share(best.image)
+        target = self.sums(best)[SKIP:]
         target = target - target.mean()
         left = self.lefts(lists, target)
         several = sum(self.open(v, best) for v in range(VOICES)) > 1
@@ -201,7 +202,10 @@ class Combination(Refinement):
                 envs.append(np.frombuffer(option.env, np.int64) if option.env else self.before().env[v])
             told = [self.told_once(v, option) for option in new.values()]
             olds, images = np.array([t[0] for t in told]), np.array([t[1] for t in told])
-            parts = self.forward.parts(np.array(oscs), np.array(envs), v, olds, images, at, SKIP, first)
+            if self.routes(v):
+                parts = self.parts_through(oscs, envs, v, olds, images, at)
+            else:
+                parts = self.forward.parts(np.array(oscs), np.array(envs), v, olds, images, at, SKIP, first)
             # options are kept, so that their numbers stay theirs
             for (key, option), part in zip(new.items(), parts, strict=True):
                 known[key] = option, part
@@ -220,9 +224,7 @@ class Combination(Refinement):
         old = self.before().image
         if option.past is not None:
             old = self.past_image([option if u == v else OTHER for u in range(VOICES)], len(self.path) - 1, old)
-        image = with_voice(old, v, *option.group)
-        if not self.path:
-            image[MODE_VOL] = 15
+        image = self.with_shared(with_voice(old, v, *option.group))
         return old, image
 
     def writes(self, v: int, old: np.ndarray, new: np.ndarray) -> int:

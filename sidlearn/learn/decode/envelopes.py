@@ -384,7 +384,7 @@ class Envelopes(Shapes):
         if known is None:
             if len(self._measured) >= MOST_MEASURED:
                 self._measured.clear()
-            carrier = (self.swing if self.freely else self.at_full)(frame.waves[v])
+            carrier = (self.swing if self.freely else self.at_full)(frame.waves[v], v, frame.image)
             # with what the numbers of the key belong to, so that they stay theirs
             known = self._measured[key] = frame, rest, self.measured(self.behind(v, begin), carrier, rest)
         return known[2]
@@ -400,7 +400,7 @@ class Envelopes(Shapes):
         osc = np.stack([osc if u == v else o for u, o in enumerate(state.osc)])
         wave, _ = self.forward.wave(replace(state, osc=osc), v, events)
         measured = self.measured(
-            self.behind(v, len(self.path)), (self.swing if self.freely else self.at_full)(wave), rest
+            self.behind(v, len(self.path)), (self.swing if self.freely else self.at_full)(wave, v, image), rest
         )
         own = events[(events[:, 1] >= v * VOICE_STRIDE + CONTROL) & (events[:, 1] < (v + 1) * VOICE_STRIDE)]
         own[:, 1] -= v * VOICE_STRIDE

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as of
 from functools import lru_cache
 
 import numpy as np
 
 from sidlearn.chip import models
 from sidlearn.clock import PAL
-from sidlearn.learn.decode import kernel
-from sidlearn.registers import CONTROL, GATE, PW_LO, VOICE_STRIDE, VOICES, WRITABLE
+from sidlearn.learn.decode import filtering, kernel
+from sidlearn.registers import CONTROL, GATE, MODE_VOL, PW_LO, VOICE_STRIDE, VOICES, WRITABLE
 from sidlearn.writes import FRAME_ORDER, WRITE_GAP_CYCLES
 
 SAMPLE_CYCLES = kernel.STEP * kernel.DECIMATION
@@ -43,6 +44,7 @@ class State:
     image: np.ndarray
     """The 25 registers, uint8."""
     dc: float = 0.0
+    filter: np.ndarray = of(default_factory=filtering.power_on)
 
 
 @dataclass
@@ -88,6 +90,8 @@ COMPILED = (
     kernel.scan_starts,
     kernel.run_events,
     kernel.add_pairs,
+    filtering.run_filter,
+    filtering.finish_filtered,
 )
 
 
@@ -165,6 +169,8 @@ class Forward:
         )
         self._pads: dict[tuple, np.ndarray] = {}
         self._level = np.zeros(self.steps, np.uint8)
+        self._filter_rooms = np.zeros(self.steps), np.zeros((2, self.steps), np.float32)
+        self._mixers: dict = {}
         self.evaluated = 0
 
     def power_on(self) -> State:
@@ -259,8 +265,54 @@ class Forward:
             levels,
             out,
         )
-        after = State(osc, env, history, image, before.dc)
+        after = State(osc, env, history, image, before.dc, before.filter)
+        if filtering.in_use(image):
+            after.history = before.history.copy()
+            changes = filtering.changes_of(
+                before.image, image, self.events_between(before.image, image, pads, everything)
+            )
+            energy = self.finish_filtered(waves, levels, changes, after, self.target[number], skip, out)
         return Frame(number, before, after, pads, waves, levels, out, energy)
+
+    def mixer(self, image: np.ndarray) -> filtering.Mixer:
+        """Return the mixer with the registers of an image."""
+        key = (*filtering.inputs_of(image), int(image[MODE_VOL] & 15))
+        if key not in self._mixers:
+            self._mixers[key] = filtering.mixer_for(self.record, image)
+        return self._mixers[key]
+
+    def finish_filtered(
+        self,
+        waves: np.ndarray,
+        levels: np.ndarray,
+        changes: np.ndarray,
+        after: State,
+        target: np.ndarray,
+        skip: int,
+        out: np.ndarray,
+        muted: int = 0,
+    ) -> float:
+        """Play voices through filter and mixer into `out`; move `after` on and return the energy of the error."""
+        mixer = self.mixer(after.image)
+        after.filter = after.filter.copy()
+        return filtering.finish_filtered(
+            waves,
+            levels,
+            self.dac_env,
+            mixer.constants,
+            mixer.lines,
+            self.record,
+            changes,
+            muted,
+            after.filter,
+            self.taps,
+            after.history,
+            target,
+            after.dc,
+            skip,
+            self._filter_rooms,
+            out,
+        )
 
     def sums(self, frame: Frame) -> np.ndarray:
         """Return the sum of voices that a frame of the target stands for, the mixer undone, float64 (samples,)."""

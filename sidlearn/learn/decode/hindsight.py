@@ -13,7 +13,7 @@ import numpy as np
 from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
 from sidlearn.learn.decode.path import ALL_KNOWN, AS_BEFORE, FAIR_RMS, GOOD_RMS, HIGHEST, KNOWN, LIKELY_RMS, PULSE
 from sidlearn.learn.decode.refine import NEAR_RMS
-from sidlearn.learn.decode.search import Searcher
+from sidlearn.learn.decode.settings import Settings
 from sidlearn.registers import GATE, VOICES
 
 NEIGHBOURS = 2
@@ -32,7 +32,7 @@ LONGEST_REASSIGNED = 64
 """Frames in which writes that nobody heard are given to another voice; guess."""
 
 
-class Decoder(Searcher):
+class Decoder(Settings):
     """Decodes frame after frame with one `Forward`."""
 
     def decode_next(self) -> Frame:
@@ -49,11 +49,13 @@ class Decoder(Searcher):
             best = settled
             if not self.good(best):
                 best = self.reassign(self.reveal(best))
+            if not self.path and not self.likely(best):
+                best = self.with_filter(best)
             if not self.likely(best):
                 best = self.searched_widely(best)
             if self.path and self.good(best):
                 best = self.steadier(best)
-        self.accept(best)
+        self.accept(self.polished(best))
         self.look_back()
         return best
 

@@ -7,10 +7,11 @@ from itertools import product
 import numpy as np
 
 from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode.cutoffs import HIGHEST_CUTOFF, cutoff_of, with_cutoff
 from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
-from sidlearn.registers import VOICES
+from sidlearn.registers import FC_HI, FC_LO, VOICES
 
 SNAP = 24
 """Distance in FREQ over which a value is taken for one that was expected; guess."""
@@ -22,6 +23,10 @@ NEAR_RMS = 1.5e-2
 """What a frame leaves at most of which all but small errors are right; guess."""
 
 
+CUTOFF = (VOICES, 0)
+"""FC among what moves."""
+CUTOFF_STEP, LONGEST_CUTOFF_STEP = 4, 48
+"""By which FC moves; guess."""
 TURN = 1 << 10
 """Of an oscillator: a 16384th of a period."""
 
@@ -132,7 +137,7 @@ class Refinement(Envelopes):
         """Try every FREQ near to that of a noise: there is no slope to follow."""
         best = frame
         for v, i in self.movable(frame):
-            if i == 0 and field(frame.image, v)[2] & NOISE:
+            if i == 0 and v < VOICES and field(frame.image, v)[2] & NOISE:
                 for reach, step in ((48, 6), (4, 1)):
                     middle = best
                     for by in range(-reach, reach + 1, step):
@@ -140,12 +145,6 @@ class Refinement(Envelopes):
                         if image is not None:
                             best = min(best, self.again(middle, image), key=lambda f: f.energy)
         return best
-
-    def again(self, frame: Frame, image: np.ndarray, pads: tuple | None = None) -> Frame:
-        """Play a frame with other registers from the state in which it began."""
-        if frame.before is self.before():
-            return self.play(image, frame.pads if pads is None else pads)
-        return self.evaluate(frame.before, frame.number, image, frame.pads if pads is None else pads)
 
     def movable(self, frame: Frame) -> list[tuple[int, int]]:
         """Return voice and register (0 FREQ, 1 PW) of what can be heard and was changed in this frame."""
@@ -160,11 +159,16 @@ class Refinement(Envelopes):
             changed = width != old[1] or control & 0xF0 != old[2] & 0xF0
             if control & 0xF0 == PULSE and (changed or not self.good(frame)):
                 found.append((v, 1))
+        if self.hears_cutoff(frame) and not self.good(frame):
+            found.append(CUTOFF)
         return found
 
     def moved(self, frame: Frame, which: tuple[int, int], by: int) -> np.ndarray | None:
         """Return registers in which one value is moved, or None beyond its ends."""
         v, i = which
+        if which == CUTOFF:
+            value = cutoff_of(frame.image) + by
+            return with_cutoff(frame.image, value) if 0 <= value <= HIGHEST_CUTOFF else None
         value = field(frame.image, v)[i] + by
         if not 0 <= value <= (0xFFF if i else 0xFFFF):
             return None
@@ -180,9 +184,14 @@ class Refinement(Envelopes):
 
     def step(self, frame: Frame, phases_only: bool = False) -> Frame | None:
         """Take one Gauss-Newton step in all that moves; None where nothing does."""
-        moves = [] if phases_only else [(v, i) for v, i in self.movable(frame) if not field(frame.image, v)[2] & NOISE]
+        moves = [] if phases_only else [m for m in self.movable(frame) if m == CUTOFF or not self.noisy(frame, m[0])]
         columns, used = [], []
         for which in moves:
+            if which == CUTOFF:
+                if (change := self.by_cutoff(frame)) is not None:
+                    columns.append(change - change.mean())
+                    used.append(which)
+                continue
             by = 8 if which[1] else 2
             image = self.moved(frame, which, by)
             if image is None:
@@ -207,6 +216,10 @@ class Refinement(Envelopes):
         by_all = np.linalg.solve(gram, matrix @ (error - error.mean()))
         image = frame.image
         for (v, i), by in zip(used, by_all, strict=False):
+            if v == VOICES:
+                value = cutoff_of(image) + round(float(np.clip(by, -LONGEST_CUTOFF_STEP, LONGEST_CUTOFF_STEP)))
+                image = with_cutoff(image, min(max(value, 0), HIGHEST_CUTOFF))
+                continue
             limit = 128 if i else 24
             value = field(image, v)[i] + round(float(np.clip(by, -limit, limit)))
             value = min(max(value, 0), 0xFFF if i else 0xFFFF)
@@ -216,11 +229,29 @@ class Refinement(Envelopes):
             return self.turned_by(frame, image, dict(zip(unlocked, by, strict=True)))
         return self.again(frame, image)
 
+    def noisy(self, frame: Frame, v: int) -> bool:
+        """Whether a voice plays noise."""
+        return v < VOICES and bool(field(frame.image, v)[2] & NOISE)
+
+    def by_cutoff(self, frame: Frame) -> np.ndarray | None:
+        """Return by how much the sound changes with FC, all that is written later being written at the same time."""
+        known = self.before().image
+        for by in (CUTOFF_STEP, CUTOFF_STEP + 1):
+            up, down = self.moved(frame, CUTOFF, by), self.moved(frame, CUTOFF, -by)
+            if up is None or down is None:
+                continue
+            written = [int(np.count_nonzero(i[FC_LO : FC_HI + 1] != known[FC_LO : FC_HI + 1])) for i in (up, down)]
+            if written[0] == written[1]:
+                return (self.again(frame, up).out - self.again(frame, down).out) / (2 * by)
+        return None
+
     def descend(self, frame: Frame) -> Frame:
         """Move single registers by one, or by more where a noise hears FREQ, as long as that helps."""
         best = frame
         for v, i in self.movable(frame):
-            noisy = bool(field(frame.image, v)[2] & NOISE)
+            if v == VOICES:
+                continue  # too many that sound alike
+            noisy = self.noisy(frame, v)
             for step in (24, 8, 3, 1) if noisy else (1,):
                 for by in (step, -step):
                     while (image := self.moved(best, (v, i), by)) is not None:

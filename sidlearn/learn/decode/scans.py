@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sidlearn.learn.decode import harmonics, kernel
-from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_voice
-from sidlearn.learn.decode.path import HIGHEST, NOISE_STEP, SKIP, Path
+from sidlearn.learn.decode.cutoffs import Cutoffs
+from sidlearn.learn.decode.forward import NO_PADS, Frame, State, field, with_voice
+from sidlearn.learn.decode.path import HIGHEST, NOISE_STEP, SKIP
 from sidlearn.registers import VOICE_STRIDE, VOICES
 
 
@@ -25,13 +26,13 @@ def tops(values: np.ndarray, scores: np.ndarray, count: int, distance: int = 2) 
     return found
 
 
-class Scans(Path):
+class Scans(Cutoffs):
     """Scans of one voice."""
 
     def rest(self, frame: Frame, v: int) -> np.ndarray:
         """Return what is left for one voice, without its mean."""
         parts = self.parts(frame)
-        rest = self.forward.sums(frame) - sum(parts[u] for u in range(VOICES) if u != v)
+        rest = self.sums(frame) - sum(parts[u] for u in range(VOICES) if u != v)
         return rest - rest[SKIP:].mean()
 
     def parts(self, frame: Frame) -> np.ndarray:
@@ -40,6 +41,11 @@ class Scans(Path):
             f = self.forward
             made = np.empty((VOICES, f.samples), np.float32)
             for v in range(VOICES):
+                if self.routes(v, frame.image):
+                    own = self.steps_of(frame.waves[v], frame.levels[v])
+                    changes = self.changes(frame.before.image, frame.image, frame.pads)
+                    made[v] = self.through(own, frame.before, changes, self.muted(frame, v))
+                    continue
                 kernel.contribution(
                     frame.waves[v],
                     frame.levels[v],
@@ -232,8 +238,10 @@ class Scans(Path):
         """Return what each voice of a frame of the path sounds like at full level, and what is left of the target."""
         found = self._carried.get(frame.number)
         if found is None or found[0] is not frame:
-            carriers = np.stack([self.at_full(wave) for wave in frame.waves])
-            left = self.forward.sums(frame) - self.parts(frame).sum(axis=0)
+            carriers = np.stack(
+                [self.at_full(wave, v, frame.image, frame.before) for v, wave in enumerate(frame.waves)]
+            )
+            left = self.sums(frame) - self.parts(frame).sum(axis=0)
             left[:SKIP] = left[SKIP:].mean()
             left -= left.mean()
             found = self._carried[frame.number] = (frame, carriers, left)
@@ -243,17 +251,24 @@ class Scans(Path):
         """Return envelopes by steps as levels by samples."""
         return self.forward.dac_env[levels[np.maximum(self.at, 0)]]
 
-    def swing(self, wave: np.ndarray) -> np.ndarray:
+    def swing(self, wave: np.ndarray, v: int, image: np.ndarray, state: State | None = None) -> np.ndarray:
         """Return the same without its mean: what tells voices apart whose levels are not known."""
-        made = self.at_full(wave)
+        made = self.at_full(wave, v, image, state)
         return made - made.mean()
 
-    def at_full(self, wave: np.ndarray) -> np.ndarray:
-        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), with its mean."""
-        part = np.empty(self.forward.samples, np.float32)
-        self._history[:] = 0
+    def at_full(self, wave: np.ndarray, v: int, image: np.ndarray, state: State | None = None) -> np.ndarray:
+        """Return what a voice sounds like at level 1 from its wave by steps, float64 (samples,), with its mean.
+
+        `image` tells whether the voice goes through the filter, in a frame that begins with `state`.
+        """
         steps = (self.forward.per_wave * wave + self.forward.drift).astype(np.float32)
-        kernel.decimate(steps, self.forward.taps, self._history, part)
+        if self.routes(v, image):
+            state = state or self.before()
+            part = self.through(steps, state, self.changes(state.image, image))
+        else:
+            part = np.empty(self.forward.samples, np.float32)
+            self._history[:] = 0
+            kernel.decimate(steps, self.forward.taps, self._history, part)
         made = part.astype(np.float64)
         made[:SKIP] = made[SKIP:].mean()
         return made

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode import filtering, kernel
 from sidlearn.learn.decode.combine import Combination
+from sidlearn.learn.decode.cutoffs import FAR_CUTOFFS, HIGHEST_CUTOFF, cutoff_of, with_cutoff
 from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import AS_BEFORE, HIGHEST, KNOWN, NOISE, PULSE, SKIP, Option, Start
 from sidlearn.learn.decode.shapes import Notes
@@ -85,11 +86,18 @@ class Searcher(Combination):
             image[MODE_VOL] = 15
             return self.play(image)
         guesses = [self.guesses(v) for v in range(VOICES)]
+        filtered = filtering.in_use(image)
+        if filtered:
+            image = with_cutoff(image, self.cutoffs()[0])
         for v in range(VOICES):
             image = with_voice(image, v, *guesses[v][0])
         best = self.play(image)
         if self.good(best):
             return best
+        if filtered:
+            best = self.swept(best, tuple(self.cutoffs()))
+            if self.good(best):
+                return best
         best = self.better(best, self.play(self.before().image))
         for _ in range(2):
             previous = best
@@ -100,12 +108,19 @@ class Searcher(Combination):
                         return best
                 control = field(best.image, v)[2]
                 best = self.better(best, self.play(with_voice(best.image, v, control=control ^ GATE)))
+            if filtered and not self.good(best):
+                best = self.swept(best)
             if best is previous:
                 break
         return best
 
     def search(self, best: Frame) -> Frame:
         """Widen the choice of every voice until a combination explains the frame."""
+        if self.path and filtering.in_use(best.image) and not self.widely:
+            best = self.searched_with_cutoffs(best)
+            if self.likely(best):
+                return best
+        self.share(best.image)
         options: list[dict[Option, None]] = [{} for _ in range(VOICES)]
         for v in range(VOICES):
             self.add(options[v], self.simple(v, best))
@@ -131,6 +146,41 @@ class Searcher(Combination):
                 self.add(options[v], some[v])
         best, combined = self.combine(options, best)
         return best if self.good(best) else self.rounds(self.near, options, best, combined)[0]
+
+    def searched_with_cutoffs(self, best: Frame) -> Frame:
+        """Return the best frame near to one, whatever number of bytes of FC is written."""
+        likeliest = self.cutoffs()[0]
+        tried = self.written_otherwise(likeliest)
+        if self.swaying():
+            held = cutoff_of(self.before().image)
+            tried = [likeliest + by for by in FAR_CUTOFFS]
+            tried = [f + (f & 7 == held & 7) for f in tried]  # mostly both bytes are written
+        found = []
+        for cutoff in tried:
+            if not 0 <= cutoff <= HIGHEST_CUTOFF:
+                continue
+            new = self.play(with_cutoff(best.image, cutoff))
+            new = self.near_to(new) if self.swaying() else self.near_quickly(new)
+            found.append(new)
+            if self.trace:
+                print("   with FC", cutoff, cutoff_of(new.image), self.rms(new.energy) * 1e4)
+            if self.good(new):
+                return new
+        return min([best, *found], key=lambda f: f.energy)
+
+    def near_quickly(self, best: Frame) -> Frame:
+        """Return a better frame near to one, without looking far."""
+        self.share(best.image)
+        options = [dict.fromkeys(self.simple(v, best)) for v in range(VOICES)]
+        best, combined = self.combine(options, best)
+        for turn in range(2):
+            if self.good(best):
+                return best
+            self.freely = turn % 2 == 0
+            for v in range(VOICES):
+                self.add(options[v], self.near(v, combined or best))
+            best, combined = self.combine(options, best)
+        return self.swept(best)
 
     def rounds(
         self, stage: Stage, options: list[dict[Option, None]], best: Frame, combined: Frame | None
@@ -189,7 +239,8 @@ class Searcher(Combination):
         """Return options in which FREQ moves a little, PW by any amount, or the envelope was another."""
         freq, width, control, ad, sr = field(best.image, v)
         made: list[Option] = []
-        rest = self.rest(best, v)
+        heard = self.rest(best, v)
+        rest = self.ahead(v, heard)
         written = self.written(best.image, v)
         osc = best.before.osc[v]
         if best.levels[v].max() > 2 and control >= 16:
@@ -231,8 +282,7 @@ class Searcher(Combination):
             made += [Option((f, w, control, ad, sr)) for w in self.steady_width(v, best, gain) for f in timed]
         if self.widely:
             made += self.otherwise_written(v, best, rest)
-        if self.freely:
-            rest = self.free_rest(v, best)
+        rest = self.free_rest(v, best) if self.freely else heard
         if control & GATE and not field(self.before().image, v)[2] & GATE:
             made += self.new_envelopes(v, best.image, rest)
         if self.quiet(v):
@@ -282,7 +332,7 @@ class Searcher(Combination):
 
         Voices are added one by one to nothing, each as it explains most of what is left; a few ways are kept.
         """
-        target = self.forward.sums(best)
+        target = self.sums(best)
         target = target - target[SKIP:].mean()
         simple = [self.simple(v, best) for v in range(VOICES)]
         known = [np.stack([self.part(v, o, best.image) for o in simple[v]]) for v in range(VOICES)]
@@ -343,6 +393,7 @@ class Searcher(Combination):
     ) -> list[Option]:
         """Return options with the FREQ and PW that explain most of `rest`; `around` for one near to an option."""
         freq, width, control, ad, sr = field(image, v)
+        rest = self.ahead(v, rest)
         _, _, was, _, _ = field(self.before().image, v)
         written = self.written(image, v)
         osc = self.before().osc[v]
@@ -424,16 +475,16 @@ class Searcher(Combination):
             Option((f, w if control & PULSE else width, control, ad, sr), env=env, phase=phase) for f, w, phase in found
         ]
 
-    def discover(self, best: Frame) -> list[list[list[Option]]]:
-        """Return options of all voices in which notes begin with instruments that were not heard before.
-
-        Voices are added one by one, their levels being free; a few ways to do so are kept.
-        """
-        before = self.before()
-        free = [v for v in range(VOICES) if not field(before.image, v)[2] & GATE]
+    def base(self, best: Frame, free: list[int]) -> np.ndarray:
+        """Return what is left of a frame for some voices, without its mean."""
         parts = self.parts(best)
-        base = self.forward.sums(best) - sum(parts[v] for v in range(VOICES) if v not in free)
-        base = base - base[SKIP:].mean()
+        base = self.sums(best) - sum(parts[v] for v in range(VOICES) if v not in free)
+        return base - base[SKIP:].mean()
+
+    def beam(self, best: Frame, free: list[int]) -> list[Notes]:
+        """Return the best ways in which notes may begin in some voices, their levels being free."""
+        before = self.before()
+        base = self.base(best, free)
         flat = np.full(self.forward.samples, self.forward.per_wave)
         drift = np.full(self.forward.samples, self.forward.drift)
         silent = Notes({}, base, float(base[SKIP:] @ base[SKIP:]), {}, {})
@@ -445,12 +496,13 @@ class Searcher(Combination):
                     if v in notes.shapes:
                         continue
                     written = self.written(self.begun(best.image, {**notes.shapes, v: (0, 0, 0)}), v)
-                    some = self.folded(notes.rest, flat, before.osc[v], written, FOUND, self.freqs)
+                    heard = self.ahead(v, notes.rest)
+                    some = self.folded(heard, flat, before.osc[v], written, FOUND, self.freqs)
                     shapes = [(f, w, kind << 4) for f, w, kind, _ in some]
                     shapes += [
                         (f, field(before.image, v)[1], NOISE)
                         for f in self.noise_peaks(
-                            notes.rest, flat, drift, before.osc[v], written, self.noise_freqs, (0.05, 1.1)
+                            heard, flat, drift, before.osc[v], written, self.noise_freqs, (0.05, 1.1)
                         )
                     ]
                     found += [self.fit_notes(best, base, {**notes.shapes, v: shape}) for shape in shapes]
@@ -465,6 +517,16 @@ class Searcher(Combination):
             beam = sorted([*beam, *more], key=lambda x: x.energy)
         if self.trace:
             print("   found", [(n.shapes, round(float(np.sqrt(n.energy / 795)) * 1e4)) for n in [silent, *beam]])
+        return beam
+
+    def discover(self, best: Frame) -> list[list[list[Option]]]:
+        """Return options of all voices in which notes begin with instruments that were not heard before.
+
+        Voices are added one by one, their levels being free; a few ways to do so are kept.
+        """
+        free = [v for v in range(VOICES) if not field(self.before().image, v)[2] & GATE]
+        beam = self.beam(best, free)
+        base = self.base(best, free)
         made = []
         for notes in beam[:2]:
             options: list[list[Option]] = [[] for _ in range(VOICES)]

@@ -48,7 +48,7 @@ class Shapes(Scans):
         f, w, wave = notes.shapes[v]
         level = self.levels_of(notes, v)
         gain, constant = self.forward.per_wave * level, self.forward.drift * level
-        rest = notes.rest + notes.parts[v]
+        rest = self.ahead(v, notes.rest + notes.parts[v])
         written = self.written(self.begun(best.image, notes.shapes), v)
         osc = self.before().osc[v]
         if wave == NOISE:
@@ -94,7 +94,7 @@ class Shapes(Scans):
         """Return how well notes explain `base` if their levels are free."""
         image = self.begun(best.image, shapes)
         events = self.forward.events_between(self.before().image, image, NO_PADS, not self.path and self.everything)
-        carriers = [self.swing(self.forward.wave(self.before(), v, events)[0]) for v in shapes]
+        carriers = [self.swing(self.forward.wave(self.before(), v, events)[0], v, image) for v in shapes]
         basis = np.concatenate([self.hats * c for c in carriers])
         used = basis[:, SKIP:]
         used = used - used.mean(axis=1, keepdims=True)
@@ -150,9 +150,9 @@ class Shapes(Scans):
         image = self.begun(best.image, {**notes.shapes, v: shape})
         first = not self.path and self.everything
         events = self.forward.events_between(self.before().image, image, NO_PADS, first)
-        new = self.swing(self.forward.wave(self.before(), v, events)[0])
+        new = self.swing(self.forward.wave(self.before(), v, events)[0], v, image)
         events = self.forward.events_between(self.before().image, self.begun(best.image, notes.shapes), NO_PADS, first)
-        old = self.swing(self.forward.wave(self.before(), v, events)[0])
+        old = self.swing(self.forward.wave(self.before(), v, events)[0], v, image)
         size = np.abs(old) > 1e-9
         level = np.where(size, notes.parts[v] / np.where(size, old, 1), 0)
         return level * new
@@ -160,10 +160,10 @@ class Shapes(Scans):
     def free_rest(self, v: int, best: Frame) -> np.ndarray:
         """Return what is left for one voice if the levels of all voices whose envelopes are not sure are free."""
         free = [u for u in range(VOICES) if u == v or self.open(u, best)]
-        carriers = [self.swing(best.waves[u]) for u in free]
+        carriers = [self.swing(best.waves[u], u, best.image) for u in free]
         basis = np.concatenate([self.hats * c for c in carriers])
         parts = self.parts(best)
-        rest = self.forward.sums(best) - sum(parts[u] for u in range(VOICES) if u not in free)
+        rest = self.sums(best) - sum(parts[u] for u in range(VOICES) if u not in free)
         rest = rest - rest[SKIP:].mean()
         used = basis[:, SKIP:]
         used = used - used.mean(axis=1, keepdims=True)
