@@ -10,7 +10,7 @@ import numpy as np
 from sidlearn.learn.decode import filtering
 from sidlearn.learn.decode.cutoffs import CLOSE, HIGHEST_CUTOFF, cutoff_of, with_cutoff
 from sidlearn.learn.decode.forward import Frame
-from sidlearn.learn.decode.path import HIGHEST, LOWEST, NOISE, ROUGHNESS, SKIP
+from sidlearn.learn.decode.path import HIGHEST, NOISE, ROUGHNESS, SKIP
 from sidlearn.learn.decode.search import Searcher
 from sidlearn.learn.decode.shapes import Notes
 from sidlearn.registers import MODE_VOL, RES_FILT, VOICES
@@ -21,7 +21,7 @@ COARSE_RESONANCES = (3, 12)
 COARSE_CUTOFFS = (30, 120, 220, 320, 420, 520, 620, 720, 850, 1000, 1250, 1700)
 """Dense where a 6581's cutoff rises; a guess."""
 CUTOFF_STEPS = (96, 48, 24, 12, 6)
-COARSE_FREQS = np.arange(LOWEST, HIGHEST, 64, dtype=np.int64)
+COARSE_FREQS = np.arange(96, HIGHEST, 64, dtype=np.int64)
 BASES, TUNED, TRIED = 4, 6, 3
 """Ways to explain the voices past the filter, settings that are gone into, and settings that are searched with."""
 FINE = 1.5
