@@ -157,7 +157,7 @@ class Settings(Searcher):
 
     def tuned(self, best: Frame, setting: Setting) -> Setting:
         """Move FC, resonance, mode and notes to where the error is least."""
-        setting = self.retuned(best, setting)
+        setting = self.with_tuned_notes(best, setting)
         for step in CUTOFF_STEPS:
             old = setting
             for cutoff in (setting.cutoff - step, setting.cutoff + step):
@@ -169,7 +169,7 @@ class Settings(Searcher):
                 for mode in MODES:
                     setting = self.changed(best, setting, mode=mode)
             if setting is not old:
-                setting = self.retuned(best, setting)
+                setting = self.with_tuned_notes(best, setting)
         return setting
 
     def changed(self, best: Frame, setting: Setting, **to: int) -> Setting:
@@ -183,7 +183,7 @@ class Settings(Searcher):
             return setting
         return Setting(new.routing, new.resonance, new.mode, cutoff, notes)
 
-    def retuned(self, best: Frame, setting: Setting) -> Setting:
+    def with_tuned_notes(self, best: Frame, setting: Setting) -> Setting:
         """Return a setting with its notes moved to where the error is least."""
         frame, base = self.set_up(best, setting)
         notes = self.tune(frame, base, self.fit_notes(frame, base, setting.notes.shapes))
