@@ -83,6 +83,7 @@ def test_what_went_into_the_filter_is_told_from_what_came_out():
 def test_settings_are_found_in_the_first_frame():
     frames = tune(2)
     searcher = decoder_for(frames, "6581")
+    searcher.filters = True
     found = searcher.decode_next()
     assert filtering.in_use(found.image)
     assert found.image[RES_FILT] & 0xF == 2

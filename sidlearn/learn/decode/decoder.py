@@ -14,7 +14,7 @@ from sidlearn.learn.checkpoint import Forgetful, Progress, Store
 from sidlearn.learn.decode.forward import Forward
 from sidlearn.learn.decode.gates import tidy
 from sidlearn.learn.decode.hindsight import Decoder
-from sidlearn.learn.decode.path import Start
+from sidlearn.learn.decode.path import LIKELY_RMS, Start
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import WRITABLE
 from sidlearn.writes import RegisterFrames
@@ -25,6 +25,8 @@ CLEAR_RMS = 4e-4
 """What the right chip and registers leave of a frame at most, fast attacks aside; measured on pyresidfp 0.17.0."""
 HOPELESS_DB = -5.0
 """A first frame with more than this left was made by no chip, wherever the sound begins; guess."""
+PARTLY_DB, FILTERED_ORIGINS = -3.0, 2
+"""A first frame with less left without a filter may have one, and origins with which it is looked for; guess."""
 STAGE, KEPT_EVERY = "decode", 25
 """Name of the checkpoint, and after how many frames it is written."""
 LOST_DB = -12.0
@@ -160,10 +162,12 @@ def origins(model: str, sample_rate: float) -> list[Origin]:
 def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Decoder, Origin]:
     """Return a searcher that has decoded the first frame, for the origin that explains it best."""
     best = None
+    partly: list[tuple[float, Origin]] = []
     for tried, origin in enumerate(origins(model, sample_rate)):
         searcher = searcher_for(audio, sample_rate, origin)
         if len(searcher.forward.target):
             searcher.decode_next()
+            partly.append((residual_db(searcher, 0), origin))
         if best is None or searcher.floor < best[0].floor:
             best = searcher, origin
         if not searcher.floor or searcher.floor[0] < CLEAR_RMS:
@@ -171,6 +175,19 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Decoder,
         if tried and residual_db(best[0], 0) > HOPELESS_DB:
             break
     assert best is not None
+    if best[0].floor and best[0].floor[0] > LIKELY_RMS:
+        # what is not made by voices alone may be made through the filter
+        partly.sort(key=lambda p: p[0])
+        for left, origin in partly[:FILTERED_ORIGINS]:
+            if left > PARTLY_DB:
+                break
+            searcher = searcher_for(audio, sample_rate, origin)
+            searcher.filters = True
+            searcher.decode_next()
+            if residual_db(searcher, 0) < residual_db(best[0], 0):
+                best = searcher, origin
+            if searcher.floor[0] < CLEAR_RMS:
+                break
     return best
 
 

@@ -49,7 +49,7 @@ class Decoder(Settings):
             best = settled
             if not self.good(best):
                 best = self.reassign(self.reveal(best))
-            if not self.path and not self.likely(best):
+            if self.filters and not self.path and not self.likely(best):
                 best = self.with_filter(best)
             if not self.likely(best):
                 best = self.searched_widely(best)

@@ -52,6 +52,9 @@ class Setting:
 class Settings(Searcher):
     """The search for the filter's settings."""
 
+    filters = False
+    """Whether a filter is looked for in the first frame."""
+
     def with_filter(self, best: Frame) -> Frame:
         """Return a better first frame in which voices go through the filter, or `best`."""
         target = self.forward.target[best.number]
