@@ -1,4 +1,4 @@
-"""The decoder's filter is the chip's, and its settings come back from the sound."""
+"""The decoder's filter is the chip's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import sidlearn
 from sidlearn.chip import models
 from sidlearn.chip.decimate import delay_cycles
 from sidlearn.clock import PAL
-from sidlearn.learn.decode import filtering
-from sidlearn.learn.decode.cutoffs import cutoff_of, with_cutoff
-from sidlearn.learn.decode.forward import Forward, field, with_voice
+from sidlearn.learn.decode.cutoffs import with_cutoff
+from sidlearn.learn.decode.forward import Forward, with_voice
 from sidlearn.learn.decode.hindsight import Decoder
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import GATE, MODE_VOL, RES_FILT
@@ -78,18 +77,3 @@ def test_what_went_into_the_filter_is_told_from_what_came_out():
     wanted = np.interp(searcher.at, np.arange(len(before)), before)[40:]
     found = searcher.ahead(1, searcher.rest(frame, 1))[40:]
     assert np.corrcoef(wanted, found)[0, 1] > 0.95
-
-
-def test_settings_are_found_in_the_first_frame():
-    frames = tune(2)
-    searcher = decoder_for(frames, "6581")
-    searcher.filters = True
-    found = searcher.decode_next()
-    assert filtering.in_use(found.image)
-    assert found.image[RES_FILT] & 0xF == 2
-    assert found.image[MODE_VOL] == 0x1F
-    assert abs((int(found.image[RES_FILT]) >> 4) - 8) <= 1
-    assert abs(cutoff_of(found.image) - cutoff_of(frames.values[0])) < 60
-    for v in range(3):
-        assert abs(field(found.image, v)[0] - field(frames.values[0], v)[0]) <= 1
-        assert field(found.image, v)[2] == field(frames.values[0], v)[2]
