@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 
 from sidlearn.learn.decode import kernel
-from sidlearn.learn.decode.forward import NO_PADS, Frame, field, with_gate, with_voice
-from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, SKIP, Option, Starts, padded
+from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
+from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, SKIP, Option, Starts, added, in_time, padded
 from sidlearn.learn.decode.refine import Refinement
 from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
@@ -69,13 +69,16 @@ class Combination(Refinement):
                 least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
                 for k in np.argsort(least, kind="stable")[most:]:
                     del options_v[lists[v][k]]
+        if self.widely:  # many sound the same: those come first that change least of what was thought before
+            costs = [np.array([self.toggled(v, o) for o in some], np.float32) for v, some in enumerate(lists)]
+            left += self.tie * (costs[0][:, None, None] + costs[1][:, None] + costs[2])
         played: list[tuple[Frame, list[Option]]] = []
         enough = 0
         combinations = []
         for k in self.chosen(lists, left, several):
             at = np.unravel_index(k, left.shape)
             some = [lists[v][at[v]] for v in range(VOICES)]
-            combinations.append((float(left[at]) + self.tie * self.toggles(some), some))
+            combinations.append((float(left[at]) + self.tie * self.toggles(some) * (not self.widely), some))
         for _, some in sorted(combinations, key=lambda c: c[0]):
             played.append((self.play_options(some, best.image), some))
             enough += self.good(played[-1][0])
@@ -140,7 +143,7 @@ class Combination(Refinement):
 
         What is written to one voice comes later by what is written to those before it.
         """
-        counts = [np.array([self.told_once(v, o)[2] for o in lists[v]]) for v in range(VOICES)]
+        counts = [np.array([self.told_once(v, o)[2] + o.unheard for o in lists[v]]) for v in range(VOICES)]
         # the number of writes before a voice 1 or 2 is the option's place in `slots`
         slots1, at1 = np.unique(counts[0], return_inverse=True)
         slots2, at2 = np.unique(counts[0][:, None] + counts[1], return_inverse=True)
@@ -236,19 +239,23 @@ class Combination(Refinement):
 
     def toggles(self, some: Sequence[Option]) -> int:
         """Return how many gates change in a combination, beside those of the path."""
-        count = 0
-        for v, option in enumerate(some):
-            count += JUMP_TOGGLES * (option.start != AS_BEFORE)
-            gates = dict(option.past.gates) if option.past is not None else {}
-            count += len(gates)
-            last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
-            gate = option.group[2] & GATE
-            count += gate != last
-            begins = gate and not (last and self.widely)
-            if option.past is None and not begins and option.group[3:] != field(self.before().image, v)[3:]:
-                count += 2  # who tells of an envelope lets a note begin
-            if last and not gate and option.group[0] != field(self.before().image, v)[0]:
-                count += 2  # a note that ends as it changes its pitch
+        return sum(self.toggled(v, option) for v, option in enumerate(some))
+
+    def toggled(self, v: int, option: Option) -> int:
+        """Return how many gates of a voice change with an option, and what else changes of what was thought before."""
+        count = JUMP_TOGGLES * (option.start != AS_BEFORE) + abs(option.unheard)
+        gates: dict[int, int] = {}
+        if option.past is not None:
+            gates = dict(option.past.gates)
+            count += len(gates) + option.past.timed + self.widely
+        last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
+        gate = option.group[2] & GATE
+        count += gate != last
+        begins = gate and not (last and self.widely)
+        if option.past is None and not begins and option.group[3:] != field(self.before().image, v)[3:]:
+            count += 2  # who tells of an envelope lets a note begin
+        if last and not gate and option.group[0] != field(self.before().image, v)[0]:
+            count += 2  # a note that ends as it changes its pitch
         return count
 
     def play_options(self, some: Sequence[Option], base: np.ndarray) -> Frame:
@@ -257,8 +264,9 @@ class Combination(Refinement):
         for v, option in enumerate(some):
             image = with_voice(image, v, *option.group)
         starts = self.starts_told(some)
+        pads = (0, some[0].unheard, some[1].unheard, 0)
         if not any(o.past for o in some):
-            return self.play(image, NO_PADS, starts)
+            return self.play(image, pads, starts)
         before = self.begun_at(starts)
         env = before.env.copy()
         for v, option in enumerate(some):
@@ -266,7 +274,7 @@ class Combination(Refinement):
                 env[v] = np.frombuffer(option.env, np.int64)
         old = self.past_image(some, len(self.path) - 1, before.image)
         state = replace(before, env=env, image=old)
-        return self.evaluate(state, len(self.path), image, NO_PADS)
+        return self.evaluate(state, len(self.path), image, pads)
 
     @staticmethod
     def starts_told(some: Sequence[Option]) -> Starts:
@@ -286,7 +294,7 @@ class Combination(Refinement):
             tried = image
             for v, gate in zip(past, gates, strict=True):
                 tried = with_gate(tried, v, gate)
-            new = self.play(tried, NO_PADS, self.starts_told(some))
+            new = self.play(tried, frame.pads, self.starts_told(some))
             if best is None or new.energy < best.energy:
                 best = new
         assert best is not None
@@ -345,7 +353,11 @@ class Combination(Refinement):
         frames: list[Frame] = []
         for old in self.path[begin:]:
             pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
-            new = self.evaluate(state, old.number, changed(old.image, old.number), pads)
+            image_then = changed(old.image, old.number)
+            for v, option in enumerate(some):
+                if option.past is not None and option.past.timed and (old.number or not self.everything):
+                    pads = added(pads, in_time(v, old.before.image, old.image, state.image, image_then))
+            new = self.evaluate(state, old.number, image_then, pads)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
                 return None
             self.pass_on(new)

@@ -11,7 +11,19 @@ from itertools import pairwise, permutations, product
 import numpy as np
 
 from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
-from sidlearn.learn.decode.path import ALL_KNOWN, AS_BEFORE, FAIR_RMS, GOOD_RMS, HIGHEST, KNOWN, LIKELY_RMS, PULSE
+from sidlearn.learn.decode.path import (
+    ALL_KNOWN,
+    AS_BEFORE,
+    FAIR_RMS,
+    GOOD_RMS,
+    HIGHEST,
+    KNOWN,
+    LIKELY_RMS,
+    PULSE,
+    QUIET_LEVEL,
+    added,
+    in_time,
+)
 from sidlearn.learn.decode.refine import NEAR_RMS
 from sidlearn.learn.decode.settings import Settings
 from sidlearn.registers import GATE, VOICES
@@ -32,6 +44,16 @@ LONGEST_REASSIGNED = 64
 """Frames in which writes that nobody heard are given to another voice; guess."""
 
 
+MOST_REFINED = 6
+"""Of what is tried where something was written sooner or later; guess."""
+
+MOST_KNOWN = 8
+"""Instruments of a voice that are tried in place of a new one; guess."""
+
+PADDING_GAIN = 0.5
+"""Energy that is left where a write that nobody hears explains what is heard, of what is left without it; guess."""
+
+
 class Decoder(Settings):
     """Decodes frame after frame with one `Forward`."""
 
@@ -40,15 +62,15 @@ class Decoder(Settings):
         self.renew()
         best = self.predict()
         if not self.good(best):
-            best = self.retuned(best)
+            best = self.faint(self.retuned(best))
         if not self.good(best):
             best = self.search(best)
             settled = self.settle(best)
             if settled is not best and not self.likely(settled):
                 settled = self.near_to(settled)
-            best = settled
+            best = self.faint(settled)
             if not self.good(best):
-                best = self.reassign(self.reveal(best))
+                best = self.padded(self.reassign(self.reveal(best)))
             if self.filters and not self.path and not self.likely(best):
                 best = self.with_filter(best)
             if not self.likely(best):
@@ -108,12 +130,46 @@ class Decoder(Settings):
         settled = self.settle(best)
         best = self.near_to(settled) if settled is not best and not self.likely(settled) else settled
         if not self.likely(best):
-            best = self.reassign(self.reveal(best))
+            best = self.padded(self.reassign(self.reveal(best)))
         best = self.heard_before(self.as_told(best))
         if self.path and self.rms(best.energy) < LIKELY_RMS:
             best = self.steadier(best)
         self.widely = False
         return best
+
+    def padded(self, best: Frame) -> Frame:
+        """Return a frame that writes later or sooner, if that is better: nobody heard what was written before."""
+        if not self.path or self.good(best) or self.rms(best.energy) > NEAR_RMS:
+            return best
+        for _ in range(2):
+            old = best
+            tried = sorted(self.timings(old), key=lambda f: f.energy)[:MOST_REFINED]
+            for new in tried:
+                best = min(best, self.refine(new), key=lambda f: f.energy)
+                if self.good(best):
+                    return best
+            if best.energy > PADDING_GAIN * old.energy:
+                return old
+        return best
+
+    def timings(self, frame: Frame) -> list[Frame]:
+        """Return what a frame may be like if some of it was written sooner or later."""
+        start = frame.before.image
+        images = [frame.image]
+        for v in range(VOICES):
+            _, _, control, ad, sr = field(frame.image, v)
+            widths = self.likely_widths(frame, v)
+            if control & 0xF6 == PULSE and 0 < frame.levels[v].max() <= QUIET_LEVEL:
+                widths += self.steady_width(v, frame, self.levels(frame.image, v)[0])
+            for gate, (a, s), w in product((0, GATE), dict.fromkeys(((ad, sr), field(start, v)[3:])), widths):
+                images.append(with_voice(frame.image, v, width=w, control=control & ~GATE | gate, ad=a, sr=s))
+        made: dict[tuple, tuple[np.ndarray, tuple]] = {}
+        for image, ahead in product(images, product((0, 1, -1), repeat=VOICES)):
+            if np.count_nonzero(ahead) > 1:
+                continue
+            pads = tuple(p + by for p, by in zip(frame.pads, (*ahead, 0), strict=True))
+            made.setdefault((image.tobytes(), pads), (image, pads))
+        return [self.again(frame, image, pads) for image, pads in made.values()]
 
     def as_told(self, best: Frame) -> Frame:
         """Return a frame that begins as the frames before tell, as far as that explains it too."""
@@ -166,12 +222,19 @@ class Decoder(Settings):
             for v in range(VOICES):
                 held = field(self.before().image, v)
                 ad, sr = field(frame.image, v)[3:]
+                known = [(a, s) for _, a, s in self.instruments(v, MOST_KNOWN)]
+                pairs = {(ad, sr): None, held[3:]: None}
+                if (ad, sr) not in [*pairs][1:] + known:  # as good as all others so far, maybe
+                    pairs |= dict.fromkeys(known)
                 tried = []
-                for gate, (a, s), width in product(
-                    (0, GATE), dict.fromkeys(((ad, sr), held[3:])), self.likely_widths(frame, v)
-                ):
+                for gate, (a, s), width in product((0, GATE), pairs, self.likely_widths(frame, v)):
                     image = with_gate(with_voice(frame.image, v, width=width, ad=a, sr=s), v, gate)
-                    tried.append((self.news(v, image), self.again(frame, image)))
+                    tried.append((self.news(v, image) + self.padding(frame.pads), self.again(frame, image)))
+                    if (a, s) != (ad, sr):  # a gate is not taken for a write of something else: notes begin unheard
+                        start = frame.before.image
+                        told = with_voice(image, v, ad=ad, sr=sr)
+                        pads = added(frame.pads, in_time(v, start, told, start, image))
+                        tried.append((self.news(v, image) + self.padding(pads), self.again(frame, image, pads)))
                 least = min(f.energy for _, f in tried)
                 frame = min(
                     (t for t in tried if t[1].energy <= 1.03 * least + 1e-6), key=lambda t: (t[0], t[1].energy)
@@ -181,6 +244,11 @@ class Decoder(Settings):
             if frame is old:
                 break
         return frame
+
+    @staticmethod
+    def padding(pads: tuple) -> int:
+        """Return how many writes come otherwise than thought."""
+        return sum(abs(p) for p in pads)
 
     def otherwise_timed(self, frame: Frame) -> Frame:
         """Return a frame in which a write of PW takes the time that AD or SR was thought to take, if that is better."""
@@ -222,7 +290,7 @@ class Decoder(Settings):
                     continue
                 new = self.settle(self.refine(self.play(with_voice(best.image, v, width=held))))
                 if not self.good(new):
-                    new = self.near_to(new)
+                    new = self.padded(self.near_to(new))
                 if self.trace:
                     print("   revealed", v, held, u, self.rms(new.energy) * 1e4)
                 if new.energy < 0.5 * best.energy:
@@ -240,7 +308,7 @@ class Decoder(Settings):
                 continue
             new = self.predict()
             if not self.good(new):
-                new = self.search(new)
+                new = self.padded(self.search(new))
             if self.trace:
                 print("   reassigned", v, u, self.rms(new.energy) * 1e4)
             if new.energy < 0.5 * best.energy:

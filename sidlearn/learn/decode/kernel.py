@@ -363,7 +363,7 @@ def frame_events(before, after, order, gap, pads, everything, events):
             group = register // 7
             slot += pads[group]
         if everything or before[register] != after[register]:
-            events[n, 0] = slot * gap
+            events[n, 0] = max(slot, 0) * gap
             events[n, 1] = register
             events[n, 2] = after[register]
             n += 1

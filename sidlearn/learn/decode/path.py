@@ -10,7 +10,7 @@ import numpy as np
 from sidlearn.chip.generator import COUNTER
 from sidlearn.learn.decode import filtering, harmonics, kernel
 from sidlearn.learn.decode.forward import NO_PADS, Forward, Frame, State, field, with_gate, with_voice
-from sidlearn.registers import GATE, VOICES, WRITABLE
+from sidlearn.registers import ATTACK_DECAY, CONTROL, GATE, VOICE_STRIDE, VOICES, WRITABLE
 
 HIGHEST = 65_535
 
@@ -37,6 +37,13 @@ FAIR_RMS = 5.5e-4
 
 ROUGHNESS = 4.0
 """What the right registers leave with a filter in use, over what they leave without: measured on pyresidfp 0.17.0."""
+
+FAINT_RMS = 1.2e-3
+"""A frame leaves about this if FREQ of a voice at level 0 is wrong, which the DACs of envelopes let through; measured.
+"""
+
+LASTING = 1.2
+"""Of what was left of the frame before, how much may be left without a reason of its own; guess."""
 
 KNOTS = 17
 """Of free levels in a frame."""
@@ -82,6 +89,8 @@ class Past:
     gates: tuple[tuple[int, int], ...] = ()
     late: int = -1
     """A frame in which one more write, that nobody hears, came before those of the voice; -1: none."""
+    timed: bool = False
+    """Whether a write more or less takes the place of another that nobody hears, so that all others stay in time."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class Option:
     """State of the envelope at the start of the frame, if `past` changes it or it is not as the frames before tell."""
     phase: int = KNOWN
     """Of the oscillator at the start of the frame, 24 bits; `KNOWN`: as the frames before tell."""
+    unheard: int = 0
+    """Writes behind those of the voice that nobody hears; less than 0: so many of those of the voice take no time."""
 
     @property
     def start(self) -> Start:
@@ -104,6 +115,35 @@ class Option:
 def padded(pads: tuple, v: int) -> tuple:
     """Return `pads` with one more write ahead of those of a voice."""
     return (*pads[:v], pads[v] + 1, *pads[v + 1 :])
+
+
+def in_time(v: int, was: np.ndarray, now: np.ndarray, new_was: np.ndarray, new_now: np.ndarray) -> np.ndarray:
+    """Return by what `pads` change if a voice was told of another envelope or gate and all other writes stay in time.
+
+    Parameters
+    ----------
+    v : int
+    was, now : ndarray, uint8, shape (..., 25)
+        Registers before and after frames.
+    new_was, new_now : ndarray, uint8, shape (..., 25)
+        The same, as they are now thought to have been.
+
+    Returns
+    -------
+    by : ndarray, int64, shape (..., 4)
+    """
+    at = v * VOICE_STRIDE
+    more = (was != now).astype(np.int64) - (new_was != new_now)
+    by = np.zeros((*more.shape[:-1], VOICES + 1), np.int64)
+    by[..., v] = more[..., at + ATTACK_DECAY : at + VOICE_STRIDE].sum(axis=-1)
+    if v + 1 < VOICES:
+        by[..., v + 1] = more[..., at + CONTROL]
+    return by
+
+
+def added(pads: tuple, by: np.ndarray) -> tuple:
+    """Return the sum of `pads` and changes of them."""
+    return tuple(p + int(b) for p, b in zip(pads, by, strict=True))
 
 
 def shifted(state: State, starts: Starts) -> State:
@@ -198,7 +238,10 @@ class Path:
     def likely(self, frame: Frame) -> bool:
         """Whether what is left may be what the right registers leave as notes begin or end."""
         turned = any((field(frame.image, v)[2] ^ field(frame.before.image, v)[2]) & ~6 for v in range(VOICES))
-        return self.rms(frame.energy) < (LIKELY_RMS if turned else FAIR_RMS)
+        most = LIKELY_RMS if turned else FAIR_RMS
+        if self.floor:  # what the frame before could not explain is likely to stay
+            most = max(most, min(LASTING * self.floor[-1], FAINT_RMS))
+        return self.rms(frame.energy) < most
 
     def play(self, image: np.ndarray, pads: tuple = NO_PADS, starts: Starts = ALL_KNOWN) -> Frame:
         """Play the frame under way with the registers of `image`."""

@@ -10,7 +10,7 @@ from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.cutoffs import HIGHEST_CUTOFF, cutoff_of, with_cutoff
 from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
+from sidlearn.learn.decode.path import AS_BEFORE, FAINT_RMS, GOOD_RMS, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
 from sidlearn.registers import FC_HI, FC_LO, VOICES
 
 SNAP = 24
@@ -152,7 +152,7 @@ class Refinement(Envelopes):
         for v in range(VOICES):
             freq, width, control, _, _ = field(frame.image, v)
             old = field(frame.before.image, v)
-            if frame.levels[v].max() < 3 or control < 16:
+            if control < 16 or (frame.levels[v].max() < 3 and self.rms(frame.energy) > FAINT_RMS):
                 continue
             if freq != old[0]:
                 found.append((v, 0))

@@ -7,7 +7,7 @@ import numpy as np
 from sidlearn.learn.decode import harmonics, kernel
 from sidlearn.learn.decode.cutoffs import Cutoffs
 from sidlearn.learn.decode.forward import NO_PADS, Frame, State, field, with_voice
-from sidlearn.learn.decode.path import HIGHEST, NOISE_STEP, SKIP
+from sidlearn.learn.decode.path import HIGHEST, NOISE_STEP, PULSE, SKIP
 from sidlearn.registers import VOICE_STRIDE, VOICES
 
 
@@ -186,7 +186,12 @@ class Scans(Cutoffs):
                     )
                     if s.max() > best:
                         best, f, phase = float(s.max()), int(near[np.argmax(s)]), acc
-            found.append((f, width, phase))
+            if waveform == PULSE >> 4:  # finer than it was found
+                osc = np.zeros(kernel.OSCILLATOR_FIELDS, np.int64)
+                osc[kernel.ACC], osc[kernel.FREQ] = phase, old
+                found += [(f, w, phase) for w in self.widths(rest, gain, constant, osc, f, written)]
+            else:
+                found.append((f, width, phase))
         return found
 
     def widths(

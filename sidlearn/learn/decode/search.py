@@ -11,7 +11,7 @@ from sidlearn.learn.decode import filtering, kernel
 from sidlearn.learn.decode.combine import Combination
 from sidlearn.learn.decode.cutoffs import FAR_CUTOFFS, HIGHEST_CUTOFF, cutoff_of, with_cutoff
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import AS_BEFORE, HIGHEST, KNOWN, NOISE, PULSE, SKIP, Option, Start
+from sidlearn.learn.decode.path import AS_BEFORE, FAINT_RMS, HIGHEST, KNOWN, NOISE, PULSE, SKIP, Option, Start
 from sidlearn.learn.decode.shapes import Notes
 from sidlearn.registers import GATE, MODE_VOL, VOICES
 from sidlearn.writes import WRITE_GAP_CYCLES
@@ -33,6 +33,22 @@ SHIFTED = 64
 
 ALIKE = 0.1
 """Share of their highest by which levels may differ in scans that are done once for both; guess."""
+
+FAINT_LEVEL = 2
+"""Envelope of a voice that is all but silent; guess."""
+
+FAINT_GAIN = 0.5
+"""Energy that is left where such a voice is what is heard, of what was left before; guess."""
+
+MOST_TIMED = 60
+"""Options of a voice that was not heard that are tried with a write more or less; guess."""
+
+ATTACKS = (0, 6552, 13_104)
+"""Cycles of a frame after which an attack may begin that the ADSR delay bug held up, as far as FREQ is looked for; a
+third of a frame apart: guess."""
+
+TUNED = 3
+"""Options of a voice whose phase is not known that are tuned; guess."""
 
 FOUND, KEPT = 4, 6
 """Shapes of a voice that are looked at, and ways to add voices that are kept."""
@@ -132,6 +148,9 @@ class Searcher(Combination):
                 best, combined = self.rounds(self.near, options, best, combined)
                 if self.likely(best):
                     return best
+            best = self.faint(best)
+            if self.good(best):
+                return best
             for v, more in enumerate(self.pursue(best)):
                 self.add(options[v], more)
             best, combined = self.combine(options, best)
@@ -194,6 +213,9 @@ class Searcher(Combination):
                 frame = combined or best
                 start = self.start_of(frame, v) if self.loose(v) else AS_BEFORE
                 more = [*self.simple(v, frame), *stage(v, frame)]
+                if self.widely and v + 1 < VOICES:
+                    some = [o for o in more[:MOST_TIMED] if self.writes_unheard(v, o)]
+                    more += [replace(o, unheard=by) for o in some for by in (1, -1)]
                 self.add(options[v], more if start == AS_BEFORE else [begun(o, start) for o in more])
             best, combined = self.combine(options, best)
             if self.good(best):
@@ -204,6 +226,53 @@ class Searcher(Combination):
         if self.trace:
             print("  ", stage.__name__, [len(o) for o in options], round(self.rms(best.energy) * 1e4, 2))
         return best, combined
+
+    def faint(self, best: Frame) -> Frame:
+        """Return a frame with FREQ, PW and phase of voices at level 0 as they can still be heard, if that is better."""
+        if not self.path or self.good(best) or self.rms(best.energy) > FAINT_RMS:
+            return best
+        old = best
+        for v in range(VOICES):
+            control = field(best.image, v)[2]
+            if best.levels[v].max() > FAINT_LEVEL or control & 0x8E or control >> 4 not in (1, 2, 4):
+                continue
+            for option in self.faint_options(v, best):
+                starts = list(self.starts_of(best))
+                starts[v] = option.start
+                image = with_voice(best.image, v, *option.group)
+                for pads in dict.fromkeys((best.pads, self.pads_after(v, best, image))):
+                    new = self.refine(self.play(image, pads, (starts[0], starts[1], starts[2])))
+                    if new.energy < FAINT_GAIN * old.energy:
+                        best = min(best, new, key=lambda f: f.energy)
+        return best
+
+    def pads_after(self, v: int, frame: Frame, image: np.ndarray) -> tuple:
+        """Return `pads` with which the voices after one are written when they were, if its registers are others."""
+        start = frame.before.image
+        by = self.writes(v, start, frame.image) - self.writes(v, start, image)
+        return tuple(p + by * (u == v + 1 < VOICES) for u, p in enumerate(frame.pads))
+
+    def faint_options(self, v: int, best: Frame) -> list[Option]:
+        """Return options with any FREQ and PW of a voice that is all but silent, its phase as known and any."""
+        _, width, control, ad, sr = field(best.image, v)
+        rest = self.rest(best, v)
+        gain, constant, _ = self.levels(best.image, v)
+        written = self.written(best.image, v)
+        osc = best.before.osc[v]
+        start = self.start_of(best, v)
+        made = [Option((f, width, control, ad, sr), None, start[1], start[0]) for f in self.heard(v)]
+        for f, w, kind, _ in self.folded(rest, gain, osc, written, 3, self.freqs):
+            if kind == control >> 4:
+                made.append(Option((f, w if kind == 4 else width, control, ad, sr), None, start[1], start[0]))
+        old = field(self.before().image, v)[0]
+        for f, w, phase in self.unlocked(rest, gain, constant, control >> 4, old, written, self.freqs):
+            made.append(Option((f, w if control & PULSE else width, control, ad, sr), None, start[1], phase))
+        return made
+
+    def writes_unheard(self, v: int, option: Option) -> bool:
+        """Whether an option may write what nobody hears: PW without a pulse, or anything before a note begins."""
+        control = option.group[2]
+        return not control & PULSE or (bool(control & GATE) and self.quiet(v))
 
     def near_to(self, best: Frame) -> Frame:
         """Return a better frame near to one, or that one."""
@@ -265,8 +334,6 @@ class Searcher(Combination):
                     pulses = self.folded(rest, gain, osc, written, 3, freqs)
                     made += [Option((f, w, control, ad, sr)) for f, w, kind, _ in pulses if kind == 4]
             made += [Option((f, width, control, ad, sr)) for f in found]
-            if control & GATE and self.loose(v) and control & 0x8E == 0 and control >> 4 in (1, 2, 4):
-                made += self.free_options(v, best.image, rest)
             if self.path and not control & PULSE:
                 # nobody hears it, but every byte takes time
                 held = field(self.before().image, v)[1]
@@ -275,6 +342,9 @@ class Searcher(Combination):
             if control & 0x76 == PULSE:
                 widths = self.widths(rest, gain, constant, osc, freq, written)
                 made += [Option((freq, w, control, ad, sr)) for w in widths]
+        if control & GATE and self.loose(v) and control & 0x8E == 0 and control >> 4 in (1, 2, 4):
+            free = self.free_options(v, best.image, rest)
+            made += self.moved_near(v, best, free) + free
         if self.widely and control & 0xF6 == PULSE and best.levels[v].max():
             gain = self.levels(best.image, v)[0]
             # FREQ of a quiet voice is only heard by what it takes to write it
@@ -299,6 +369,20 @@ class Searcher(Combination):
         if width != held:
             crossed += [replace(e, group=(freq, held, *e.group[2:])) for e in envelopes]
         return made + envelopes + crossed
+
+    def moved_near(self, v: int, best: Frame, options: list[Option]) -> list[Option]:
+        """Return options for one voice moved to where they leave least, all other voices as in a frame."""
+        played = []
+        for option in options:
+            starts = list(self.starts_of(best))
+            starts[v] = option.start
+            image = with_voice(best.image, v, *option.group)
+            played.append((self.play(image, best.pads, (starts[0], starts[1], starts[2])), option.env))
+        made = []
+        for frame, env in sorted(played, key=lambda p: p[0].energy)[:TUNED]:
+            new = self.refine(frame)
+            made.append(Option(field(new.image, v), env=env, phase=self.start_of(new, v)[0]))
+        return made
 
     def otherwise_written(self, v: int, best: Frame, rest: np.ndarray) -> list[Option]:
         """Return options with AD and SR as they were, and FREQ as it must be if another write takes their time."""
@@ -466,14 +550,24 @@ class Searcher(Combination):
     def free_options(self, v: int, image: np.ndarray, rest: np.ndarray) -> list[Option]:
         """Return options in which a voice that is heard again has any FREQ, PW and phase."""
         _, width, control, ad, sr = field(image, v)
-        env = self.attacking(v, ad, 0) if self.quiet(v) else b""
-        gain, constant, _ = self.levels(image, v, env)
-        old = field(self.before().image, v)[0]
+        old, osc = field(self.before().image, v)[0], self.before().osc[v]
         written = self.written(image, v)
-        found = self.unlocked(rest, gain, constant, control >> 4, old, written, self.freqs)
-        return [
-            Option((f, w if control & PULSE else width, control, ad, sr), env=env, phase=phase) for f, w, phase in found
-        ]
+        quiet = self.quiet(v)
+        group = control, ad, sr
+        made = []
+        for env in (b"", *(self.attacking(v, ad, match) for match in ATTACKS if quiet)):
+            gain, constant, loud = self.levels(image, v, env)
+            if not loud:
+                continue
+            if quiet:  # what it had before may still be known: it is not all lost at level 0
+                some = [(f, w) for f, w, kind, _ in self.folded(rest, gain, osc, written, 2, self.freqs) if kind == 4]
+                if not control & PULSE:
+                    found = self.peaks(rest, gain, constant, control >> 4, width, osc, written, self.freqs, 2)
+                    some = [(f, width) for f in found]
+                made += [Option((f, w, *group), env=env) for f, w in some]
+            for f, w, phase in self.unlocked(rest, gain, constant, control >> 4, old, written, self.freqs):
+                made.append(Option((f, w if control & PULSE else width, *group), env=env, phase=phase))
+        return made
 
     def base(self, best: Frame, free: list[int]) -> np.ndarray:
         """Return what is left of a frame for some voices, without its mean."""
