@@ -121,6 +121,8 @@ class Outcome:
     frames: RegisterFrames
     confidence: np.ndarray
     facts: dict[str, Any]
+    writes: RegisterWrites | None = None
+    """Where they are known better than by frames."""
 
 
 Method = Callable[[Target, Settings, Store, Progress], Outcome]
@@ -145,7 +147,7 @@ def _decode(target: Target, settings: Settings, store: Store, progress: Progress
         "clock_ppm": round(float(found.clock_ppm), 1),
         "sure_share": round(float(np.mean(found.confidence >= SURE)), 4) if len(found.confidence) else 0.0,
     }
-    return Outcome(found.frames, found.confidence, facts)
+    return Outcome(found.frames, found.confidence, facts, found.writes)
 
 
 def _pursue(target: Target, settings: Settings, store: Store, progress: Progress) -> Outcome:
@@ -226,7 +228,7 @@ def learn(
     target = prepare(audio, sample_rate)
     store, tell = checkpoint or Forgetful(), progress or _silent
     name, outcome = _find(target, settings, method, store, tell)
-    writes = outcome.frames.writes()
+    writes = outcome.frames.writes() if outcome.writes is None else outcome.writes
     report = {
         "sidlearn": __version__,
         "target": {"seconds": round(len(target.audio) / target.sample_rate, 4), "sample_rate": target.sample_rate},

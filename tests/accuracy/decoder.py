@@ -166,7 +166,7 @@ def main() -> None:
         row["residual"], row["cpu"] = found.residual_db, spent / (len(sound) / rate)
         if not given.no_lsd:
             twin = f"{model}-residfp" if f"{model}-residfp" in models.MODELS else model
-            ours = sidlearn.render(found.frames.writes(), twin, rate)
+            ours = sidlearn.render(found.writes, twin, rate)
             n = min(len(ours), len(sound))
             row["lsd"] = lsd(sound[:n], ours[:n], rate)
         rows.append(row)

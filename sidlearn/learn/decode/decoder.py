@@ -17,7 +17,7 @@ from sidlearn.learn.decode.hindsight import Decoder
 from sidlearn.learn.decode.path import LIKELY_RMS, Start
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import WRITABLE
-from sidlearn.writes import RegisterFrames
+from sidlearn.writes import WRITE_DTYPE, RegisterFrames, RegisterWrites
 
 LOCKED_DB = -15.0
 """Residual of the first frames below which a sound is taken for one that a SID made; guess."""
@@ -43,6 +43,8 @@ class Decoded:
     Attributes
     ----------
     frames : RegisterFrames
+    writes : RegisterWrites
+        The same with every write at the cycle at which it must have come: what sounds like the target.
     confidence : ndarray, float32, shape (frames,)
         0.5 and above: what the SID was told in this frame.
     residual_db : float
@@ -58,6 +60,7 @@ class Decoded:
     """
 
     frames: RegisterFrames
+    writes: RegisterWrites
     confidence: np.ndarray
     residual_db: float
     start_s: float
@@ -130,6 +133,7 @@ def _decode(
     times = frame_rate // 50
     return Decoded(
         RegisterFrames(np.repeat(values, times, axis=0), PAL.frame_cycles // times),
+        written(searcher, values),
         np.repeat(confidence, times),
         left,
         -origin.start_cycles / PAL.clock_hz,
@@ -138,6 +142,21 @@ def _decode(
         0.0,
         len(searcher.path) == total and total > 0 and left < LOCKED_DB,
     )
+
+
+def written(searcher: Decoder, values: np.ndarray) -> RegisterWrites:
+    """Return the registers of frames, uint8 (frames, 25), as writes at the cycles at which they must have come."""
+    rows = [np.empty(0, WRITE_DTYPE)]
+    old = searcher.start.image
+    for frame, image in zip(searcher.path, values, strict=False):
+        everything = frame.number == 0 and searcher.everything
+        told = searcher.forward.events_between(old, image, frame.pads, everything)
+        row = np.empty(len(told), WRITE_DTYPE)
+        row["cycle"] = told[:, 0] + frame.number * PAL.frame_cycles
+        row["register"], row["value"] = told[:, 1], told[:, 2]
+        rows.append(row[np.argsort(row["cycle"], kind="stable")])
+        old = image
+    return RegisterWrites(np.concatenate(rows), len(values) * PAL.frame_cycles, PAL.clock_hz)
 
 
 @dataclass(frozen=True)
