@@ -201,7 +201,7 @@ class Combination(Refinement):
             oscs, envs = [], []
             for option in new.values():
                 starts = [AS_BEFORE] * v + [(option.phase, b"")] + [AS_BEFORE] * (VOICES - 1 - v)
-                oscs.append(self.begun_at((starts[0], starts[1], starts[2])).osc)
+                oscs.append(self.begun_at(tuple(starts)).osc)
                 envs.append(np.frombuffer(option.env, np.int64) if option.env else self.before().env[v])
             told = [self.told_once(v, option) for option in new.values()]
             olds, images = np.array([t[0] for t in told]), np.array([t[1] for t in told])

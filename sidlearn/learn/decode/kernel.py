@@ -619,6 +619,20 @@ def scan_frequencies(rest, gain, constant, table, acc, old, written, freqs, skip
         gains[k] = g
 
 
+@part_kernel
+def fold(rest, gain, phase, freq, skip, sums, counts, firsts):
+    """Sort `rest` from a phase on by phase into 64 bins: its product with the levels, their energy and their sum."""
+    for b in range(sums.size):
+        sums[b] = counts[b] = firsts[b] = 0.0
+    for i in range(skip, rest.size):
+        b = (phase >> 18) & 63
+        phase += 24 * freq
+        g = gain[i]
+        sums[b] += g * rest[i]
+        counts[b] += g * g
+        firsts[b] += g
+
+
 @kernel
 def fold_frequencies(rest, gain, dac, acc, old, written, freqs, skip, full, scores, kinds, widths, gains):
     """The same with waveform and pulse width free: `rest` is folded by phase into 64 bins for each FREQ."""
@@ -632,26 +646,11 @@ def fold_frequencies(rest, gain, dac, acc, old, written, freqs, skip, full, scor
             tri[b] += dac[((a ^ 0xFFF if a & 0x800 else a) << 1) & 0xFFE] / 64
             saw[b] += dac[a] / 64
     swing = dac[0xFFF] - dac[0]
-    sums = np.zeros(bins)
-    counts = np.zeros(bins)
-    firsts = np.zeros(bins)
+    sums, counts, firsts = np.zeros(bins), np.zeros(bins), np.zeros(bins)
     for k in range(freqs.size):
         freq = freqs[k]
         phase = acc + old * written + freq * (24 * skip + 24 - SAMPLE_DELAY - written)
-        sums[:] = 0
-        counts[:] = 0
-        firsts[:] = 0
-        weight = 0.0
-        for i in range(skip, n):
-            b = (phase >> 18) & 63
-            phase += 24 * freq
-            g = gain[i]
-            sums[b] += g * rest[i]
-            counts[b] += g * g
-            firsts[b] += g
-        weight = 0.0
-        for b in range(bins):
-            weight += firsts[b]
+        fold(rest, gain, phase, freq, skip, sums, counts, firsts)
         best, kind, width, amount = 0.0, 0, 0, 0.0
         # triangle and sawtooth
         for which in range(2):
@@ -698,16 +697,7 @@ def fold_free(rest, gain, dac, kind, old, written, freqs, skip, least, most, sco
     for k in range(freqs.size):
         freq = freqs[k]
         phase = old * written + freq * (24 * skip + 24 - SAMPLE_DELAY - written)
-        sums[:] = 0
-        counts[:] = 0
-        firsts[:] = 0
-        for i in range(skip, n):
-            b = (phase >> 18) & 63
-            phase += 24 * freq
-            g = gain[i]
-            sums[b] += g * rest[i]
-            counts[b] += g * g
-            firsts[b] += g
+        fold(rest, gain, phase, freq, skip, sums, counts, firsts)
         best, at, width = 0.0, 0, 0
         for s in range(bins):
             cross = energy = mean = 0.0

@@ -61,7 +61,7 @@ Start = tuple[int, bytes]
 """What a voice is like at the start of a frame: the phase of its oscillator, 24 bits, and the state of its envelope;
 `KNOWN` and nothing: as the frames before tell."""
 
-Starts = tuple[Start, Start, Start]
+Starts = tuple[Start, ...]
 
 AS_BEFORE: Start = (KNOWN, b"")
 ALL_KNOWN: Starts = (AS_BEFORE, AS_BEFORE, AS_BEFORE)
@@ -269,7 +269,7 @@ class Path:
 
     def starts_of(self, frame: Frame) -> Starts:
         """Return the same of all voices."""
-        return self.start_of(frame, 0), self.start_of(frame, 1), self.start_of(frame, 2)
+        return tuple(self.start_of(frame, v) for v in range(VOICES))
 
     def quiet(self, v: int) -> bool:
         """Whether a voice cannot be heard well as a frame begins, so that its envelope may be another than thought."""

@@ -180,7 +180,7 @@ class Refinement(Envelopes):
         starts = [AS_BEFORE] * VOICES
         for v, by in turns.items():
             starts[v] = int(acc[v]) + by * TURN & kernel.MASK, b""
-        return self.evaluate(shifted(frame.before, (starts[0], starts[1], starts[2])), frame.number, image, frame.pads)
+        return self.evaluate(shifted(frame.before, tuple(starts)), frame.number, image, frame.pads)
 
     def step(self, frame: Frame, phases_only: bool = False) -> Frame | None:
         """Take one Gauss-Newton step in all that moves; None where nothing does."""

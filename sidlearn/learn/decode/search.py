@@ -13,7 +13,7 @@ from sidlearn.learn.decode.cutoffs import FAR_CUTOFFS, HIGHEST_CUTOFF, cutoff_of
 from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import AS_BEFORE, FAINT_RMS, HIGHEST, KNOWN, NOISE, PULSE, SKIP, Option, Start
 from sidlearn.learn.decode.shapes import Notes
-from sidlearn.registers import GATE, MODE_VOL, VOICES
+from sidlearn.registers import GATE, MODE_VOL, RING, SAWTOOTH, SYNC, TEST, TRIANGLE, VOICES
 from sidlearn.writes import WRITE_GAP_CYCLES
 
 NEW_AD, NEW_SR = 0x09, 0x80
@@ -68,6 +68,11 @@ def begun(option: Option, start: Start) -> Option:
     if option.past is not None:
         return option
     return replace(option, phase=start[0] if option.phase == KNOWN else option.phase, env=option.env or start[1])
+
+
+def plain(control: int) -> bool:
+    """Whether a voice plays a triangle, a sawtooth or a pulse, and nothing else acts on its oscillator."""
+    return control >> 4 in (TRIANGLE >> 4, SAWTOOTH >> 4, PULSE >> 4) and not control & (TEST | RING | SYNC)
 
 
 class Known:
@@ -234,17 +239,21 @@ class Searcher(Combination):
         old = best
         for v in range(VOICES):
             control = field(best.image, v)[2]
-            if best.levels[v].max() > FAINT_LEVEL or control & 0x8E or control >> 4 not in (1, 2, 4):
+            if best.levels[v].max() > FAINT_LEVEL or not plain(control):
                 continue
             for option in self.faint_options(v, best):
-                starts = list(self.starts_of(best))
-                starts[v] = option.start
                 image = with_voice(best.image, v, *option.group)
                 for pads in dict.fromkeys((best.pads, self.pads_after(v, best, image))):
-                    new = self.refine(self.play(image, pads, (starts[0], starts[1], starts[2])))
+                    new = self.refine(self.with_option(v, best, option, pads))
                     if new.energy < FAINT_GAIN * old.energy:
                         best = min(best, new, key=lambda f: f.energy)
         return best
+
+    def with_option(self, v: int, frame: Frame, option: Option, pads: tuple) -> Frame:
+        """Return a frame with an option for one voice, all other voices as they are."""
+        starts = self.starts_of(frame)
+        starts = (*starts[:v], option.start, *starts[v + 1 :])
+        return self.play(with_voice(frame.image, v, *option.group), pads, starts)
 
     def pads_after(self, v: int, frame: Frame, image: np.ndarray) -> tuple:
         """Return `pads` with which the voices after one are written when they were, if its registers are others."""
@@ -322,7 +331,7 @@ class Searcher(Combination):
                         self.widely and other >= 0
                     ):  # there is no slope to follow if those before it are told of something else
                         found += self.noise_peaks(rest, gain, constant, osc, other, freqs)
-            elif control & 6 or control >> 4 not in (1, 2, 4):
+            elif not plain(control):
                 found = []
             else:
                 freqs = np.arange(max(int(freq * 0.8), 1), min(int(freq * 1.25) + 17, HIGHEST), 16, dtype=np.int64)
@@ -342,7 +351,7 @@ class Searcher(Combination):
             if control & 0x76 == PULSE:
                 widths = self.widths(rest, gain, constant, osc, freq, written)
                 made += [Option((freq, w, control, ad, sr)) for w in widths]
-        if control & GATE and self.loose(v) and control & 0x8E == 0 and control >> 4 in (1, 2, 4):
+        if control & GATE and self.loose(v) and plain(control):
             free = self.free_options(v, best.image, rest)
             made += self.moved_near(v, best, free) + free
         if self.widely and control & 0xF6 == PULSE and best.levels[v].max():
@@ -372,12 +381,7 @@ class Searcher(Combination):
 
     def moved_near(self, v: int, best: Frame, options: list[Option]) -> list[Option]:
         """Return options for one voice moved to where they leave least, all other voices as in a frame."""
-        played = []
-        for option in options:
-            starts = list(self.starts_of(best))
-            starts[v] = option.start
-            image = with_voice(best.image, v, *option.group)
-            played.append((self.play(image, best.pads, (starts[0], starts[1], starts[2])), option.env))
+        played = [(self.with_option(v, best, option, best.pads), option.env) for option in options]
         made = []
         for frame, env in sorted(played, key=lambda p: p[0].energy)[:TUNED]:
             new = self.refine(frame)
@@ -388,8 +392,7 @@ class Searcher(Combination):
         """Return options with AD and SR as they were, and FREQ as it must be if another write takes their time."""
         freq, width, control, _, _ = field(best.image, v)
         _, held_width, _, *held = field(self.before().image, v)
-        simple = not control & 0x8E and control >> 4 in (1, 2, 4)
-        if [*field(best.image, v)[3:]] == held or not simple or best.levels[v].max() < 3:
+        if [*field(best.image, v)[3:]] == held or not plain(control) or best.levels[v].max() < 3:
             return []
         gain, constant, _ = self.levels(best.image, v)
         freqs = np.arange(max(freq - SHIFTED, 1), min(freq + SHIFTED, HIGHEST) + 1, 4, dtype=np.int64)
@@ -503,7 +506,7 @@ class Searcher(Combination):
         for wave, a, s, gate in sorted(tries):
             begun_image = with_voice(image, v, None, None, wave | gate, a, s)
             gain, constant, loud = self.levels(begun_image, v)
-            if gate and self.quiet(v) and not wave & 0x8E and wave >= 16 and wave not in unlocked:
+            if gate and self.quiet(v) and plain(wave) and wave not in unlocked:
                 unlocked.add(wave)
                 made += self.free_options(v, begun_image, rest)
             if not loud or wave < 16:
@@ -518,7 +521,7 @@ class Searcher(Combination):
                 held = field(self.before().image, v)[1]
                 made += [Option((f, held, wave | gate, a, s)) for f in noises]
                 continue
-            if wave & 6 or wave >> 4 not in (1, 2, 4):
+            if not plain(wave):
                 continue
             freqs = self.freqs
             if around is not None:
