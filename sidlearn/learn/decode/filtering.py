@@ -23,7 +23,7 @@ from sidlearn.chip.kernel import (
     solve_frames,
 )
 from sidlearn.chip.state import FAST_STEPS, FILTER_ROWS, work_dtype
-from sidlearn.learn.decode.kernel import STEP, decimate, error_energy, mix_steps
+from sidlearn.learn.decode.kernel import STEP, decimate, error_energy, mix_edges, mix_steps
 from sidlearn.registers import FC_LO, MODE_VOL, RES_FILT
 
 FAST_WORK = work_dtype(FAST_STEPS, 1)
@@ -163,6 +163,7 @@ def finish_filtered(
     for i in range(sums.size):
         sums[i] += mixer[2] + mixer[6] * mixed[i]
     mix_steps(sums, lines, mixer[3], mixer[4], mixer[5], mixed)
+    mix_edges(sums, mixed)
     decimate(mixed, taps, history, out)
     return error_energy(target, out, dc, skip)
 

@@ -315,6 +315,26 @@ def mix_steps(sums, lines, per_sum, zero, scale, out):
         out[i] = (lines[at, 0] + lines[at, 1] * sums[i] - zero) * scale
 
 
+EDGE = 1e-6
+"""Square of a change of the sum within which the mixer is a straight line; guess."""
+
+
+@part_kernel
+def mix_edges(sums, mixed):
+    """Put right what `mix_steps` makes of steps in which a voice jumps.
+
+    The mean of two levels goes into the mixer there, but what is heard is the mean of what the mixer makes of them.
+    The steps two before and two behind show the levels: windows are two steps wide.
+    """
+    before, last = mixed[0], mixed[1]
+    for i in range(2, sums.size - 2):
+        now = mixed[i]
+        rise, whole = sums[i] - sums[i - 2], sums[i + 2] - sums[i - 2]
+        if rise * (whole - rise) > EDGE:
+            mixed[i] = before + (mixed[i + 2] - before) * (rise / whole)
+        before, last = last, now
+
+
 @kernel
 def decimate(steps, taps, history, out):
     """Low-pass and take every third step. `history` holds the taps - 1 steps before; it moves on."""
@@ -387,6 +407,7 @@ def finish(waves, levels, model, lines, taps, history, target, dc, skip, sums, m
         for i in range(sums.size):
             sums[i] += dac_env[level[i]] * (drift + per_wave * wave[i])
     mix_steps(sums, lines, per_sum, zero, scale, mixed)
+    mix_edges(sums, mixed)
     decimate(mixed, taps, history, out)
     return error_energy(target, out, dc, skip)
 
