@@ -9,6 +9,7 @@ import sidlearn
 from sidlearn.chip import models
 from sidlearn.chip.decimate import delay_cycles
 from sidlearn.clock import PAL
+from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.cutoffs import with_cutoff
 from sidlearn.learn.decode.forward import Forward, with_voice
 from sidlearn.learn.decode.hindsight import Decoder
@@ -73,7 +74,7 @@ def test_what_went_into_the_filter_is_told_from_what_came_out():
     searcher.accept(searcher.evaluate(searcher.before(), 0, frames.values[0], (0, 0, 0, 0)))
     frame = searcher.evaluate(searcher.before(), 1, frames.values[1], (0, 0, 0, 0))
     searcher.share(frame.image)
-    before = searcher.steps_of(frame.waves[1], frame.levels[1])
+    before = searcher.input_of(frame, 1)[:: kernel.STEP]
     wanted = np.interp(searcher.at, np.arange(len(before)), before)[40:]
     found = searcher.ahead(1, searcher.rest(frame, 1))[40:]
     assert np.corrcoef(wanted, found)[0, 1] > 0.95

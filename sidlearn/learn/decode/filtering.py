@@ -1,7 +1,8 @@
 """The chip's filter in the decoder: what voices that are routed through it sound like, a frame at a time.
 
-The solver is the chip's own (`sidlearn.chip.kernel`), with a step for each eight cycles as in fast mode. Its state goes
-from frame to frame with the rest of a hypothesis.
+The solver is the chip's own (`sidlearn.chip.kernel`), cycle by cycle as in exact mode: at low cutoffs the 6581's filter
+is so far from linear that steps of eight cycles, or edges that are spread over them, leave five times as much of a
+frame (measured on pyresidfp 0.17.0). Its state goes from frame to frame with the rest of a hypothesis.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from sidlearn.chip.kernel import (
     LOW_PASS,
     VOICE_3_OFF,
     set_step,
-    solve_frames,
+    solve,
 )
-from sidlearn.chip.state import FAST_STEPS, FILTER_ROWS, work_dtype
-from sidlearn.learn.decode.kernel import STEP, decimate, error_energy, mix_edges, mix_steps
+from sidlearn.chip.state import EXACT_STEPS, FILTER_ROWS, work_dtype
+from sidlearn.learn.decode.kernel import STEP, decimate, error_energy, frame_wave, mix_edges, mix_steps
 from sidlearn.registers import FC_LO, MODE_VOL, RES_FILT
 
-FAST_WORK = work_dtype(FAST_STEPS, 1)
-STATE = FILTER_ROWS + 2 + FAST_STEPS
-"""What the filter keeps from frame to frame: the solver's state before a block that is not yet full, the input before
-it, how many steps of it there are, and their inputs."""
+EXACT_WORK = work_dtype(EXACT_STEPS, 1)
+"""Room for a block of the solver, which is a step of the decoder: `EXACT_STEPS` is `STEP`."""
+STATE = FILTER_ROWS + 1
+"""What the filter keeps from frame to frame: the solver's state, and what the last cycles give to the first step."""
 SELECTED = (LOW_PASS | BAND_PASS | HIGH_PASS) << 4
 """Bits of MODE_VOL that give an output of the filter to the mixer."""
 
@@ -53,84 +54,76 @@ def inputs_of(image: np.ndarray) -> tuple[int, int]:
 
 @kernel
 def run_filter(record, changes, routed, state, out):
-    """Filter the sum of voices `routed`, float32 (steps,), into the sum of the selected outputs, `out`.
+    """Filter the sum of voices `routed`, float32 (cycles,), into the sum of the selected outputs by steps, `out`.
 
     `changes` has rows of step, FC, RES, routing and mode; the first holds before step 0, too. `state` moves on.
     """
-    works = np.zeros(1, FAST_WORK)
+    works = np.zeros(1, EXACT_WORK)
     work = works[0]
     rows = work["state"].ravel()
     for i in range(FILTER_ROWS):
         rows[i] = state[i]
-    before, waiting = state[FILTER_ROWS], int(state[FILTER_ROWS + 1])
-    row = 0
-    for j in range(FAST_STEPS):
-        set_step(work, record, j, changes[0, 1], changes[0, 2], changes[0, 3], changes[0, 4])
-    last = routed.size - 1
-    low_out, band_out, high_out = work["low_out"], work["band_out"], work["high_out"]
-    for first in range(-waiting, routed.size, FAST_STEPS):
-        changing = row + 1 < changes.shape[0] and changes[row + 1, 0] < first + FAST_STEPS
-        if changing:
-            for j in range(FAST_STEPS):
-                while row + 1 < changes.shape[0] and changes[row + 1, 0] <= first + j:
-                    row += 1
-                c = changes[row]
-                set_step(work, record, j, c[1], c[2], c[3], c[4])
-        partly = first + FAST_STEPS > routed.size
-        if partly:  # solved again in the next frame, when all of it is known
-            for i in range(FILTER_ROWS):
-                state[i] = rows[i]
-            state[FILTER_ROWS] = before
-            state[FILTER_ROWS + 1] = routed.size - first
-            for i in range(first, routed.size):
-                state[FILTER_ROWS + 2 + i - first] = routed[i]
-        for j in range(FAST_STEPS):
-            i = min(first + j, last)
-            now = routed[i] if i >= 0 else state[FILTER_ROWS + 2 + j]
-            after = now
-            if i < -1:
-                after = state[FILTER_ROWS + 3 + j]
-            elif i < last:
-                after = routed[i + 1]
-            work["input"][j] = now
-            work["slope"][j] = (after - before) * np.float32(0.125)
-            before = now
-        solve_frames(work, record)
-        mode = changes[row, 4]
-        for j in range(max(-first, 0), min(FAST_STEPS, routed.size - first)):
-            total = np.float32(0)
-            if mode & LOW_PASS:
-                total += low_out[j]
-            if mode & BAND_PASS:
-                total += band_out[j]
-            if mode & HIGH_PASS:
-                total += high_out[j]
-            out[first + j] = total
-        if changing:
+    inputs, outputs = work["input"], work["filtered"]
+    row = -1
+    rising = state[FILTER_ROWS]
+    for i in range(out.size):
+        turned = row < 0
+        row = max(row, 0)
+        while row + 1 < changes.shape[0] and changes[row + 1, 0] <= i:
+            row += 1
+            turned = True
+        if turned:
             c = changes[row]
-            for j in range(FAST_STEPS):
+            for j in range(EXACT_STEPS):
                 set_step(work, record, j, c[1], c[2], c[3], c[4])
-        if first + FAST_STEPS == routed.size:
-            for i in range(FILTER_ROWS):
-                state[i] = rows[i]
-            state[FILTER_ROWS] = before
-            state[FILTER_ROWS + 1] = 0
+        for j in range(EXACT_STEPS):
+            inputs[j] = routed[STEP * i + j]
+        solve(work, record)
+        total, ramp = np.float32(0), np.float32(0)
+        for j in range(EXACT_STEPS):  # triangular windows of two steps, as waves have them
+            total += outputs[j]
+            ramp += (np.float32(j) + np.float32(0.5)) * outputs[j]
+        ramp *= np.float32(1 / STEP)
+        out[i] = (rising + total - ramp) * np.float32(1 / STEP)
+        rising = ramp
+    for i in range(FILTER_ROWS):
+        state[i] = rows[i]
+    state[FILTER_ROWS] = rising
 
 
 @kernel
-def route(waves, levels, dac_env, drift, per_wave, routing, muted, past, routed):
-    """Add voices up in `past`, float64, and in `routed`, float32, which go through the filter."""
+def spread(steps, cycles):
+    """Fill `cycles` with straight lines between values by steps, both float32: what is not known better."""
+    for i in range(steps.size):
+        rise = (steps[min(i + 1, steps.size - 1)] - steps[i]) * np.float32(1 / STEP)
+        for j in range(STEP):
+            cycles[STEP * i + j] = steps[i] + rise * (np.float32(j) + np.float32(0.5))
+
+
+@kernel
+def add_routed(osc, voice, events, level, dac, combined, dac_env, drift, per_wave, rooms, routed):
+    """Add what one voice gives to the filter in a frame with `events` to `routed`, float32 (cycles,).
+
+    `osc` are the oscillators before it, `level` the envelope by steps; `rooms` are cycles and steps.
+    """
+    room, wave = rooms
+    own = osc[voice].copy()
+    frame_wave(own, osc[(voice + 2) % 3], voice, events, room.size, dac, combined, room, wave)
+    for i in range(level.size):
+        e = dac_env[level[i]]
+        if e != 0:
+            for j in range(STEP * i, STEP * i + STEP):
+                routed[j] += np.float32(e * (drift + per_wave * room[j]))
+
+
+@kernel
+def add_past(waves, levels, dac_env, drift, per_wave, left_out, past):
+    """Add the voices up that do not go through the filter in `past`, float64 (steps,)."""
     for i in range(past.size):
         past[i] = 0
-        routed[i] = 0
     for v in range(3):
         wave, level = waves[v], levels[v]
-        if muted >> v & 1:
-            continue
-        if routing >> v & 1:
-            for i in range(past.size):
-                routed[i] += dac_env[level[i]] * (drift + per_wave * wave[i])
-        else:
+        if not left_out >> v & 1:
             for i in range(past.size):
                 past[i] += dac_env[level[i]] * (drift + per_wave * wave[i])
 
@@ -138,7 +131,7 @@ def route(waves, levels, dac_env, drift, per_wave, routing, muted, past, routed)
 def changes_of(before: np.ndarray, after: np.ndarray, events: np.ndarray) -> np.ndarray:
     """Return what is set for the filter in a frame, int64 (rows, 5): step, FC, RES, routing, mode."""
     now = [int(x) for x in before[FC_LO : MODE_VOL + 1]]
-    rows = [(-FAST_STEPS, *now)]
+    rows = [(-1, *now)]
     for cycle, register, value in events[events[:, 1] >= FC_LO].tolist():
         now[register - FC_LO] = value
         rows.append((cycle // STEP, *now))
@@ -147,18 +140,26 @@ def changes_of(before: np.ndarray, after: np.ndarray, events: np.ndarray) -> np.
 
 @kernel
 def finish_filtered(
-    waves, levels, dac_env, mixer, lines, record, changes, muted, state, taps, history, target, dc, skip, rooms, out
+    osc, events, waves, levels, chip, mixer, lines, record, changes, state, history, target, dc, skip, rooms, out
 ):
     """Filter, mix and decimate three voices; return the error energy against `target` after its first `skip` samples.
 
+    `osc` are the oscillators before the frame; `chip` is waveform DAC, combined waveforms, envelope DAC and taps;
     `mixer` is drift, range, base, lines for one unit, output zero, output scale, scale of the filter's outputs. `rooms`
-    are two rows, float64 and float32, for each step.
+    are float64 for each step, two rows of float32 for each step, and two for each cycle.
     """
-    sums, (routed, mixed) = rooms[0], rooms[1]
+    dac, combined, dac_env, taps = chip
+    sums, (mixed, wave), (room, routed) = rooms[0], rooms[1], rooms[2]
     last = changes[changes.shape[0] - 1]
+    left_out = last[3]
     if last[4] & VOICE_3_OFF and not last[3] & FILT3:
-        muted |= 4
-    route(waves, levels, dac_env, mixer[0], mixer[1], last[3], muted, sums, routed)
+        left_out |= 4
+    add_past(waves, levels, dac_env, mixer[0], mixer[1], left_out, sums)
+    for i in range(routed.size):
+        routed[i] = 0
+    for v in range(3):
+        if last[3] >> v & 1:
+            add_routed(osc, v, events, levels[v], dac, combined, dac_env, mixer[0], mixer[1], (room, wave), routed)
     run_filter(record, changes, routed, state, mixed)
     for i in range(sums.size):
         sums[i] += mixer[2] + mixer[6] * mixed[i]
@@ -206,11 +207,11 @@ def mixer_for(record: Any, image: np.ndarray) -> Mixer:
 
 @kernel
 def filtered_part(record, changes, others, without, own, scale, state, taps, rooms, history, out):
-    """Sum of the mixer's inputs that `own`, float32 (steps,), adds behind the filter to `others`, low-passed.
+    """Sum of the mixer's inputs that `own`, float32 (cycles,), adds behind the filter to `others`, low-passed.
 
-    `without` is the filter's output without it. `rooms` are float32 (3, steps) and the state's copy.
+    `without` is the filter's output without it. `rooms` are float32 (cycles,) and (steps,).
     """
-    routed, through = rooms[0], rooms[1]
+    routed, through = rooms
     for i in range(routed.size):
         routed[i] = others[i] + own[i]
     here = state.copy()

@@ -91,7 +91,10 @@ COMPILED = (
     kernel.run_events,
     kernel.add_pairs,
     filtering.run_filter,
+    filtering.spread,
+    filtering.add_routed,
     filtering.finish_filtered,
+    filtering.filtered_part,
 )
 
 
@@ -169,7 +172,12 @@ class Forward:
         )
         self._pads: dict[tuple, np.ndarray] = {}
         self._level = np.zeros(self.steps, np.uint8)
-        self._filter_rooms = np.zeros(self.steps), np.zeros((2, self.steps), np.float32)
+        self._filter_chip = (self.dac, self.combined, self.dac_env, self.taps)
+        self._filter_rooms = (
+            np.zeros(self.steps),
+            np.zeros((2, self.steps), np.float32),
+            np.zeros((2, frame_cycles), np.float32),
+        )
         self._mixers: dict = {}
         self.evaluated = 0
 
@@ -268,10 +276,8 @@ class Forward:
         after = State(osc, env, history, image, before.dc, before.filter)
         if filtering.in_use(image):
             after.history = before.history.copy()
-            changes = filtering.changes_of(
-                before.image, image, self.events_between(before.image, image, pads, everything)
-            )
-            energy = self.finish_filtered(waves, levels, changes, after, self.target[number], skip, out)
+            events = self.events_between(before.image, image, pads, everything)
+            energy = self.finish_filtered(waves, levels, before, events, after, self.target[number], skip, out)
         return Frame(number, before, after, pads, waves, levels, out, energy)
 
     def mixer(self, image: np.ndarray) -> filtering.Mixer:
@@ -285,27 +291,27 @@ class Forward:
         self,
         waves: np.ndarray,
         levels: np.ndarray,
-        changes: np.ndarray,
+        before: State,
+        events: np.ndarray,
         after: State,
         target: np.ndarray,
         skip: int,
         out: np.ndarray,
-        muted: int = 0,
     ) -> float:
         """Play voices through filter and mixer into `out`; move `after` on and return the energy of the error."""
         mixer = self.mixer(after.image)
         after.filter = after.filter.copy()
         return filtering.finish_filtered(
+            before.osc,
+            events,
             waves,
             levels,
-            self.dac_env,
+            self._filter_chip,
             mixer.constants,
             mixer.lines,
             self.record,
-            changes,
-            muted,
+            filtering.changes_of(before.image, after.image, events),
             after.filter,
-            self.taps,
             after.history,
             target,
             after.dc,
@@ -313,6 +319,14 @@ class Forward:
             self._filter_rooms,
             out,
         )
+
+    def into_filter(self, osc: np.ndarray, v: int, events: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """Return what one voice gives to the filter, float32 (cycles,), from its envelope by steps."""
+        routed = np.zeros(self.frame_cycles, np.float32)
+        rooms = self._filter_rooms[2][0], self._filter_rooms[1][1]
+        constants = self.dac_env, self.drift, self.per_wave
+        filtering.add_routed(osc, v, events, level, self.dac, self.combined, *constants, rooms, routed)
+        return routed
 
     def sums(self, frame: Frame) -> np.ndarray:
         """Return the sum of voices that a frame of the target stands for, the mixer undone, float64 (samples,)."""

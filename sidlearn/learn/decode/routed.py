@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from sidlearn.learn.decode import filtering, kernel
@@ -62,8 +60,7 @@ class Routed(Path):
             if len(self._alone) > FILTERS_KEPT:
                 self._alone.clear()
             found = np.empty(self.forward.steps, np.float32)
-            nothing = np.zeros(self.forward.steps, np.float32)
-            filtering.run_filter(self.forward.record, changes, nothing, state.filter.copy(), found)
+            filtering.run_filter(self.forward.record, changes, self._nothing, state.filter.copy(), found)
             self._alone[key] = found
         return found
 
@@ -87,7 +84,7 @@ class Routed(Path):
     def through(
         self, own: np.ndarray, state: State, changes: np.ndarray, others: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return what a voice's output by steps adds to the sum of voices behind the filter, float32 (samples,)."""
+        """Return what a voice's output by cycles adds to the sum of voices behind the filter, float32 (samples,)."""
         f = self.forward
         if others is None:
             others, without = self._nothing, self.alone(state, changes)
@@ -100,11 +97,11 @@ class Routed(Path):
             changes,
             others,
             without,
-            own.astype(np.float32),
+            own,
             float(f.record.filter_out_scale),
             state.filter,
             f.taps,
-            self._steps,
+            self._rooms_through,
             self._history,
             out,
         )
@@ -126,16 +123,23 @@ class Routed(Path):
         made = np.empty((len(envs), f.samples - SKIP))
         for k, (osc, env, old, image) in enumerate(zip(oscs, envs, olds, images, strict=True)):
             events = f.events_between(old, image, pads, not self.path and self.everything)
-            wave, _ = f.wave(replace(state, osc=osc), v, events)
             kernel.frame_envelope(env.copy(), v, events, f.frame_cycles, level)
             changes = filtering.changes_of(old, image, events)
-            made[k] = self.through(self.steps_of(wave, level), state, changes)[SKIP:]
+            made[k] = self.through(f.into_filter(osc, v, events, level), state, changes)[SKIP:]
         return made - made.mean(axis=1, keepdims=True)
 
-    def steps_of(self, wave: np.ndarray, level: np.ndarray) -> np.ndarray:
-        """Return a voice's output by steps, float32 (steps,)."""
+    def by_cycles(self, steps: np.ndarray) -> np.ndarray:
+        """Return a voice's output by steps as float32 (cycles,)."""
+        cycles = np.empty(self.forward.frame_cycles, np.float32)
+        filtering.spread(steps, cycles)
+        return cycles
+
+    def input_of(self, frame: Frame, v: int) -> np.ndarray:
+        """Return what a voice of a frame gives to the filter, float32 (cycles,)."""
         f = self.forward
-        return (f.dac_env[level] * (f.drift + f.per_wave * wave)).astype(np.float32)
+        first = not frame.number and self.everything
+        events = f.events_between(frame.before.image, frame.image, frame.pads, first)
+        return f.into_filter(frame.before.osc, v, events, frame.levels[v])
 
     def ahead(self, v: int, rest: np.ndarray) -> np.ndarray:
         """Return what goes into the filter to leave `rest`, if a voice is routed through it."""
@@ -165,9 +169,9 @@ class Routed(Path):
                 state = filtering.power_on()
                 made = np.empty(f.steps, np.float32)
                 for _ in range(SETTLING):
-                    filtering.run_filter(f.record, changes, np.full(f.steps, old, np.float32), state, made)
+                    filtering.run_filter(f.record, changes, np.full(f.frame_cycles, old, np.float32), state, made)
                 at_rest = float(made[-1])
-                filtering.run_filter(f.record, changes, np.full(f.steps, new, np.float32), state, made)
+                filtering.run_filter(f.record, changes, np.full(f.frame_cycles, new, np.float32), state, made)
                 rise = (made.astype(np.float64) - at_rest) / float(new - old) * float(f.record.filter_out_scale)
                 answers.append(rise)
             answer = np.diff(0.5 * (answers[0] + answers[1])[1 :: kernel.DECIMATION], prepend=0)
@@ -175,9 +179,9 @@ class Routed(Path):
         return found
 
     def muted(self, frame: Frame, v: int) -> np.ndarray:
-        """Return what all routed voices of a frame but one give to the filter, float32 (steps,)."""
-        total = np.zeros(self.forward.steps, np.float32)
+        """Return what all routed voices of a frame but one give to the filter, float32 (cycles,)."""
+        total = np.zeros(self.forward.frame_cycles, np.float32)
         for u in range(VOICES):
             if u != v and frame.image[RES_FILT] >> u & 1:
-                total += self.steps_of(frame.waves[u], frame.levels[u])
+                total += self.input_of(frame, u)
         return total

@@ -42,9 +42,8 @@ class Scans(Cutoffs):
             made = np.empty((VOICES, f.samples), np.float32)
             for v in range(VOICES):
                 if self.routes(v, frame.image):
-                    own = self.steps_of(frame.waves[v], frame.levels[v])
                     changes = self.changes(frame.before.image, frame.image, frame.pads)
-                    made[v] = self.through(own, frame.before, changes, self.muted(frame, v))
+                    made[v] = self.through(self.input_of(frame, v), frame.before, changes, self.muted(frame, v))
                     continue
                 kernel.contribution(
                     frame.waves[v],
@@ -269,7 +268,7 @@ class Scans(Cutoffs):
         steps = (self.forward.per_wave * wave + self.forward.drift).astype(np.float32)
         if self.routes(v, image):
             state = state or self.before()
-            part = self.through(steps, state, self.changes(state.image, image))
+            part = self.through(self.by_cycles(steps), state, self.changes(state.image, image))
         else:
             part = np.empty(self.forward.samples, np.float32)
             self._history[:] = 0
