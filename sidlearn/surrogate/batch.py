@@ -9,6 +9,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+LANES = 16
+"""Chips that are worked on side by side where one waits for the step before; fewer are filled up with copies."""
+
 
 def over_rows(work: Callable[[int, int], object], rows: int, most: int = 1 << 30) -> None:
     """Call ``work(first, end)`` for parts of the rows, at most `most` rows each, on as many threads as torch has.

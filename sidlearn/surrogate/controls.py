@@ -133,21 +133,17 @@ def unpack(frames: torch.Tensor, frame_cycles: int, write_all: bool = False) -> 
     whole = array(frames.float()).clip(0, 255)
     whole = np.floor(whole + 0.5).clip(0, 255).astype(np.int64)  # (B, F, 25)
     cycles = _write_cycles(whole, frame_cycles, write_all)
-    before = torch.cat((torch.zeros_like(frames[:, :1]), frames[:, :-1]), 1)
-    voices = torch.stack([frames[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1)
-    voices_before = torch.stack([before[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1)
     codes, times = (
         np.stack([a[..., v * VOICE_STRIDE : (v + 1) * VOICE_STRIDE] for v in range(VOICES)], 1) for a in (whole, cycles)
     )  # (B, 3, F, 7)
-    low, high = voices[..., FREQ_LO], voices[..., FREQ_HI]
-    nibbles = [_nibbles(voices[..., r], codes[..., r]) for r in (ATTACK_DECAY, SUSTAIN_RELEASE)]
-    frequency = torch.stack((low + 256 * voices_before[..., FREQ_HI], low + 256 * high), -1)
-    pulse_high = voices[..., PW_HI] - _on(codes[..., PW_HI] & 0xF0, frames)
-    pulse_high_before = torch.cat((torch.zeros_like(pulse_high[:, :, :1]), pulse_high[:, :, :-1]), 2)
-    pulse_low = voices[..., PW_LO]
-    pulse_width = torch.stack((pulse_low + 256 * pulse_high_before, pulse_low + 256 * pulse_high), -1)
+    low, high = _of_voices(frames, FREQ_LO), _of_voices(frames, FREQ_HI)
+    nibbles = [_nibbles(_of_voices(frames, r), codes[..., r]) for r in (ATTACK_DECAY, SUSTAIN_RELEASE)]
+    frequency = torch.stack((low + 256 * _before(high), low + 256 * high), -1)
+    pulse_high = _of_voices(frames, PW_HI) - _on(codes[..., PW_HI] & 0xF0, frames)
+    pulse_low = _of_voices(frames, PW_LO)
+    pulse_width = torch.stack((pulse_low + 256 * _before(pulse_high), pulse_low + 256 * pulse_high), -1)
     starts = np.arange(whole.shape[1])[None, :] * frame_cycles
-    common = {r: _in_slots(frames, before, whole, cycles[..., r] - starts, r, frame_cycles) for r in COMMON}
+    common = {r: _in_slots(frames, whole, cycles[..., r] - starts, r, frame_cycles) for r in COMMON}
     resonance, routing = _halves(*common[RES_FILT])
     volume, mode = _lower(*common[MODE_VOL])
     cutoff = common[FC_LO][0] - _on(common[FC_LO][1] & 0xF8, frames) + 8 * common[FC_HI][0]
@@ -172,7 +168,7 @@ def _check(frames: torch.Tensor) -> None:
             f"frames: expected a floating-point tensor (batch, frames, {WRITABLE}), "
             f"given {frames.dtype} {tuple(frames.shape)}"
         )
-    if not bool(torch.isfinite(frames).all()):
+    if not np.isfinite(array(frames if frames.dtype == torch.float64 else frames.float())).all():
         raise LearnError("frames: expected register values 0 to 255, given one that is no number")
 
 
@@ -187,14 +183,27 @@ def _write_cycles(whole: np.ndarray, frame_cycles: int, write_all: bool) -> np.n
     return cycles
 
 
+def _of_voices(frames: torch.Tensor, register: int) -> torch.Tensor:
+    """Return a register of each voice, (b, 3, f).
+
+    Registers are taken one by one: on tensors this small torch works alone, while threads that it wakes for larger ones
+    wait for more in vain, and longer than the work takes.
+    """
+    return torch.stack([frames[..., v * VOICE_STRIDE + register] for v in range(VOICES)], 1)
+
+
+def _before(values: torch.Tensor) -> torch.Tensor:
+    """Return what each frame finds, 0 the first; frames come last."""
+    return torch.cat((torch.zeros_like(values[..., :1]), values[..., :-1]), -1)
+
+
 def _in_slots(
-    frames: torch.Tensor, before: torch.Tensor, whole: np.ndarray, after: np.ndarray, register: int, frame_cycles: int
+    frames: torch.Tensor, whole: np.ndarray, after: np.ndarray, register: int, frame_cycles: int
 ) -> tuple[torch.Tensor, np.ndarray]:
     """Return a register in each slot, smooth and whole; `after`: cycles from the start of the frame to its write."""
     written = after[..., None] <= np.arange(SLOTS) * write_gap(frame_cycles)  # (B, F, SLOTS)
-    smooth = torch.where(
-        torch.from_numpy(written).to(frames.device), frames[..., register, None], before[..., register, None]
-    )
+    values = frames[..., register]
+    smooth = torch.where(torch.from_numpy(written).to(frames.device), values[..., None], _before(values)[..., None])
     codes = whole[..., register]
     codes_before = np.concatenate((np.zeros_like(codes[:, :1]), codes[:, :-1]), 1)
     return smooth.flatten(1), np.where(written, codes[..., None], codes_before[..., None]).reshape(len(codes), -1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import kernel, part_kernel
 from sidlearn.chip import generator
 from sidlearn.chip.generator import (
     COUNTER,
@@ -31,24 +31,33 @@ PERIODS = np.array([9, 32, 63, 95, 149, 220, 267, 313, 392, 977, 1954, 3126, 390
 """Cycles of a rate event for each nibble. Source: SID netlist."""
 # Level from which on, going down, a step takes so many rate events. Source: Bob Yannes' interview; SID netlist.
 SLOWER = ((0xFF, 1), (0x5D, 2), (0x36, 4), (0x1A, 8), (0x0E, 16), (0x06, 30))
+COUNTERS = np.arange(256, dtype=np.uint8)
 EDGES_PER_POINT = 16
 """Edges over which the relaxed envelope is a straight line: 1.5 ms."""
 # Columns of a relaxed step: slopes of the level after it, the frame whose nibbles were at work, the edge it leads to.
 BY_LEVEL, BY_NIBBLES, BY_CYCLES, TO_FRAME, TO_EDGE, STEP = 0, 1, 5, 6, 7, 8
 
 
-def exact(controls: Controls, edges: np.ndarray) -> np.ndarray:
-    """Return the envelope counters at the given cycles, as the chip has them: uint8 (b, 3, edges)."""
+def exact(controls: Controls, edges: np.ndarray, dac: np.ndarray = COUNTERS) -> np.ndarray:
+    """Return the envelopes at the given cycles, as the chip has them: (b, 3, edges).
+
+    Parameters
+    ----------
+    controls : Controls
+    edges : ndarray, float64, shape (edges,)
+    dac : ndarray, shape (256,)
+        What each counter counts for; without it the counters come back, uint8.
+    """
     whole = np.rint(array(controls.envelope)).astype(np.int64)
-    levels = np.empty((*whole.shape[:2], len(edges)), np.uint8)
+    levels = np.empty((*whole.shape[:2], len(edges)), dac.dtype)
+    power_on = np.tile(generator.power_on(), (VOICES, 1))
 
     def work(first: int, end: int) -> None:
         for b in range(first, end):
-            for v in range(VOICES):
-                follow_envelope(
-                    generator.power_on(), whole[b, v], controls.control[b, v], controls.envelope_cycles[b, v],
-                    controls.voice_cycles[b, v, :, EVENTS - 1], edges, levels[b, v],
-                )  # fmt: skip
+            follow_envelopes(
+                power_on.copy(), whole[b], controls.control[b], controls.envelope_cycles[b],
+                controls.voice_cycles[b, :, :, EVENTS - 1], edges, dac, levels[b],
+            )  # fmt: skip
 
     over_rows(work, len(whole))
     return levels
@@ -90,16 +99,16 @@ class Relaxed(torch.autograd.Function):
 class Convert(torch.autograd.Function):
     """(b, 3, points) relaxed levels 0..255, `EDGES_PER_POINT` edges apart, to (b, 3, edges) at the DACs.
 
-    With the chip's own `counters`, uint8 (b, 3, edges), the result is theirs, and the slopes are the relaxed levels'.
+    With the chip's own levels there, `exactly` (b, 3, edges), these are the result, and the slopes the relaxed levels'.
     """
 
     @staticmethod
-    def forward(ctx, points, dac: np.ndarray, edges: int, counters: np.ndarray | None):
+    def forward(ctx, points, dac: np.ndarray, edges: int, exactly: np.ndarray | None):
         given = array(points)
         ctx.save_for_backward(points)
         ctx.dac, ctx.edges = dac.astype(given.dtype), edges
-        if counters is not None:
-            return tensor_like(ctx.dac.take(counters), points)
+        if exactly is not None:
+            return tensor_like(exactly, points)
         levels = np.empty((*given.shape[:2], edges), given.dtype)
         for b in range(len(given)):
             for v in range(VOICES):
@@ -162,11 +171,18 @@ def slope_convert(points, dac, given, slopes):
 
 
 @kernel
-def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, levels):
-    """The counter of one generator at each of `edges`, from power-on through all frames."""
+def follow_envelopes(e, nibbles, control, set_cycles, gate_cycles, edges, dac, levels):
+    """What three generators count for at each of `edges`, from power-on through all frames."""
+    for v in range(VOICES):
+        follow_envelope(e[v], nibbles[v], control[v], set_cycles[v], gate_cycles[v], edges, dac, levels[v])
+
+
+@part_kernel
+def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, dac, levels):
+    """What the counter of one generator counts for at each of `edges`, from power-on through all frames."""
     now = at = 0
     while at < edges.size and edges[at] <= 0:
-        levels[at] = e[COUNTER]
+        levels[at] = dac[e[COUNTER]]
         at += 1
     for f in range(control.size):
         for event in range(3):
@@ -177,7 +193,7 @@ def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, levels)
             ):
                 continue
             cycle = gate_cycles[f] if event == 2 else set_cycles[f, event]
-            now, at = run_envelope(e, now, cycle, edges, at, levels)
+            now, at = run_envelope(e, now, cycle, edges, at, dac, levels)
             if event == 0:
                 write_attack_decay(e, nibbles[f, 0] << 4 | nibbles[f, 1])
             elif event == 1:
@@ -185,16 +201,16 @@ def follow_envelope(e, nibbles, control, set_cycles, gate_cycles, edges, levels)
             else:
                 write_gate(e, control[f] & GATE)
     if at < edges.size:
-        run_envelope(e, now, int(edges[edges.size - 1]) + 2, edges, at, levels)
+        run_envelope(e, now, int(edges[edges.size - 1]) + 2, edges, at, dac, levels)
 
 
-@kernel
-def run_envelope(e, now, until, edges, at, levels):
+@part_kernel
+def run_envelope(e, now, until, edges, at, dac, levels):
     """Clock a generator up to a cycle, and note its counter at each edge on the way."""
     while now < until:
         now += hold(e, until - now)
         while at < edges.size and edges[at] < now:
-            levels[at] = e[COUNTER]
+            levels[at] = dac[e[COUNTER]]
             at += 1
     return now, at
 
@@ -202,7 +218,7 @@ def run_envelope(e, now, until, edges, at, levels):
 # --- Relaxed -----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def period_at(nibble, log_periods):
     """Cycles of a rate event between two nibbles, even in octaves; and the slope of its logarithm by the nibble."""
     low = min(max(int(np.floor(nibble)), 0), 14)
@@ -210,7 +226,7 @@ def period_at(nibble, log_periods):
     return np.exp(log_periods[low] + (nibble - low) * slope), slope
 
 
-@kernel
+@part_kernel
 def level_after(events, events_down):
     """Level that so many rate events from 255 on lead to, and its slope by the events."""
     if events >= events_down[0]:
@@ -226,7 +242,7 @@ def level_after(events, events_down):
     return high + (events - events_down[high]) * slope, slope
 
 
-@kernel
+@part_kernel
 def events_to(level, events_down):
     """Rate events from 255 down to a level between whole ones, and the slope by the level."""
     low = min(max(int(np.floor(level)), 0), 254)
@@ -282,7 +298,7 @@ def slope_relaxed(steps, given, slopes):
         to_level *= step[BY_LEVEL]
 
 
-@kernel
+@part_kernel
 def advance(level, state, cycles, nibbles, log_periods, events_down, step):
     """Let `cycles` go by: the level and state after them; slopes by the level before and the nibbles to `step`."""
     for k in range(STEP):
@@ -304,7 +320,7 @@ def advance(level, state, cycles, nibbles, log_periods, events_down, step):
     return level, state
 
 
-@kernel
+@part_kernel
 def advance_down(level, state, cycles, nibbles, log_periods, events_down, step):
     """The same in decay or release."""
     which = 1 if state == IN_DECAY else 3

@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import kernel, part_kernel
 from sidlearn.chip import models
 from sidlearn.chip.models import LINES, VCR_SIZE, VCR_ZERO
 from sidlearn.chip.vectors import look_up
-from sidlearn.surrogate.batch import array, over_rows, tensor_like
+from sidlearn.surrogate.batch import LANES, array, over_rows, tensor_like
 from sidlearn.surrogate.grid import Cells
 
-LANES = 16
-"""Chips that are worked on side by side; fewer are filled up with copies of the first."""
 BLOCK = 64
 """Steps whose inputs are laid out for that at a time."""
 AFTER_WRITE = 3
@@ -221,7 +219,7 @@ class Recur(torch.autograd.Function):
 # --- Kernels -----------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def expand(w, reverse, damping, summer, current, is_8580, between=True, ahead=False):
     """Flows of both charges, their slopes and the outputs of all lanes, at the charges that stand in `w`.
 
@@ -286,7 +284,7 @@ def expand(w, reverse, damping, summer, current, is_8580, between=True, ahead=Fa
         w["j11"][i] = one - half * (w["by_x_low"][i] * w["x_low_slope"][i])
 
 
-@kernel
+@part_kernel
 def flow_8580(w):
     """Charge per cycle of both integrators, fed by transistors in triode; and its slopes."""
     drive, zero, two = w["drive"], w["zero"], w["two"]
@@ -302,7 +300,7 @@ def flow_8580(w):
         w["by_out_band"][i], w["by_x_low"][i] = two * gate * over_in, -(two * gate * over_x)
 
 
-@kernel
+@part_kernel
 def flow_6581(w, current):
     """The same for the 6581: the snake in triode, beside the voltage-controlled resistor."""
     drive, pinch, snake, zero, half_unit, two, vcr_size, vcr_zero, vcr_top = (
@@ -365,7 +363,7 @@ def flow_6581(w, current):
         w["low_by_gate"][i] = -by_over
 
 
-@kernel
+@part_kernel
 def gate_at(cutoff, table):
     """Value of a table of the cutoff between its entries, and the slope."""
     n = min(int(cutoff), 2046)
@@ -373,9 +371,9 @@ def gate_at(cutoff, table):
     return table[n] + (cutoff - n) * step, step
 
 
-@kernel
+@part_kernel
 def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
-    """What registers set for all lanes in a frame."""
+    """What registers set for all lanes in a frame. Returns whether a resonance is between two whole ones."""
     lanes = cutoff.shape[0]
     for i in range(LANES):
         lane = i if i < lanes else 0
@@ -389,9 +387,14 @@ def set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_):
         w["takes_low"][i] = selected[lane, f] & 1
         w["takes_band"][i] = selected[lane, f] >> 1 & 1
         w["takes_high"][i] = selected[lane, f] >> 2 & 1
+    between = w["share"].any()
+    if not between:
+        for i in range(LANES):
+            w["next"][i] = w["next_slope"][i] = w["zero"]
+    return between
 
 
-@kernel
+@part_kernel
 def newton(w):
     """One step of Newton's method towards the middle of the step; the outputs follow it on their slopes."""
     one, most = w["one"], w["most"]
@@ -411,7 +414,7 @@ def newton(w):
         w["low"][i] = min(max(-most, w["low"][i] + to_low), most)
 
 
-@kernel
+@part_kernel
 def load_inputs(values, begin, count, block):
     """Lay the inputs of some steps out lane by lane."""
     lanes = values.shape[0]
@@ -421,7 +424,7 @@ def load_inputs(values, begin, count, block):
             block[i, lane] = row[begin + i]
 
 
-@kernel
+@part_kernel
 def begin_step(w, v_in, share):
     """Input, length and forecast of a step: where Newton's method leads from the slopes of the step before.
 
@@ -451,7 +454,7 @@ def begin_step(w, v_in, share):
         w["at_high"][i] = w["high"][i] + w["summer_slope"][i] * rise
 
 
-@kernel
+@part_kernel
 def end_step(w, out):
     """From the middle of a step to its end; the selected outputs."""
     two = w["two"]
@@ -464,7 +467,7 @@ def end_step(w, out):
         out[i] = w["taken"][i]
 
 
-@kernel
+@part_kernel
 def keep_step(w, middle):
     """Note the charges in the middle of a step."""
     for i in range(LANES):
@@ -482,27 +485,35 @@ def recur(
     lanes = values.shape[0]
     block = np.empty((BLOCK, LANES), values.dtype)
     for f in range(cutoff.shape[1]):
-        set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
-        between = w["share"].any()
-        if not between:
-            for i in range(LANES):
-                w["next"][i] = w["next_slope"][i] = w["zero"]
+        between = set_frame(w, f, cutoff, resonance, inputs, selected, step, gates, bends_)
         for begin in range(first[f] if f else 0, first[f + 1], BLOCK):
             count = min(BLOCK, first[f + 1] - begin)
             load_inputs(values, begin, count, block)
-            for n in range(count):
-                begin_step(w, block[n], shares[begin + n])
-                after_write = begin + n == 0 or begin + n == first[f]
-                ahead = iterations == 1 and not (after_write or is_8580)  # an 8580 gains nothing
-                for _ in range(iterations + AFTER_WRITE if after_write else iterations):
-                    expand(w, reverse, damping, summer, current, is_8580, between, ahead)
-                    newton(w)
-                end_step(w, block[n])
-                if keep:
-                    keep_step(w, middles[begin + n])
+            recur_block(
+                w, block, begin, count, first[f], shares, reverse, damping, summer, current, is_8580, iterations,
+                between, middles, keep,
+            )  # fmt: skip
             for lane in range(lanes):
                 for i in range(count):
                     out[lane, begin + i] = block[i, lane]
+
+
+@part_kernel
+def recur_block(
+    w, block, begin, count, written, shares, reverse, damping, summer, current, is_8580, iterations, between, middles,
+    keep,
+):  # fmt: skip
+    """Filter the inputs of some cells in place; `written` is the cell at which registers were set."""
+    for n in range(count):
+        begin_step(w, block[n], shares[begin + n])
+        after_write = begin + n == 0 or begin + n == written
+        ahead = iterations == 1 and not (after_write or is_8580)  # an 8580 gains nothing
+        for _ in range(iterations + AFTER_WRITE if after_write else iterations):
+            expand(w, reverse, damping, summer, current, is_8580, between, ahead)
+            newton(w)
+        end_step(w, block[n])
+        if keep:
+            keep_step(w, middles[begin + n])
 
 
 @kernel
@@ -539,7 +550,7 @@ def slope_recur(
             to_cutoff[lane, f] += by_bend[lane] * step / 2 * gate_at(cutoff[lane, f], bends_)[1]
 
 
-@kernel
+@part_kernel
 def slope_step(w, given, to_input, share, by_gate, by_bend, by_resonance):
     """One step backwards: slopes by the charges before it, by the input, and what adds up over a frame."""
     one, two = w["one"], w["two"]
@@ -571,7 +582,7 @@ def slope_step(w, given, to_input, share, by_gate, by_bend, by_resonance):
         by_bend[i] += w["by_bend"][i]
 
 
-@kernel
+@part_kernel
 def load_step(w, v_in, middle, share):
     """Input, length and charges in the middle of a step that is known."""
     for i in range(LANES):
@@ -584,7 +595,7 @@ def load_step(w, v_in, middle, share):
         w["low"][i] = middle[1, i]
 
 
-@kernel
+@part_kernel
 def bends(w, reverse, damping, summer, current, gates, is_8580, voice_dc, step, bend):
     """For each FC what a step is to be multiplied by so that the midpoint rule has the continuous filter's cutoff."""
     for fc in range(0, gates.size, LANES):

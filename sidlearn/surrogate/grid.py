@@ -9,7 +9,7 @@ into two cells, so that nothing is set but at the border of a cell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil
 
 import numpy as np
@@ -119,6 +119,12 @@ class Cells:
     def count(self) -> int:
         """Number of cells."""
         return len(self.shares)
+
+    @cached_property
+    def cell_steps(self) -> np.ndarray:
+        """The step of each cell, int64 (cells,)."""
+        cuts = np.repeat(np.arange(len(self.runs) - 1), np.diff(self.runs))
+        return np.arange(self.count) - cuts
 
     @property
     def start(self) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import kernel, part_kernel
+from sidlearn.chip import vectors
 from sidlearn.chip.models import LINES
-from sidlearn.surrogate.batch import array, over_rows, tensor_like
+from sidlearn.surrogate.batch import LANES, array, over_rows, tensor_like
 from sidlearn.surrogate.controls import Controls
 
 FILTEX, FILT3, VOICE_3_OFF = 8, 4, 8
@@ -28,6 +32,32 @@ def routes_of(controls: Controls) -> np.ndarray:
     return controls.routing | past << 4
 
 
+class Inputs(NamedTuple):
+    """What the mixer works with besides sound."""
+
+    counts: np.ndarray
+    """Voices, EXT IN and filter outputs that are led to it, int64 (b, slots)."""
+    offsets: np.ndarray
+    """What the selected filter outputs add, (b, slots)."""
+    lines: np.ndarray
+    """Straight lines by volume and number of inputs, (16 * 8 * (LINES + 1), 2)."""
+    scales: np.ndarray
+    """Of the filter's outputs, level that is silence, and of the sound, (3,)."""
+
+
+def inputs_of(controls: Controls, lines: np.ndarray, model: Any, kind: type) -> Inputs:
+    """Return what the mixer is given, with numbers of a float type."""
+    routing, mode = controls.routing, controls.mode
+    voices = 4 - count_bits(routing) - ((mode & VOICE_3_OFF != 0) & (routing & FILT3 == 0))
+    selected = count_bits(mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
+    return Inputs(
+        voices + selected,
+        np.asarray(model.filter_out_offset)[selected].astype(kind),
+        lines.astype(kind),
+        np.array([model.filter_out_scale, model.output_zero, model.output_scale]).astype(kind),
+    )
+
+
 class Mix(torch.autograd.Function):
     """(b, cells) sums past the filter and out of it, and (b, slots) volumes, to the sound (b, cells) before the
     board."""
@@ -35,22 +65,16 @@ class Mix(torch.autograd.Function):
     @staticmethod
     def forward(ctx, mixed, filtered, volume, controls: Controls, slots: np.ndarray, lines: np.ndarray, model):
         past, through, level = array(mixed), array(filtered), array(volume).astype(np.float64)
-        kind = past.dtype.type
-        routing, mode = controls.routing, controls.mode
-        inputs = 4 - count_bits(routing) - ((mode & VOICE_3_OFF != 0) & (routing & FILT3 == 0))
-        selected = count_bits(mode & (LOW_PASS | BAND_PASS | HIGH_PASS))
-        offsets = np.asarray(model.filter_out_offset)[selected].astype(kind)
-        scales = np.array([model.filter_out_scale, model.output_zero, model.output_scale]).astype(kind)
-        table = lines.astype(kind)
+        inputs, offsets, table, scales = inputs_of(controls, lines, model, past.dtype.type)
         sound = np.empty_like(past)
 
         def work(start: int, end: int) -> None:
             for b in range(start, end):
-                mix(past[b], through[b], level[b], (inputs + selected)[b], offsets[b], slots, table, scales, sound[b])
+                mix(past[b], through[b], level[b], inputs[b], offsets[b], slots, table, scales, sound[b])
 
         over_rows(work, len(past))
         ctx.save_for_backward(mixed, filtered, volume)
-        ctx.setting = inputs + selected, offsets, slots, table, scales
+        ctx.setting = inputs, offsets, slots, table, scales
         return tensor_like(sound, mixed)
 
     @staticmethod
@@ -73,10 +97,68 @@ class Mix(torch.autograd.Function):
         return to_sum_tensor, to_sum_tensor * float(scales[0]), to_volume_tensor, None, None, None, None
 
 
-# --- Kernels -----------------------------------------------------------------------------------------------------
+@lru_cache
+def _work_dtype(kind: np.dtype) -> np.dtype:
+    """Room for one cell of all lanes, for the reasons of `sidlearn.surrogate.filter`."""
+    lanes = ("past", "through", "total", "per_sum", "offset", "share", "base", "slope", "sound")
+    fields = [(name, kind, (LANES,)) for name in lanes] + [(n, np.int32, (LANES,)) for n in ("row", "rise", "index")]
+    return np.dtype(fields + [(name, kind) for name in ("scale", "silence", "gain", "zero", "top")], align=True)
 
 
-@kernel
+def room(scales: np.ndarray) -> np.ndarray:
+    """Return room for the work on `LANES` chips, with the constants filled in."""
+    made = np.zeros(1, _work_dtype(scales.dtype))
+    for name, value in zip(("scale", "silence", "gain", "top"), (*scales, LINES - 0.01), strict=True):
+        made[name] = value
+    return made
+
+
+# --- Kernels: chips side by side ---------------------------------------------------------------------------------
+
+
+@part_kernel
+def set_slot(m, slot, volume, counts, offsets):
+    """What registers set for all lanes. Returns whether a volume is between two whole ones."""
+    lanes = volume.shape[0]
+    for i in range(LANES):
+        lane = i if i < lanes else 0
+        low, count = min(int(volume[lane, slot]), 15), counts[lane, slot]
+        m["share"][i] = volume[lane, slot] - low
+        m["per_sum"][i] = LINES / max(count, 1)
+        m["offset"][i] = offsets[lane, slot]
+        m["row"][i] = (low * 8 + count) * (LINES + 1)
+        m["rise"][i] = 8 * (LINES + 1) if low < 15 else 0
+    return m["share"].any()
+
+
+@part_kernel
+def mix_lanes(m, lines, past, through, between):
+    """`mix` of one cell of all lanes, whose `lines` are words of two floats; the sound is left in `m`."""
+    scale, silence, gain, zero, top = m["scale"], m["silence"], m["gain"], m["zero"], m["top"]
+    for i in range(LANES):
+        m["past"][i] = past[i]
+    for i in range(LANES):
+        m["through"][i] = through[i]
+    for i in range(LANES):
+        m["total"][i] = m["past"][i] + (scale * m["through"][i] + m["offset"][i])
+    for i in range(LANES):
+        m["index"][i] = np.int32(min(max(zero, m["total"][i] * m["per_sum"][i]), top)) + m["row"][i]
+    vectors.look_up(lines, m["index"], LANES, m["base"], m["slope"])
+    for i in range(LANES):
+        m["sound"][i] = ((m["base"][i] + m["slope"][i] * m["total"][i]) - silence) * gain
+    if between:
+        for i in range(LANES):
+            m["index"][i] += m["rise"][i]
+        vectors.look_up(lines, m["index"], LANES, m["base"], m["slope"])
+        for i in range(LANES):
+            above = ((m["base"][i] + m["slope"][i] * m["total"][i]) - silence) * gain
+            m["sound"][i] += m["share"][i] * (above - m["sound"][i])
+
+
+# --- Kernels: a row of cells -------------------------------------------------------------------------------------
+
+
+@part_kernel
 def look_up(past, through, scale, offset, per_sum, lines, totals, index, base, slope):
     """The mixer's sums, and where its table puts them: as a straight line each."""
     zero, top = per_sum - per_sum, past.dtype.type(LINES - 0.01)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import kernel, part_kernel
 from sidlearn.chip.state import POWER_ON_ACCUMULATOR, POWER_ON_NOISE
 from sidlearn.chip.vectors import MANY, look_up_many
 from sidlearn.registers import NOISE, PULSE, RING, SAWTOOTH, SYNC, TEST, TRIANGLE, VOICES
@@ -123,7 +123,7 @@ def room(rates: np.ndarray, control: np.ndarray, frame_cycles: int) -> int:
 # --- Kernels: following the voices -------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def power_on(states, edges, parts):
     """Set three voices to how a chip begins."""
     for v in range(VOICES):
@@ -139,7 +139,7 @@ def power_on(states, edges, parts):
             parts[v, n] = 0
 
 
-@kernel
+@part_kernel
 def follow_frame(
     states, f, rates, widths, control, cycles, codes, low_codes, tables, integrals, lines, means, low_levels, periods,
     dac, fade, edges, per_cell, quick, keep, segments, parts,
@@ -181,7 +181,7 @@ def follow_frame(
         write_event(states[v], event, f, rates[v, f], widths[v, f], control[v, f], at, codes, low_codes, periods, fade)
 
 
-@kernel
+@part_kernel
 def sort_events(cycles, f, due, order):
     """The writes of a frame for all voices in the order of their cycles; those of a voice keep theirs."""
     for n in range(order.size):
@@ -193,7 +193,7 @@ def sort_events(cycles, f, due, order):
         due[place], order[place] = at, n
 
 
-@kernel
+@part_kernel
 def is_idle(state, event, rates, widths, control):
     """Whether a write changes nothing. Where the high byte stays, FREQ_LO and PW_LO count alone.
 
@@ -207,7 +207,7 @@ def is_idle(state, event, rates, widths, control):
     return pair[0] == before and pair[0] != pair[1]
 
 
-@kernel
+@part_kernel
 def write_event(state, event, f, rates, widths, control, now, codes, low_codes, periods, fade):
     """Write FREQ, PW or CONTROL."""
     if event == 4:
@@ -221,7 +221,7 @@ def write_event(state, event, f, rates, widths, control, now, codes, low_codes, 
         state[S_WIDTH], state[S_WIDTH_ID] = pair[last], 2 * f + last
 
 
-@kernel
+@part_kernel
 def write_control(state, value, now, codes, low_codes, periods, fade):
     """Waveform, sync, ring and TEST."""
     before = int(state[S_CONTROL])
@@ -238,19 +238,19 @@ def write_control(state, value, now, codes, low_codes, periods, fade):
     state[S_CONTROL] = value
 
 
-@kernel
+@part_kernel
 def is_ringed(control):
     """Whether the neighbour's top bit turns a voice's triangle over."""
     return control & RING != 0 and control & TRIANGLE != 0 and not control & SAWTOOTH
 
 
-@kernel
+@part_kernel
 def phase_at(state, cycle):
     """The phase of a voice after that many clocks, not yet taken back to its period."""
     return state[S_PHASE] + (0.0 if int(state[S_CONTROL]) & TEST else state[S_RATE]) * (cycle - state[S_SINCE])
 
 
-@kernel
+@part_kernel
 def top_bit_runs(state, periods):
     """Whether a voice's top bit comes and goes."""
     control = int(state[S_CONTROL])
@@ -258,7 +258,7 @@ def top_bit_runs(state, periods):
     return full and not control & TEST and state[S_RATE] > STILL
 
 
-@kernel
+@part_kernel
 def next_lead(states, now, until, rise, offsets, led, periods, codes):
     """How far the voices run on before one syncs or turns over another, at most to `until`.
 
@@ -298,7 +298,7 @@ def next_lead(states, now, until, rise, offsets, led, periods, codes):
     return first
 
 
-@kernel
+@part_kernel
 def output_code(state, control, codes, low_codes, periods):
     """The 12-bit output of a voice right now."""
     wave = wave_row(control, state[S_OFFSET])
@@ -311,14 +311,14 @@ def output_code(state, control, codes, low_codes, periods):
     return codes[wave, int((phase + offset) % PHASES)]
 
 
-@kernel
+@part_kernel
 def wave_row(control, offset):
     """Row of the waveform tables."""
     wave = control >> 4 & 7
     return UPSIDE_DOWN if wave == 5 and offset != 0.0 else wave
 
 
-@kernel
+@part_kernel
 def noise_code(register):
     """The taps of the noise register as waveform bits 11 to 4. Source: the 6581 die (reSID's documentation)."""
     return (
@@ -330,7 +330,7 @@ def noise_code(register):
 # --- Kernels: filling in -----------------------------------------------------------------------------------------
 
 
-@kernel
+@part_kernel
 def fill_segment(
     state, until, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade, edges, per_cell,
     quick, keep, segments, levels,
@@ -357,20 +357,20 @@ def fill_segment(
         )  # fmt: skip
 
 
-@kernel
+@part_kernel
 def period_of(state, periods):
     """Phases until a voice's waveform repeats."""
     control = int(state[S_CONTROL])
     return float(PHASES) if control & NOISE else periods[wave_row(control, state[S_OFFSET])]
 
 
-@kernel
+@part_kernel
 def is_top_bit_left(state, period):
     """Whether the top bit is still high from another waveform, though this one will pull it down."""
     return period == HALF and state[S_PHASE] >= HALF
 
 
-@kernel
+@part_kernel
 def cycle_of_pull(state, until, codes):
     """The cycle after which the top bit is low: the output pulls it down, or it overflows. At most just behind `until`.
 
@@ -389,7 +389,7 @@ def cycle_of_pull(state, until, codes):
     return now
 
 
-@kernel
+@part_kernel
 def fill_stretch(
     state, until, period, codes, low_codes, tables, integrals, lines, means, low_levels, periods, dac, fade, edges,
     per_cell, quick, keep, segments, levels,
@@ -424,7 +424,7 @@ def fill_stretch(
     state[S_SINCE], state[S_CELL], state[S_JOINED], state[S_COUNT] = until, cell, 1.0, count + 1
 
 
-@kernel
+@part_kernel
 def describe_segment(state, control, until, period, s):
     """Note what a voice does."""
     wave = wave_row(control, state[S_OFFSET])
@@ -445,7 +445,7 @@ def describe_segment(state, control, until, period, s):
     s[WIDTH_ID], s[JOINED] = state[S_WIDTH_ID], state[S_JOINED]
 
 
-@kernel
+@part_kernel
 def run_noise(state, s, dac, heard, edges, per_cell, cell, levels):
     """Move the noise register through a segment and, where it is heard, add its levels. Returns the cell of the end."""
     register = int(state[S_LFSR])
@@ -476,7 +476,7 @@ def run_noise(state, s, dac, heard, edges, per_cell, cell, levels):
     return cell
 
 
-@kernel
+@part_kernel
 def run_floating(state, s, dac, fade, edges, per_cell, cell, levels):
     """No waveform: the output holds, and loses bits step by step."""
     done, code = s[START], int(state[S_CODE])
@@ -490,7 +490,7 @@ def run_floating(state, s, dac, fade, edges, per_cell, cell, levels):
     return add_constant(levels, edges, per_cell, cell, done, s[END], dac[code])
 
 
-@kernel
+@part_kernel
 def cell_at(edges, first, cycle):
     """The cell, from `first` on, that a cycle is in; their number if it is behind all. Cells are alike."""
     final = edges.size - 1
@@ -503,7 +503,7 @@ def cell_at(edges, first, cycle):
     return cell
 
 
-@kernel
+@part_kernel
 def add_constant(levels, edges, per_cell, cell, start, end, level):
     """Add a level that holds from `start` to `end`; returns the cell of the end.
 
@@ -523,7 +523,7 @@ def add_constant(levels, edges, per_cell, cell, start, end, level):
     return final
 
 
-@kernel
+@part_kernel
 def fill_cycles(s, table, low, edges, per_cell, cell, levels):
     """Add a voice cycle by cycle, as the chip plays it; returns the cell of the end."""
     one = 1 << FRACTION_BITS
@@ -550,7 +550,7 @@ def fill_cycles(s, table, low, edges, per_cell, cell, levels):
     return cell
 
 
-@kernel
+@part_kernel
 def shift_of(kind):
     """Cycles by which the middle of a cycle's level is later than the phase it comes from: pulse sees the one before.
 
@@ -559,7 +559,7 @@ def shift_of(kind):
     return -0.5 if kind == PULSE_ONLY else 0.5
 
 
-@kernel
+@part_kernel
 def fill_averages(s, integral, low, edges, per_cell, cell, levels):
     """Add the averages of a voice that runs, each the difference of an integral over phases; returns the cell."""
     kind, start, rate, period = int(s[KIND]), s[START], s[RATE], s[PERIOD]
@@ -594,7 +594,7 @@ def fill_averages(s, integral, low, edges, per_cell, cell, levels):
     return final
 
 
-@kernel
+@part_kernel
 def fill_quickly(s, lines, mean, integral, low, edges, per_cell, cell, levels):
     """`fill_averages` of a table or a pulse in single precision, with phases in 32 bits that turn round by themselves.
 
@@ -637,7 +637,7 @@ def fill_quickly(s, lines, mean, integral, low, edges, per_cell, cell, levels):
     return final
 
 
-@kernel
+@part_kernel
 def quick_lines(at, step, count, lines, index, shares, slopes, values):
     """An integral on straight lines, at phases `step` apart, in short loops; `count` is a multiple of `MANY`."""
     per = values.dtype.type(1 / (1 << FRACTION_BITS))
@@ -651,7 +651,7 @@ def quick_lines(at, step, count, lines, index, shares, slopes, values):
         values[i] += slopes[i] * shares[i]
 
 
-@kernel
+@part_kernel
 def quick_pulse(at, step, width, below, above, values):
     """The same of a pulse: straight up to its width, and straight behind it."""
     per, zero = values.dtype.type(1 / (1 << FRACTION_BITS)), width - width
@@ -660,7 +660,7 @@ def quick_pulse(at, step, width, below, above, values):
         values[i] = below * min(phase, width) + above * max(phase - width, zero)
 
 
-@kernel
+@part_kernel
 def table_integrals(at, begin, start, rate, integral, period, phases, index, values):
     """`integral_at` of a table for many cycles: in short loops, so that all but the look-ups become vectors."""
     total, per_period = integral[int(period)], 1 / period
@@ -678,7 +678,7 @@ def table_integrals(at, begin, start, rate, integral, period, phases, index, val
         values[i] += here + (phases[i] - index[i]) * (integral[n + np.uint32(1)] - here)
 
 
-@kernel
+@part_kernel
 def pulse_integrals(at, begin, start, rate, width, low, high, period, values):
     """`integral_at` of a pulse for many cycles."""
     total, per_period = low * width + high * (period - width), 1 / period
@@ -689,7 +689,7 @@ def pulse_integrals(at, begin, start, rate, width, low, high, period, values):
         values[i] = turns * total + (low * min(phase, width) + high * max(phase - width, 0.0))
 
 
-@kernel
+@part_kernel
 def integral_at(phase, kind, width, integral, low, period):
     """The level of a waveform summed up over the phases from 0 on."""
     turns = np.floor(phase / period)
@@ -706,14 +706,14 @@ def integral_at(phase, kind, width, integral, low, period):
     return turns * whole + low * min(x, width) + (table_at(x, integral) - at_width if x > width else 0.0)
 
 
-@kernel
+@part_kernel
 def table_at(x, integral):
     """An integral between its entries, on a straight line."""
     n = min(int(x), integral.size - 2)
     return integral[n] + (x - n) * (integral[n + 1] - integral[n])
 
 
-@kernel
+@part_kernel
 def level_at(phase, kind, width, integral, low, period):
     """The level itself: slope of `integral_at` by the phase."""
     x = phase - np.floor(phase / period) * period
@@ -723,7 +723,7 @@ def level_at(phase, kind, width, integral, low, period):
     return integral[n + 1] - integral[n]
 
 
-@kernel
+@part_kernel
 def width_slope_at(phase, kind, width, integral, low, period):
     """Slope of `integral_at` by the pulse width."""
     if kind == TABLE or width >= period:
@@ -829,7 +829,7 @@ def slope_averages(s, slopes, integral, lines, low, edges, per_cell, quick):
     return to_rate / rate, to_phase / rate, to_width / rate
 
 
-@kernel
+@part_kernel
 def quick_slopes(since, begin, rate, lines, phases, index, bases, rises, values, heights):
     """`table_slopes` of what is above the mean, in a table of single precision."""
     for i in range(since.size):
@@ -844,7 +844,7 @@ def quick_slopes(since, begin, rate, lines, phases, index, bases, rises, values,
         values[i] = bases[i] + phases[i] * heights[i]
 
 
-@kernel
+@part_kernel
 def table_slopes(since, begin, rate, integral, period, phases, index, values, heights):
     """`integral_at` and `level_at` of a table for many cycles."""
     total, per_period = integral[int(period)], 1 / period
@@ -862,7 +862,7 @@ def table_slopes(since, begin, rate, integral, period, phases, index, values, he
         values[i] += here + (phases[i] - index[i]) * heights[i]
 
 
-@kernel
+@part_kernel
 def pulse_slopes(since, begin, rate, width, low, high, period, values, heights, by_width):
     """`integral_at`, `level_at` and `width_slope_at` of a pulse for many cycles."""
     edge = min(width, period)

@@ -8,9 +8,9 @@ from math import ceil
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import kernel, part_kernel
 from sidlearn.chip import decimate
-from sidlearn.surrogate.batch import array, over_rows, tensor_like
+from sidlearn.surrogate.batch import LANES, array, over_rows, tensor_like
 from sidlearn.surrogate.grid import Cells, Grid
 
 STOP_DB = 70.0
@@ -159,7 +159,7 @@ def take_cells(rows, runs, shares, first, oversampling, taps, by_step, to_sound)
             to[i] = share[i] * by[i]
 
 
-@kernel
+@part_kernel
 def place(p, oversampling, taps):
     """The first step that there is in row p, and its column."""
     at = oversampling - 1 - taps // 2 + p
@@ -176,24 +176,27 @@ def decimate_rows(rows, taps, audio):
         out = audio[begin : begin + count]
         for p in range(oversampling):
             of_row = taps[p::oversampling]
-            add_taps(rows[p, begin:], of_row, out)
+            add_taps(rows[p, begin:], of_row, out, 1)
 
 
-@kernel
-def add_taps(row, taps, out):
-    """Add the convolution of a row with taps."""
+@part_kernel
+def add_taps(row, taps, out, apart):
+    """Add the convolution of a row with taps, whose values lie so far apart."""
     count, t = out.size, 0
     while t + 8 <= taps.size:
         a, b, c, d = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
         e, f, g, h = taps[t + 4], taps[t + 5], taps[t + 6], taps[t + 7]
-        x = row[t : t + count + 8]
+        at = t * apart
+        x0, x1, x2, x3 = row[at:], row[at + apart :], row[at + 2 * apart :], row[at + 3 * apart :]
+        at += 4 * apart
+        x4, x5, x6, x7 = row[at:], row[at + apart :], row[at + 2 * apart :], row[at + 3 * apart :]
         for i in range(count):
-            out[i] += ((a * x[i] + b * x[i + 1]) + (c * x[i + 2] + d * x[i + 3])) + (
-                (e * x[i + 4] + f * x[i + 5]) + (g * x[i + 6] + h * x[i + 7])
+            out[i] += ((a * x0[i] + b * x1[i]) + (c * x2[i] + d * x3[i])) + (
+                (e * x4[i] + f * x5[i]) + (g * x6[i] + h * x7[i])
             )
         t += 8
     while t < taps.size:
-        tap, x = taps[t], row[t : t + count]
+        tap, x = taps[t], row[t * apart :]
         for i in range(count):
             out[i] += tap * x[i]
         t += 1
@@ -214,7 +217,7 @@ def slope_decimate_rows(given, taps, rows):
             for i in range(out.size):
                 out[i] = 0
             # row[n] meets sample n - t under tap t
-            add_taps(padded[begin + most - of_row.size + 1 :], of_row, out)
+            add_taps(padded[begin + most - of_row.size + 1 :], of_row, out, 1)
 
 
 @kernel
@@ -273,3 +276,43 @@ def slope_clip(audio, given, knee):
         if over > 0:
             t = np.tanh(over / room)
             given[i] *= 1 - t * t
+
+
+# --- Kernels: chips side by side ---------------------------------------------------------------------------------
+
+
+@part_kernel
+def put_step(rows, place, sound, share, start, joined):
+    """Lay a cell of all lanes out as part of the step that has this place in rows, or as the first of it."""
+    oversampling = rows.shape[0]
+    here = rows[place % oversampling, place // oversampling]
+    if joined:
+        for i in range(LANES):
+            here[i] += share * (sound[i] - start)
+    else:
+        for i in range(LANES):
+            here[i] = share * (sound[i] - start)
+
+
+@part_kernel
+def decimate_lanes(rows, first, taps, audio):
+    """`decimate_rows` of all lanes: rows (step within a sample, sample, lane), from a sample on, to (sample, lane)."""
+    oversampling = rows.shape[0]
+    flat = audio.reshape(audio.size)
+    for i in range(flat.size):
+        flat[i] = 0
+    for p in range(oversampling):
+        all_of_row = rows[p]
+        row = all_of_row[first:]
+        add_taps(row.reshape(row.size), taps[p::oversampling], flat, LANES)
+
+
+@part_kernel
+def block_direct_lanes(audio, keep, high):
+    """The board's DC block of all lanes, whose capacitors stand at `high`, (LANES,)."""
+    for k in range(audio.shape[0]):
+        here = audio[k]
+        for i in range(LANES):
+            level = here[i]
+            here[i] = level - high[i]
+            high[i] = level + keep * (high[i] - level)

@@ -24,6 +24,7 @@ from sidlearn.surrogate.mixer import (
 )
 from sidlearn.surrogate.oscillator import waves
 from sidlearn.surrogate.output import Decimate
+from sidlearn.surrogate.render import render
 from sidlearn.surrogate.voices import PER_EDGE, Voices
 
 ENVELOPES = ("exact", "relaxed")
@@ -145,13 +146,18 @@ class DifferentiableSID(nn.Module):
         )
         grid = cells(self.grid, frames.shape[1], self.frame_cycles)
         levels = self.envelope_levels(controls, grid, frames)  # (B, 3, E)
+        start = float((0.5 - self._chip.output_zero) * self._chip.output_scale)  # the board's capacitors at power-on
+        if not (torch.is_grad_enabled() and frames.requires_grad) and frames.dtype == torch.float32:
+            sound = render(
+                controls, array(levels), self.grid, grid, self._waves, self._filter, self._mix_lines, start, self._chip
+            )
+            return tensor_like(sound, frames).to(given)  # (B, N)
         routed, mixed = Voices.apply(
             controls.frequency, controls.pulse_width, levels, controls, routes_of(controls), self._waves, grid,
             self._chip, frames.dtype != torch.float64,
         )  # (B, T), (B, T)  # fmt: skip
         filtered = self.filter(controls, routed, grid)  # (B, T)
         sound = Mix.apply(mixed, filtered, controls.volume, controls, grid.slots, self._mix_lines, self._chip)  # (B, T)
-        start = float((0.5 - self._chip.output_zero) * self._chip.output_scale)  # the board's capacitors at power-on
         return Decimate.apply(sound, self.grid, grid, start, self._chip).to(given)  # (B, N)
 
     def envelope_levels(self, controls: Controls, grid: Cells, like: torch.Tensor) -> torch.Tensor:
@@ -160,15 +166,15 @@ class DifferentiableSID(nn.Module):
         spacing = PER_EDGE * self.grid.step_cycles
         cycles = grid.edges[::PER_EDGE]
         cycles = np.append(cycles, cycles[-1] + spacing * np.arange(1, edges - len(cycles) + 1))
-        dac = array(self.get_buffer("dac_env"))
-        counters = envelopes.exact(controls, cycles) if self.envelope == "exact" else None
-        if counters is not None and not controls.envelope.requires_grad:
-            return tensor_like(dac.take(counters), like).to(like.dtype)
+        dac = array(self.get_buffer("dac_env").to(like.dtype))
+        levels = envelopes.exact(controls, cycles, dac) if self.envelope == "exact" else None
+        if levels is not None and not controls.envelope.requires_grad:
+            return tensor_like(levels, like)
         points = -(-edges // envelopes.EDGES_PER_POINT) + 1
         spread, apart = cycles[:: envelopes.EDGES_PER_POINT], envelopes.EDGES_PER_POINT * spacing
         spread = np.append(spread, spread[-1] + apart * np.arange(1, points - len(spread) + 1))
         coarse = envelopes.Relaxed.apply(controls.envelope, controls, spread)  # (B, 3, P)
-        return envelopes.Convert.apply(coarse, dac, edges, counters)
+        return envelopes.Convert.apply(coarse, dac, edges, levels)
 
     def filter(self, controls: Controls, routed: torch.Tensor, grid: Cells) -> torch.Tensor:
         """Return the sum of the selected filter outputs for the voltages led into it, (batch, cells)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sidlearn._kernel import kernel
+from sidlearn._kernel import kernel, part_kernel
 from sidlearn.registers import VOICES
 from sidlearn.surrogate.batch import array, over_rows, tensor_like
 from sidlearn.surrogate.controls import Controls
@@ -134,7 +134,7 @@ def play_voices(
     return states[:, S_COUNT].astype(np.int64)
 
 
-@kernel
+@part_kernel
 def combine_slots(done, known, parts, taps, slots, slot_steps, envelope, routes, voltages, keep, wave, routed, mixed):
     """Sum up all slots from `done` on whose parts are `known`; returns the first that is left."""
     lines = np.empty(BLOCK + 2 * PER_EDGE, wave.dtype)
@@ -144,23 +144,32 @@ def combine_slots(done, known, parts, taps, slots, slot_steps, envelope, routes,
             break
         for begin in range(first, end, BLOCK):
             count = min(BLOCK, end - begin)
-            to_filter, past = routed[begin : begin + count], mixed[begin : begin + count]
-            start_sums(routes[done], voltages, to_filter, past)
-            for v in range(VOICES):
-                here = wave[v, begin : begin + count] if keep else wave[v, :count]
-                join_parts(parts[v, FINER * (step + begin - first) :], taps, here)
-                edge, skip = begin // PER_EDGE, begin % PER_EDGE
-                fill_lines(envelope[v, edge:], lines[: -(-(skip + count) // PER_EDGE) * PER_EDGE])
-                line = lines[skip : skip + count]
-                if routes[done] >> v & 1:
-                    add_voice(here, line, voltages, to_filter)
-                if routes[done] >> 4 + v & 1:
-                    add_voice(here, line, voltages, past)
+            sum_block(
+                routes[done], begin, parts, FINER * (step + begin - first), taps, envelope, voltages, lines, wave,
+                begin if keep else 0, routed[begin : begin + count], mixed[begin : begin + count],
+            )  # fmt: skip
         done += 1
     return done
 
 
-@kernel
+@part_kernel
+def sum_block(route, begin, parts, part, taps, envelope, voltages, lines, wave, column, to_filter, past):
+    """Sum up some cells, from `begin` on, whose parts begin at `part`; waves are left in `wave` from a column on."""
+    count = past.size
+    start_sums(route, voltages, to_filter, past)
+    for v in range(VOICES):
+        here = wave[v, column : column + count]
+        join_parts(parts[v, part:], taps, here)
+        edge, skip = begin // PER_EDGE, begin % PER_EDGE
+        fill_lines(envelope[v, edge:], lines[: -(-(skip + count) // PER_EDGE) * PER_EDGE])
+        line = lines[skip : skip + count]
+        if route >> v & 1:
+            add_voice(here, line, voltages, to_filter)
+        if route >> 4 + v & 1:
+            add_voice(here, line, voltages, past)
+
+
+@part_kernel
 def start_sums(route, voltages, to_filter, past):
     """What goes to the filter and past it without the voices: EXT IN."""
     nothing = voltages[0] - voltages[0]
@@ -171,7 +180,7 @@ def start_sums(route, voltages, to_filter, past):
         past[i] = in_past
 
 
-@kernel
+@part_kernel
 def add_voice(wave, line, voltages, sums):
     """Add a voice's voltages."""
     zero, per_wave, drift = voltages[0], voltages[1], voltages[2]
@@ -179,7 +188,7 @@ def add_voice(wave, line, voltages, sums):
         sums[i] += zero + line[i] * (drift + per_wave * wave[i])
 
 
-@kernel
+@part_kernel
 def join_parts(parts, taps, levels):
     """The level of each cell, that of its step: the parts around the step's middle, weighted."""
     a, b, c, d = taps[0], taps[1], taps[2], taps[3]  # the others are the same turned round
@@ -190,7 +199,7 @@ def join_parts(parts, taps, levels):
         )
 
 
-@kernel
+@part_kernel
 def fill_lines(envelope, levels):
     """An envelope's straight lines, each over `PER_EDGE` cells."""
     number = envelope.dtype.type

@@ -222,6 +222,17 @@ def test_a_batch_is_its_rows_and_comes_out_the_same_on_any_number_of_threads():
     torch.set_num_threads(1)
 
 
+@pytest.mark.parametrize("model", ["6581", "8580"])
+@pytest.mark.parametrize(("sample_rate", "frame_cycles"), [(RATE, FRAME), (16_000, 4_914), (8_000, 500)])
+def test_one_pass_without_gradients_gives_what_the_units_give(model, sample_rate, frame_cycles):
+    values = np.stack([random_frames(seed, True) for seed in range(3)]).astype(np.float32)
+    soft = torch.tensor(np.clip(values + np.random.default_rng(5).uniform(0, 0.9, values.shape), 0, 255)).float()
+    sid = DifferentiableSID(model, sample_rate, frame_cycles)
+    for given in (torch.tensor(values), soft, torch.tensor(values[:1, :1])):
+        units = sid(given.clone().requires_grad_()).detach()
+        assert (sid(given) - units).abs().max() < 1e-7
+
+
 def test_bfloat16_frames_hold_every_register_value():
     values = torch.tensor(music.tune(1).frames().values)[None]
     sid = DifferentiableSID()
