@@ -95,4 +95,7 @@ def source_stamps() -> tuple[str, ...]:
 
 def source_folders(package: Path) -> list[Path]:
     """Return the folders whose sources kernels and tables are made from."""
-    return [package, *(package / part for part in ("chip", "cpu", "c64", "c64/roms", "learn", "surrogate"))]
+    return [
+        package,
+        *(package / part for part in ("chip", "cpu", "c64", "c64/roms", "learn", "learn/decode", "surrogate")),
+    ]

@@ -11,7 +11,8 @@ from sidlearn.chip.decimate import delay_cycles
 from sidlearn.chip.generator import FIELDS
 from sidlearn.clock import PAL
 from sidlearn.learn.checkpoint import Forgetful, Progress, Store
-from sidlearn.learn.decode.forward import Forward
+from sidlearn.learn.decode.fallback import Budget, go_on
+from sidlearn.learn.decode.forward import NO_PADS, Forward
 from sidlearn.learn.decode.gates import tidy
 from sidlearn.learn.decode.hindsight import Decoder
 from sidlearn.learn.decode.path import LIKELY_RMS, Start
@@ -31,7 +32,9 @@ STAGE, KEPT_EVERY = "decode", 25
 """Name of the checkpoint, and after how many frames it is written."""
 LOST_DB = -12.0
 LOST_FRAMES = 12
-"""After so many frames in a row with a residual above `LOST_DB` nothing more is decoded."""
+"""After so many frames in a row with a residual above `LOST_DB` the rest is found without the state of the chip."""
+GUESSED_CONFIDENCE = 0.2
+"""Of frames that were found so."""
 SURE_RMS = 8e-4
 """Error at which a frame is as likely right as wrong; guess."""
 
@@ -114,7 +117,8 @@ def _decode(
     total = len(searcher.forward.target)
     lost = LOST_FRAMES if total and residual_db(searcher, 0) > LOST_DB else 0
     lost = int(kept["lost"]) if kept else lost
-    while len(searcher.path) < total and lost < LOST_FRAMES:
+    budget = Budget(searcher)
+    while len(searcher.path) < total and lost < LOST_FRAMES and not budget.is_spent():
         frame = searcher.decode_next()
         lost = lost + 1 if residual_db(searcher, frame.number) > LOST_DB else 0
         if len(searcher.path) % KEPT_EVERY == 0:
@@ -127,9 +131,16 @@ def _decode(
         values[: len(searcher.path)] = tidy(searcher)
     for k, frame in enumerate(searcher.path):
         confidence[k] = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
+    lefts = [residual_db(searcher, k) for k in range(len(searcher.path))]
     if searcher.path:
         values[len(searcher.path) :] = values[len(searcher.path) - 1]
-    left = float(np.median([residual_db(searcher, k) for k in range(len(searcher.path))])) if searcher.path else 0.0
+        if len(searcher.path) < total and residual_db(searcher, 0) < LOCKED_DB:
+            found, more = go_on(searcher, total, progress)
+            first = total - len(found)
+            values[first:total], confidence[first:] = found, GUESSED_CONFIDENCE
+            values[total:] = values[total - 1]
+            lefts[first:] = more.tolist()
+    left = float(np.median(lefts)) if lefts else 0.0
     times = frame_rate // 50
     return Decoded(
         RegisterFrames(np.repeat(values, times, axis=0), PAL.frame_cycles // times),
@@ -140,7 +151,7 @@ def _decode(
         1.0,
         0.0,
         0.0,
-        len(searcher.path) == total and total > 0 and left < LOCKED_DB,
+        len(lefts) == total and total > 0 and left < LOCKED_DB,
     )
 
 
@@ -148,11 +159,11 @@ def written(searcher: Decoder, values: np.ndarray) -> RegisterWrites:
     """Return the registers of frames, uint8 (frames, 25), as writes at the cycles at which they must have come."""
     rows = [np.empty(0, WRITE_DTYPE)]
     old = searcher.start.image
-    for frame, image in zip(searcher.path, values, strict=False):
-        everything = frame.number == 0 and searcher.everything
-        told = searcher.forward.events_between(old, image, frame.pads, everything)
+    for number, image in enumerate(values):
+        pads = searcher.path[number].pads if number < len(searcher.path) else NO_PADS
+        told = searcher.forward.events_between(old, image, pads, number == 0 and searcher.everything)
         row = np.empty(len(told), WRITE_DTYPE)
-        row["cycle"] = told[:, 0] + frame.number * PAL.frame_cycles
+        row["cycle"] = told[:, 0] + number * PAL.frame_cycles
         row["register"], row["value"] = told[:, 1], told[:, 2]
         rows.append(row[np.argsort(row["cycle"], kind="stable")])
         old = image
@@ -216,6 +227,7 @@ def saved(searcher: Decoder) -> dict[str, np.ndarray]:
         "images": np.array([f.image for f in searcher.path], np.uint8),
         "pads": np.array([f.pads for f in searcher.path], np.int64),
         "jumps": np.array(sorted(searcher.jumps), np.int64),
+        "evaluated": np.array(searcher.forward.evaluated),
         "starts": np.array([row(s) for _, some in sorted(searcher.jumps.items()) for s in some], np.int64),
     }
 
@@ -236,6 +248,7 @@ def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, n
     )
     for k, (image, pads) in enumerate(zip(kept["images"], kept["pads"], strict=True)):
         searcher.accept(searcher.evaluate(searcher.before(), k, image, tuple(int(p) for p in pads)))
+    searcher.forward.evaluated = int(kept["evaluated"])
     return searcher, origin
 
 
