@@ -56,8 +56,10 @@ STIFF = 3e-3
 """Share by which a note that goes on has to explain more to have another FREQ; guess."""
 CUTOFFS = np.array([120, 200, 260, 320, 390, 460, 540, 630, 730, 860, 1050, 1400])
 """FC that are tried where FC is not sure; dense where a 6581's cutoff rises."""
-JUMP_DB, MOST_JUMP_DB = 0.004, 1.5
+JUMP_DB, MOST_JUMP_DB = 0.006, 1.5
 """What it costs that FC is so far from where it was foreseen, and at most; guess."""
+TOLD_DB = 0.2
+"""By how much other FC explain less where a sound tells of it; guess."""
 SURE_DB = -24.0
 """Energy left with which FC is sure; guess."""
 
@@ -138,6 +140,7 @@ class Tracker:
         self.room = np.empty(n)
         self.times = [0] * VOICES
         self.answers: dict[int, np.ndarray] = {}
+        self.told, self.unsure = True, 0
 
     def set_knots(self, knots: int) -> None:
         """Set how many knots levels have in a frame."""
@@ -395,6 +398,11 @@ class Tracker:
             cols = [self.heard(v, options[v], chosen, answer) for v in range(VOICES)]
             best = self.combine(options, cols, cut)[0]
             chosen = {v: options[v][k] for v, k in best[2].items()}
+            if self.routing and stage == self.with_any:
+                cutoff, chosen, best = self.with_cutoff(cutoff, {v: [n] for v, n in chosen.items()}, best)
+                answer = self.answer(cutoff)
+                z = self.wanted(answer)
+                cut = z[SKIP:] - z[SKIP:].mean()
             chosen, best = self.polished(chosen, best, z, cut, answer)
         self.accept(cutoff, chosen, best)
 
@@ -583,7 +591,7 @@ class Tracker:
         every = [options.get(v, []) for v in range(VOICES)]
         likeliest = {v: some[-1] for v, some in options.items() if some}
         cols = [self.heard(v, every[v], likeliest, self.answer(cutoff)) for v in range(VOICES)]
-        tried = [cutoff, *(cutoff + by for by in (-48, -24, -12, 12, 24, 48))]
+        tried = [cutoff, *(cutoff + by for by in (-48, 48, -24, -12, 12, 24))]
         if best[1] > SURE_DB:
             tried += CUTOFFS.tolist()
         found = []
@@ -594,8 +602,10 @@ class Tracker:
                     cols[v] = self.heard(v, every[v], likeliest, answer)
             z = self.wanted(answer)
             way = self.combine(every, cols, z[SKIP:] - z[SKIP:].mean())[0]
-            found.append((way[0] + min(JUMP_DB * abs(new - cutoff), MOST_JUMP_DB), new, way))
+            dear = min(JUMP_DB / (1 + self.unsure) * abs(new - cutoff), MOST_JUMP_DB)
+            found.append((way[0] + dear, new, way))
         _, cutoff, best = min(found, key=lambda w: w[0])
+        self.told = min(abs(w[2][0] - best[0]) for w in found[1:3]) > TOLD_DB
         return cutoff, {v: every[v][k] for v, k in best[2].items()}, best
 
     def accept(self, cutoff, chosen, best) -> None:
@@ -628,6 +638,7 @@ class Tracker:
             )
             self.phases[v] = (self.phases[v] + int(old[v]) * w + int(freqs[v]) * (f.frame_cycles - w)) & kernel.MASK
         self.fed = fed
+        self.unsure = 0 if self.told and best[1] < FAIR_DB else self.unsure + 1
         if levels.shape[1] != KNOTS:
             at = np.linspace(0, levels.shape[1] - 1, KNOTS)
             levels = np.array([np.interp(at, np.arange(levels.shape[1]), row) for row in levels])
