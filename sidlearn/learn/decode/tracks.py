@@ -24,7 +24,7 @@ KNOTS, MANY_KNOTS = 4, 7
 """Of the level of a voice in a frame, and where notes may begin in it."""
 FULL = 1.05
 """Most of a level; guess."""
-BEND = 0.008
+BEND, SHARP_BEND = 0.008, 0.002
 """What bends of levels cost, by the energy of the voice; guess."""
 FLOOR = 6e-4
 """Share of a frame's energy that is left at best; guess."""
@@ -43,6 +43,8 @@ LOWEST = 300
 """FREQ from which on notes are looked for: below 18 Hz anything is explained."""
 LOW, LEAST_WIDTH, ODD_DB = 800, 100, 0.8
 """FREQ and PW below which notes are seldom, and what that costs; guess."""
+TAKEN_COST = 0.38
+"""Cost of FREQ with which another voice may go on; guess."""
 PLAIN = (TRIANGLE, SAWTOOTH, PULSE)
 PAIRS = (PULSE | SYNC, SAWTOOTH | SYNC, TRIANGLE | RING, TRIANGLE | SYNC)
 DAMPED = 0.7
@@ -60,6 +62,8 @@ JUMP_DB, MOST_JUMP_DB = 0.006, 1.5
 """What it costs that FC is so far from where it was foreseen, and at most; guess."""
 TOLD_DB = 0.2
 """By how much other FC explain less where a sound tells of it; guess."""
+LEAST_CUTOFF = 100
+"""FC below which nothing changes much; guess."""
 SURE_DB = -24.0
 """Energy left with which FC is sure; guess."""
 
@@ -147,7 +151,7 @@ class Tracker:
         at = np.linspace(0, knots - 1, self.forward.samples)
         self.hats = np.maximum(0, 1 - np.abs(at - np.arange(knots)[:, None]))
         bend = np.diff(np.eye(knots), 2, axis=0)
-        self.bend = BEND * bend.T @ bend + 1e-4 * np.eye(knots)
+        self.bend = (BEND if knots == KNOTS else SHARP_BEND) * bend.T @ bend + 1e-4 * np.eye(knots)
 
     def keep(self, freqs, widths, controls, levels, cutoff, left) -> None:
         self.past_freqs.append(freqs)
@@ -534,7 +538,7 @@ class Tracker:
                     kind = int(kinds[k]) << 4
                     row = [phase, old, written, freq, int(widths[k]), kind]
                     cost = 1.2 + (0.0 if kind in known else 0.6)
-                    made[v].append(self.priced(self.refined(v, row, rest, chosen, cost, False)))
+                    made[v].append(self.priced(v, self.refined(v, row, rest, chosen, cost, False)))
             for control in known or PLAIN:
                 if control & (RING | SYNC):
                     continue
@@ -547,14 +551,18 @@ class Tracker:
                 for freq in tops(some, scores[: len(some)], 2):
                     k = int(np.searchsorted(some, freq))
                     row = [int(phases[k]), old, written, freq, int(widths[k]), control]
-                    made[v].append(self.priced(self.refined(v, row, rest, chosen, 1.2 + self.jump(v), True)))
+                    made[v].append(self.priced(v, self.refined(v, row, rest, chosen, 1.2 + self.jump(v), True)))
         return made
 
-    @staticmethod
-    def priced(note: Note) -> Note:
-        """Return a note at a higher cost if it is of a kind that explains anything a little."""
+    def priced(self, v: int, note: Note) -> Note:
+        """Return a note at a higher cost if it explains anything a little, or another voice plays it."""
         thin = note.control & PULSE and not LEAST_WIDTH < note.width < 4096 - LEAST_WIDTH
-        return replace(note, cost=note.cost + ODD_DB * ((note.freq < LOW) + bool(thin)))
+        taken = False
+        for u in range(VOICES):
+            if u != v and self.past_levels[-1][u].max() > HEARD_LEVEL:
+                likely = [f for f, cost in self.freqs(u).items() if cost < TAKEN_COST]
+                taken |= any(abs(np.log2(note.freq / f)) < 1 / 24 for f in likely if f)
+        return replace(note, cost=note.cost + ODD_DB * ((note.freq < LOW) + bool(thin) + taken))
 
     def polished(self, chosen, best, z, cut, answer):
         """Return notes moved to where they explain most together."""
@@ -582,7 +590,7 @@ class Tracker:
         if len(past) < 3:
             return past[-1] if past else cutoff_of(self.image)
         slope = (past[-1] - past[0]) / (len(past) - 1)
-        return int(min(max(round(past[-1] + DAMPED * slope), 0), HIGHEST_CUTOFF))
+        return int(min(max(round(past[-1] + DAMPED * slope), LEAST_CUTOFF), HIGHEST_CUTOFF))
 
     def with_cutoff(self, cutoff, options, best):
         """Return FC, notes and what is left with the FC that explains most."""
@@ -595,7 +603,7 @@ class Tracker:
         if best[1] > SURE_DB:
             tried += CUTOFFS.tolist()
         found = []
-        for new in dict.fromkeys(min(max(f, 0), HIGHEST_CUTOFF) for f in tried):
+        for new in dict.fromkeys(min(max(f, LEAST_CUTOFF), HIGHEST_CUTOFF) for f in tried):
             answer = self.answer(new)
             for v in range(VOICES):
                 if self.routing >> v & 1:
