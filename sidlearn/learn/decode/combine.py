@@ -10,8 +10,8 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
-from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, SKIP, Option, Starts, added, in_time, padded
-from sidlearn.learn.decode.refine import Refinement
+from sidlearn.learn.decode.path import AS_BEFORE, GOOD_RMS, PULSE, SKIP, Option, Starts, added, in_time, padded
+from sidlearn.learn.decode.timing import Timing
 from sidlearn.registers import GATE, VOICE_STRIDE, VOICES
 
 TOGGLE_COST = 3e-7
@@ -52,7 +52,7 @@ def least_places(left: np.ndarray, count: int) -> np.ndarray:
     return some[:count]
 
 
-class Combination(Refinement):
+class Combination(Timing):
     """Combinations of options."""
 
     def combine(self, options: list[dict[Option, None]], best: Frame) -> tuple[Frame, Frame | None]:
@@ -62,6 +62,9 @@ class Combination(Refinement):
         target = self.sums(best)[SKIP:]
         target = target - target.mean()
         left = self.lefts(lists, target)
+        sounding = [self.sounding(v, lists[v], left) for v in range(VOICES)]
+        lists = [[lists[v][k] for k in places] for v, places in enumerate(sounding)]
+        left = left[np.ix_(*sounding)]
         several = sum(self.open(v, best) for v in range(VOICES)) > 1
         most = (MOST_OPTIONS if several else SOME_OPTIONS) * (1 + self.widely)
         for v, options_v in enumerate(options):
@@ -69,16 +72,16 @@ class Combination(Refinement):
                 least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
                 for k in np.argsort(least, kind="stable")[most:]:
                     del options_v[lists[v][k]]
-        if self.widely:  # many sound the same: those come first that change least of what was thought before
-            costs = [np.array([self.toggled(v, o) for o in some], np.float32) for v, some in enumerate(lists)]
-            left += self.tie * (costs[0][:, None, None] + costs[1][:, None] + costs[2])
+        # many sound the same: those come first that change least of what was thought before
+        costs = [np.array([self.toggled(v, o) for o in some], np.float32) for v, some in enumerate(lists)]
+        left += self.tie * (costs[0][:, None, None] + costs[1][:, None] + costs[2])
         played: list[tuple[Frame, list[Option]]] = []
         enough = 0
         combinations = []
         for k in self.chosen(lists, left, several):
             at = np.unravel_index(k, left.shape)
             some = [lists[v][at[v]] for v in range(VOICES)]
-            combinations.append((float(left[at]) + self.tie * self.toggles(some) * (not self.widely), some))
+            combinations.append((float(left[at]), some))
         for _, some in sorted(combinations, key=lambda c: c[0]):
             played.append((self.play_options(some, best.image), some))
             enough += self.good(played[-1][0])
@@ -96,6 +99,7 @@ class Combination(Refinement):
             played[i] = (self.refine(frame, worth=HOPELESS * refined), some)
             refined = min(refined, played[i][0].energy)
             if self.good(played[i][0]):
+                played[i + 1 :] = self.likewise(frame, played[i][0], played[i + 1 :])
                 break
         if not any(self.good(p[0]) for p in played):
             played[0] = (self.settle(played[0][0]), played[0][1])
@@ -113,6 +117,24 @@ class Combination(Refinement):
             if kept.energy < best.energy - max(1e-6, 0.03 * best.energy):
                 return kept, kept
         return best, played[0][0]
+
+    def likewise(self, rough: Frame, fine: Frame, others: list[tuple[Frame, list[Option]]]) -> list:
+        """Return combinations with FREQ and PW moved as in one of them, where they were the same."""
+
+        def shape(frame: Frame) -> list[tuple[int, int]]:
+            return [field(frame.image, v)[:2] for v in range(VOICES)]
+
+        made = []
+        for frame, some in others:
+            if all(a[0] == b[0] for a, b in zip(shape(frame), shape(rough), strict=True)):
+                image = frame.image
+                for v, (freq, width) in enumerate(shape(fine)):
+                    same = field(image, v)[1] == field(rough.image, v)[1]
+                    image = with_voice(image, v, freq, width if same else None)
+                made.append((min(frame, self.again(frame, image), key=lambda f: f.energy), some))
+            else:
+                made.append((frame, some))
+        return made
 
     def chosen(self, lists: list[list[Option]], left: np.ndarray, several: bool) -> list[int]:
         """Return the combinations that leave least, and the best for each pattern of gates."""
@@ -137,6 +159,21 @@ class Combination(Refinement):
         values, places = np.empty(2**VOICES), np.empty(2**VOICES, np.int64)
         kernel.least_by_gates(left, gates[0], gates[1], gates[2], values, places)
         return list(dict.fromkeys([*found, *places[places >= 0].tolist()]))
+
+    def sounding(self, v: int, options: list[Option], left: np.ndarray) -> list[int]:
+        """Return the places of a voice's options that sound different, and of those that do not the likeliest ones."""
+        least = left.min(axis=tuple(u for u in range(VOICES) if u != v))
+        sounds: dict[tuple, list[int]] = {}
+        for k, option in enumerate(options):
+            _, _, count = self.told_once(v, option)
+            freq, width, control, _, _ = option.group
+            shape = freq, width if control & PULSE else 0, option.phase, option.unheard
+            name = *shape, count, round(float(least[k]) / self.tie)
+            sounds.setdefault(name, []).append(k)
+        kept = []
+        for places in sounds.values():
+            kept += sorted(places, key=lambda k: self.toggled(v, options[k]))[:SAME]
+        return sorted(kept)
 
     def lefts(self, lists: list[list[Option]], target: np.ndarray) -> np.ndarray:
         """Return how much every combination leaves of `target`, less a constant, one axis a voice.

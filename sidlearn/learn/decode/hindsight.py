@@ -20,7 +20,6 @@ from sidlearn.learn.decode.path import (
     KNOWN,
     LIKELY_RMS,
     PULSE,
-    QUIET_LEVEL,
     added,
     in_time,
 )
@@ -44,14 +43,8 @@ LONGEST_REASSIGNED = 64
 """Frames in which writes that nobody heard are given to another voice; guess."""
 
 
-MOST_REFINED = 6
-"""Of what is tried where something was written sooner or later; guess."""
-
 MOST_KNOWN = 8
 """Instruments of a voice that are tried in place of a new one; guess."""
-
-PADDING_GAIN = 0.5
-"""Energy that is left where a write that nobody hears explains what is heard, of what is left without it; guess."""
 
 
 class Decoder(Settings):
@@ -136,40 +129,6 @@ class Decoder(Settings):
             best = self.steadier(best)
         self.widely = False
         return best
-
-    def padded(self, best: Frame) -> Frame:
-        """Return a frame that writes later or sooner, if that is better: nobody heard what was written before."""
-        if not self.path or self.good(best) or self.rms(best.energy) > NEAR_RMS:
-            return best
-        for _ in range(2):
-            old = best
-            tried = sorted(self.timings(old), key=lambda f: f.energy)[:MOST_REFINED]
-            for new in tried:
-                best = min(best, self.refine(new), key=lambda f: f.energy)
-                if self.good(best):
-                    return best
-            if best.energy > PADDING_GAIN * old.energy:
-                return old
-        return best
-
-    def timings(self, frame: Frame) -> list[Frame]:
-        """Return what a frame may be like if some of it was written sooner or later."""
-        start = frame.before.image
-        images = [frame.image]
-        for v in range(VOICES):
-            _, _, control, ad, sr = field(frame.image, v)
-            widths = self.likely_widths(frame, v)
-            if control & 0xF6 == PULSE and 0 < frame.levels[v].max() <= QUIET_LEVEL:
-                widths += self.steady_width(v, frame, self.levels(frame.image, v)[0])
-            for gate, (a, s), w in product((0, GATE), dict.fromkeys(((ad, sr), field(start, v)[3:])), widths):
-                images.append(with_voice(frame.image, v, width=w, control=control & ~GATE | gate, ad=a, sr=s))
-        made: dict[tuple, tuple[np.ndarray, tuple]] = {}
-        for image, ahead in product(images, product((0, 1, -1), repeat=VOICES)):
-            if np.count_nonzero(ahead) > 1:
-                continue
-            pads = tuple(p + by for p, by in zip(frame.pads, (*ahead, 0), strict=True))
-            made.setdefault((image.tobytes(), pads), (image, pads))
-        return [self.again(frame, image, pads) for image, pads in made.values()]
 
     def as_told(self, best: Frame) -> Frame:
         """Return a frame that begins as the frames before tell, as far as that explains it too."""

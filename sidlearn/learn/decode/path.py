@@ -23,16 +23,16 @@ SKIP = 24
 FIRST_SKIP = 30
 """The same for the first frame, where the target rings."""
 
-GOOD_RMS = 3e-4
+GOOD_RMS = 2e-4
 """A frame this near to its target needs no search: twice what the right registers leave in most frames."""
 
-FLOOR_RMS = 1.3e-4
+FLOOR_RMS = 1e-4
 """What the right registers leave of most frames; measured on pyresidfp 0.17.0."""
 
-LIKELY_RMS = 8e-4
+LIKELY_RMS = 4e-4
 """What the right registers leave at most, in frames in which fast attacks begin."""
 
-FAIR_RMS = 5.5e-4
+FAIR_RMS = 3e-4
 """The same in frames in which no note begins and no waveform changes."""
 
 ROUGHNESS = 1.5

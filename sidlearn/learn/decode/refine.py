@@ -182,8 +182,8 @@ class Refinement(Envelopes):
             starts[v] = int(acc[v]) + by * TURN & kernel.MASK, b""
         return self.evaluate(shifted(frame.before, tuple(starts)), frame.number, image, frame.pads)
 
-    def step(self, frame: Frame, phases_only: bool = False) -> Frame | None:
-        """Take one Gauss-Newton step in all that moves; None where nothing does."""
+    def slopes(self, frame: Frame, phases_only: bool = False) -> tuple[list[tuple[int, int]], list[int], np.ndarray]:
+        """Return what moves, the voices whose phase does, and by how much the sound changes with each, without mean."""
         moves = [] if phases_only else [m for m in self.movable(frame) if m == CUTOFF or not self.noisy(frame, m[0])]
         columns, used = [], []
         for which in moves:
@@ -206,14 +206,22 @@ class Refinement(Envelopes):
         for v in unlocked:
             change = (self.turned_by(frame, frame.image, {v: 16}).out - frame.out) / 16
             columns.append(change - change.mean())
-        if not columns:
-            return None
+        return used, unlocked, np.array(columns, np.float64).reshape(-1, self.forward.samples)
+
+    def error(self, frame: Frame) -> np.ndarray:
+        """Return what a frame leaves of the target, without its mean."""
         error = self.forward.target[frame.number] - frame.out - frame.before.dc
-        matrix = np.stack(columns).astype(np.float64)
+        return error - error.mean()
+
+    def step(self, frame: Frame, phases_only: bool = False) -> Frame | None:
+        """Take one Gauss-Newton step in all that moves; None where nothing does."""
+        used, unlocked, matrix = self.slopes(frame, phases_only)
+        if not len(matrix):
+            return None
         gram = matrix @ matrix.T
-        gram[np.diag_indices(len(columns))] *= 1 + 1e-6
-        gram[np.diag_indices(len(columns))] += 1e-12
-        by_all = np.linalg.solve(gram, matrix @ (error - error.mean()))
+        gram[np.diag_indices(len(matrix))] *= 1 + 1e-6
+        gram[np.diag_indices(len(matrix))] += 1e-12
+        by_all = np.linalg.solve(gram, matrix @ self.error(frame))
         image = frame.image
         for (v, i), by in zip(used, by_all, strict=False):
             if v == VOICES:

@@ -25,9 +25,6 @@ FAR_RMS = 0.02
 CROSSED = 6
 """Shapes and envelopes of a voice that are tried together."""
 
-NEAR_WIDTH = 8
-"""PW that need not be told apart by the mean; guess."""
-
 SHIFTED = 64
 """FREQ by which a note is misjudged if it is thought to be written some cycles early or late; guess."""
 
@@ -153,16 +150,16 @@ class Searcher(Combination):
                 best, combined = self.rounds(self.near, options, best, combined)
                 if self.likely(best):
                     return best
-            best = self.faint(best)
+            best = self.padded(self.faint(best))
             if self.good(best):
                 return best
             for v, more in enumerate(self.pursue(best)):
                 self.add(options[v], more)
             best, combined = self.combine(options, best)
             if not self.good(best):
+                best = self.padded(best)
+            if not self.good(best):
                 best, combined = self.rounds(self.near, options, best, combined)
-            if self.good(best):
-                return best
             if self.likely(best):
                 return best
         for some in self.discover(best):
@@ -402,17 +399,6 @@ class Searcher(Combination):
             found = self.peaks(rest, gain, constant, control >> 4, width, best.before.osc[v], written, freqs, 1)
             made += [Option((f, w, control, held[0], held[1])) for f in (*found, freq)]
         return made
-
-    def steady_width(self, v: int, best: Frame, gain: np.ndarray) -> list[int]:
-        """Return the PW with which a voice explains the mean of what is left: all that is heard of a quiet one."""
-        left = self.forward.target[best.number] - best.out - best.before.dc
-        drift = 2 * (best.before.dc - self.path[-1].before.dc) if self.path else 0.0
-        dac = self.forward.dac
-        swing = self.forward.slope * float(gain.mean() * (dac[0xFFF] - dac[0]))
-        by = (drift - float(left[SKIP:].mean())) / swing * 4096
-        width = field(best.image, v)[1]
-        new = round(np.clip(width + by, 0, 0xFFF))
-        return [new] if abs(new - width) > NEAR_WIDTH else []
 
     def pursue(self, best: Frame) -> list[list[Option]]:
         """Return options with any FREQ and PW, played with instruments that were heard before.
