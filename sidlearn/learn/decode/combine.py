@@ -36,6 +36,9 @@ HOPELESS = 9.0
 ENOUGH = 8
 """Good combinations beyond the first that are compared."""
 
+BETTER = 0.9
+"""Energy of a past that is less likely, over that of another, with which it is taken; guess."""
+
 OTHER = Option((0, 0, 0, 0, 0))
 """Stands for a voice that does not matter."""
 
@@ -284,7 +287,7 @@ class Combination(Timing):
         gates: dict[int, int] = {}
         if option.past is not None:
             gates = dict(option.past.gates)
-            count += len(gates) + option.past.timed + self.widely
+            count += len(gates) + self.widely
         last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
         gate = option.group[2] & GATE
         count += gate != last
@@ -339,11 +342,20 @@ class Combination(Timing):
 
     def adopt(self, frame: Frame, some: Sequence[Option]) -> Frame | None:
         """Change the path as options want it and return the frame played after it; None if the past gets worse."""
-        for undone in self.undoings(some):
-            new = self.replay(frame, some, undone)
-            if new is not None:
-                return new
-        return None
+        known = self.path, self.floor
+        found = None
+        for undone, timed in product(self.undoings(some), (False, True)):
+            self.path, self.floor = list(known[0]), list(known[1])
+            new = self.replay(frame, some, undone, timed)
+            if new is None:
+                continue
+            self.renew()
+            if found is None or new.energy < BETTER * found[0].energy:
+                found = new, self.path, self.floor
+            if self.good(new):
+                break
+        self.path, self.floor = known if found is None else found[1:]
+        return None if found is None else found[0]
 
     def undoings(self, some: Sequence[Option]) -> list[dict[int, tuple[int, int, int]]]:
         """Return changes of AD and SR that may have been taken for another write that came before.
@@ -359,8 +371,13 @@ class Combination(Timing):
                         found.append({u: (at, *old)})
         return found
 
-    def replay(self, frame: Frame, some: Sequence[Option], undone: dict[int, tuple[int, int, int]]) -> Frame | None:
-        """Play the path again as options want it; keep it, and return the frame after it, if it is no worse."""
+    def replay(
+        self, frame: Frame, some: Sequence[Option], undone: dict[int, tuple[int, int, int]], timed: bool
+    ) -> Frame | None:
+        """Play the path again as options want it; keep it, and return the frame after it, if it is no worse.
+
+        `timed`: a write more or less takes the place of another that nobody hears, so that all others stay in time.
+        """
         number = frame.number
         turned = [self.start_of(frame, v)[0] for v in range(VOICES)]  # refined since
         told = [(turned[v], option.start[1]) for v, option in enumerate(some)]
@@ -392,7 +409,7 @@ class Combination(Timing):
             pads = padded(old.pads, late[old.number]) if old.number in late else old.pads
             image_then = changed(old.image, old.number)
             for v, option in enumerate(some):
-                if option.past is not None and option.past.timed and (old.number or not self.everything):
+                if timed and option.past is not None and (old.number or not self.everything):
                     pads = added(pads, in_time(v, old.before.image, old.image, state.image, image_then))
             new = self.evaluate(state, old.number, image_then, pads)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:

@@ -29,11 +29,10 @@ from sidlearn.learn.decode.path import (
     Group,
     Option,
     Past,
-    in_time,
 )
 from sidlearn.learn.decode.scans import tops
 from sidlearn.learn.decode.shapes import Shapes
-from sidlearn.registers import ATTACK_DECAY, CONTROL, GATE, SUSTAIN_RELEASE, VOICE_STRIDE, VOICES, WRITABLE
+from sidlearn.registers import CONTROL, GATE, VOICE_STRIDE, VOICES, WRITABLE
 from sidlearn.writes import WRITE_GAP_CYCLES
 
 BLOCK = 27
@@ -237,9 +236,9 @@ class Envelopes(Shapes):
         # where AD and SR were written with what they are now there is no write more or less if they were others
         told = self.told_since(v) if self.widely else frame.number
         sinces = dict.fromkeys((begin, told)) if told < begin else (begin,)
-        for (ad, sr), since, timed in product(pairs, sinces, (False, True) if self.widely else (False,)):
-            past = Past(since, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number), late, timed)
-            env = self.run(v, frame, since, gates, ad, sr, frame.number - since, late, timed)
+        for (ad, sr), since in product(pairs, sinces):
+            past = Past(since, ad, sr, tuple((at, g) for at, g in gates.items() if at < frame.number), late)
+            env = self.run(v, frame, since, gates, ad, sr, frame.number - since, late)
             made.append(Option((*shape, ad, sr), past, env.tobytes()))
         return made
 
@@ -259,7 +258,6 @@ class Envelopes(Shapes):
         gates: dict[int, int],
         fresh: tuple[bool, bool],
         late: int = -1,
-        timed: bool = False,
     ) -> np.ndarray:
         """Return the writes to an envelope from frame `begin` on, int64 (writes, 3), AD and SR as -1.
 
@@ -275,16 +273,6 @@ class Envelopes(Shapes):
         pads[-1] = frame.pads
         if begin <= late <= frame.number:
             pads[late - begin, v] += 1
-        if timed:
-            was = np.concatenate([old[None], images])
-            now = np.concatenate([images, frame.image[None]])
-            new = now.copy()
-            at = v * VOICE_STRIDE
-            new[:, at + ATTACK_DECAY] = ad ^ 0x10 * fresh[0]
-            new[:, at + SUSTAIN_RELEASE] = sr ^ 0x10 * fresh[1]
-            new[:, at + CONTROL] = np.where(told < 0, now[:, at + CONTROL], now[:, at + CONTROL] & 0xFE | told & GATE)
-            first = int(begin == 0 and self.everything)
-            pads[first:] += in_time(v, was, now, np.concatenate([old[None], new[:-1]]), new)[first:]
         n = kernel.envelope_events(
             old,
             images,
@@ -322,11 +310,10 @@ class Envelopes(Shapes):
         sr: int,
         frames: int,
         late: int = -1,
-        timed: bool = False,
     ) -> np.ndarray:
         """Return the envelope some frames after the start of frame `begin`."""
         _, _, _, old_ad, old_sr = field(self.image(begin - 1), v)
-        events = self.events(v, frame, begin, gates, (ad != old_ad, sr != old_sr), late, timed)
+        events = self.events(v, frame, begin, gates, (ad != old_ad, sr != old_sr), late)
         env = (self.path[begin].before if begin < len(self.path) else self.before()).env[v].copy()
         kernel.run_events(env, events, ad, sr, frames * self.forward.frame_cycles)
         return env

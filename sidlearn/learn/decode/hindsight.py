@@ -10,7 +10,8 @@ from itertools import pairwise, permutations, product
 
 import numpy as np
 
-from sidlearn.learn.decode.forward import Frame, field, with_gate, with_voice
+from sidlearn.learn.decode import kernel
+from sidlearn.learn.decode.forward import Frame, State, field, with_gate, with_voice
 from sidlearn.learn.decode.path import (
     ALL_KNOWN,
     AS_BEFORE,
@@ -22,6 +23,7 @@ from sidlearn.learn.decode.path import (
     PULSE,
     added,
     in_time,
+    shifted,
 )
 from sidlearn.learn.decode.refine import NEAR_RMS
 from sidlearn.learn.decode.settings import Settings
@@ -45,6 +47,15 @@ LONGEST_REASSIGNED = 64
 
 MOST_KNOWN = 8
 """Instruments of a voice that are tried in place of a new one; guess."""
+
+UNEXPLAINED = 3
+"""Of what could not be expected, how much a write without a register is; guess."""
+
+REPHASED, REPHASING_GAIN = 9, 0.95
+"""Frames within which a phase is found more exactly, and the energy that is left where it is, of what was; guess."""
+
+PHASES = [sign << bit for bit in range(5, 12) for sign in (1, -1)]
+"""By which a phase may be other than found, of 24 bits; guess."""
 
 
 class Decoder(Settings):
@@ -71,8 +82,48 @@ class Decoder(Settings):
             if self.path and self.good(best):
                 best = self.steadier(best)
         self.accept(self.polished(best))
+        self.rephase()
         self.look_back()
         return best
+
+    def rephase(self) -> None:
+        """Find the phase of a voice more exactly that was found some frames ago, once a frame shows it is not exact.
+
+        A pulse ends a cycle sooner or later with the last bits of its phase, once in some hundred periods.
+        """
+        last = max(self.jumps, default=-REPHASED)
+        if self.good(self.path[-1]) or not len(self.path) - REPHASED < last < len(self.path):
+            return
+        known = self.path[last:]
+        for v, (phase, _) in enumerate(self.jumps[last]):
+            for by in PHASES if phase != KNOWN else ():
+                starts = [AS_BEFORE] * VOICES
+                starts[v] = phase + by & kernel.MASK, b""
+                new = self.played_again(shifted(known[0].before, tuple(starts)), known)
+                if sum(f.energy for f in new) < sum(f.energy for f in self.path[last:]) * REPHASING_GAIN:
+                    self.path[last:] = new
+                    self.floor[last:] = [self.rms(f.energy) for f in new]
+        if self.path[last] is not known[0]:
+            if self.trace:
+                print("   phases of", last, "were a little other")
+            begun = self.path[last].before
+            same = [b"" if not env else begun.env[v].tobytes() for v, (_, env) in enumerate(self.jumps[last])]
+            told = [
+                KNOWN if phase == KNOWN else int(begun.osc[v, kernel.ACC])
+                for v, (phase, _) in enumerate(self.jumps[last])
+            ]
+            self.jumps[last] = tuple(zip(told, same, strict=True))
+            self.path[last - 1].after = begun
+
+    def played_again(self, state: State, frames: list[Frame]) -> list[Frame]:
+        """Play frames of the path again from another state."""
+        made = []
+        for old in frames:
+            new = self.evaluate(state, old.number, old.image, old.pads)
+            self.pass_on(new)
+            made.append(new)
+            state = new.after
+        return made
 
     def retuned(self, best: Frame) -> Frame:
         """Return a better frame if FREQ in the one before was a little other than thought, else `best`.
@@ -188,11 +239,10 @@ class Decoder(Settings):
                 tried = []
                 for gate, (a, s), width in product((0, GATE), pairs, self.likely_widths(frame, v)):
                     image = with_gate(with_voice(frame.image, v, width=width, ad=a, sr=s), v, gate)
-                    tried.append((self.news(v, image) + self.padding(frame.pads), self.again(frame, image)))
-                    if (a, s) != (ad, sr):  # a gate is not taken for a write of something else: notes begin unheard
-                        start = frame.before.image
-                        told = with_voice(image, v, ad=ad, sr=sr)
-                        pads = added(frame.pads, in_time(v, start, told, start, image))
+                    start = frame.before.image
+                    # a gate may be taken for a write of something else, or not: notes begin unheard
+                    told = (image, with_voice(image, v, ad=ad, sr=sr), frame.image)
+                    for pads in dict.fromkeys(added(frame.pads, in_time(v, start, t, start, image)) for t in told):
                         tried.append((self.news(v, image) + self.padding(pads), self.again(frame, image, pads)))
                 least = min(f.energy for _, f in tried)
                 frame = min(
@@ -206,8 +256,8 @@ class Decoder(Settings):
 
     @staticmethod
     def padding(pads: tuple) -> int:
-        """Return how many writes come otherwise than thought."""
-        return sum(abs(p) for p in pads)
+        """Return how unlikely it is that writes come otherwise than thought, as `news` counts."""
+        return UNEXPLAINED * sum(abs(p) for p in pads)
 
     def otherwise_timed(self, frame: Frame) -> Frame:
         """Return a frame in which a write of PW takes the time that AD or SR was thought to take, if that is better."""

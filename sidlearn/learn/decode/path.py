@@ -89,8 +89,6 @@ class Past:
     gates: tuple[tuple[int, int], ...] = ()
     late: int = -1
     """A frame in which one more write, that nobody hears, came before those of the voice; -1: none."""
-    timed: bool = False
-    """Whether a write more or less takes the place of another that nobody hears, so that all others stay in time."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ MOST_HEARD = 40
 """Values of FREQ that a voice had before and that are tried again; guess."""
 FARTHEST = 1000.0
 """Energy, over that of where the search began, from which no two steps lead back; guess."""
+FARTHEST_STEP = 4.0
+"""Energy, over that of where a step began, from which one more is taken; guess."""
 NEAR_RMS = 1.5e-2
 """What a frame leaves at most of which all but small errors are right; guess."""
 
@@ -27,8 +29,8 @@ CUTOFF = (VOICES, 0)
 """FC among what moves."""
 CUTOFF_STEP, LONGEST_CUTOFF_STEP = 4, 48
 """By which FC moves; guess."""
-TURN = 1 << 10
-"""Of an oscillator: a 16384th of a period."""
+TURN, MOST_TURNS = 1 << 8, 1024
+"""Of an oscillator: a 65536th of a period; by how many of them it moves at once, guess."""
 
 
 class Refinement(Envelopes):
@@ -47,6 +49,8 @@ class Refinement(Envelopes):
             if turn and self.rms(best.energy) > LIKELY_RMS:
                 best = self.tune_noise(best)
             new = self.step(best)
+            if new is not None and best.energy <= new.energy < FARTHEST_STEP * best.energy:
+                new = self.step(new)  # rounded, it may lead up before it leads down
             if new is not None and new.energy < best.energy:
                 best = new
             if best.energy > 0.98 * old.energy and turn:
@@ -175,7 +179,7 @@ class Refinement(Envelopes):
         return with_voice(frame.image, v, **{"width" if i else "freq": value})
 
     def turned_by(self, frame: Frame, image: np.ndarray, turns: dict[int, int]) -> Frame:
-        """Play a frame with other registers and with the phases of some voices moved by 16384ths of a period."""
+        """Play a frame with other registers and with the phases of some voices moved by 65536ths of a period."""
         acc = frame.before.osc[:, kernel.ACC]
         starts = [AS_BEFORE] * VOICES
         for v, by in turns.items():
@@ -204,7 +208,7 @@ class Refinement(Envelopes):
             used.append(which)
         unlocked = [v for v in range(VOICES) if self.start_of(frame, v)[0] != KNOWN]
         for v in unlocked:
-            change = (self.turned_by(frame, frame.image, {v: 16}).out - frame.out) / 16
+            change = (self.turned_by(frame, frame.image, {v: 64}).out - frame.out) / 64
             columns.append(change - change.mean())
         return used, unlocked, np.array(columns, np.float64).reshape(-1, self.forward.samples)
 
@@ -233,7 +237,7 @@ class Refinement(Envelopes):
             value = min(max(value, 0), 0xFFF if i else 0xFFFF)
             image = with_voice(image, v, **{"width" if i else "freq": value})
         if unlocked:
-            by = np.round(np.clip(by_all[len(used) :], -256, 256)).astype(int).tolist()
+            by = np.round(np.clip(by_all[len(used) :], -MOST_TURNS, MOST_TURNS)).astype(int).tolist()
             return self.turned_by(frame, image, dict(zip(unlocked, by, strict=True)))
         return self.again(frame, image)
 

@@ -21,6 +21,9 @@ PADDING_GAIN = 0.5
 NEAR_WIDTH = 8
 """PW that need not be told apart by the mean; guess."""
 
+FRESH = 4
+"""Frames within which a phase that was found is found better; guess."""
+
 
 class Timing(Refinement):
     """Frames whose writes come sooner or later."""
@@ -33,11 +36,16 @@ class Timing(Refinement):
         if not self.path or self.good(best) or self.rms(best.energy) > NEAR_RMS:
             return best
         found = self.timed(best)
-        if self.likely(found):
+        if self.good(found):
             return found
-        quiet = [v for v in range(VOICES) if self.before().env[v, COUNTER] <= QUIET_LEVEL]
-        loose = {v: 1 for v in quiet if self.start_of(best, v)[0] == KNOWN}
+        loose = {v: 1 for v in range(VOICES) if self.drifting(v) and self.start_of(best, v)[0] == KNOWN}
         return self.timed(self.turned_by(best, best.image, loose), found) if loose else found
+
+    def drifting(self, v: int) -> bool:
+        """Whether the phase of a voice may be a little other than thought: it was quiet, or found a short time ago."""
+        number = len(self.path)
+        found = any(starts[v][0] != KNOWN for k in range(number - FRESH, number) if (starts := self.jumps.get(k)))
+        return found or bool(self.before().env[v, COUNTER] <= QUIET_LEVEL)
 
     def timed(self, frame: Frame, best: Frame | None = None) -> Frame:
         """Return the best of a frame with other times of writing, if it is much better than `best`, else `best`."""
