@@ -12,7 +12,7 @@ import numpy as np
 from sidlearn.chip import generator
 from sidlearn.chip.sid import SID, render_batch
 from sidlearn.clock import PAL
-from sidlearn.learn import envelopes, likeness
+from sidlearn.learn import envelopes, intonation, likeness
 from sidlearn.learn.analyse import FFT_SIZE, RATE_HZ, Bands
 from sidlearn.learn.checkpoint import Store
 from sidlearn.registers import (
@@ -64,6 +64,8 @@ class Moves(NamedTuple):
     """How many of the bands that lack most are given to a voice, as a harmonic or as noise."""
     rounds: int = 1
     """How often all of them are gone through in each frame, as long as there is something to win."""
+    again: tuple[Moves, ...] = ()
+    """What is tried instead, from the beginning, in a stretch in which the pitch was lost."""
 
 
 FEW = Moves((0.7, 1.4), (), (), (), (-48, 48), False)
@@ -72,6 +74,7 @@ MANY = Moves(
     (0.7, 1.4, 0.4, 0.85, 1.18), (0.7, 0.87, 1.15, 1.4), (0.89, 0.96, 1.04, 1.12), (-2, -1, 1, 2),
     (-96, -32, 32, 96), True, (0.9945, 1.0055), 1, 2,
 )  # fmt: skip
+MANY = MANY._replace(again=(MANY._replace(waveforms=False, detunings=()), FEW))
 
 
 class Goal(NamedTuple):
@@ -113,7 +116,7 @@ class Bench:
         self.size = len(goal.bands.window)
         self.window = goal.bands.window.astype(np.float32)
         self.filters = goal.bands.filters.astype(np.float32)
-        self.past = np.zeros(4 * self.size, np.float32)
+        self.past = np.zeros(max(4 * self.size, round(intonation.BEFORE_SECONDS * RATE_HZ)), np.float32)
         self.first_sample = 0
         self.per_cycle = RATE_HZ / self.sid.clock_hz
         half = self.size / 2 / self.per_cycle
@@ -196,6 +199,7 @@ def polish(
     store: Store,
     tell: Callable[[float], None],
     name: str = "polish",
+    sung: intonation.Wanted | None = None,
 ) -> tuple[RegisterFrames, np.ndarray]:
     """Return better registers, and what each frame loses by its levels.
 
@@ -217,6 +221,8 @@ def polish(
         Is told the share done.
     name : str
         Under which it is kept.
+    sung : Wanted, optional
+        The pitch that is to be heard.
     """  # fmt: skip
     bench = Bench(model, frames.frame_cycles, goal)
     values = frames.values
@@ -232,28 +238,115 @@ def polish(
         now = likeness.Course(*(kept[name] for name in likeness.Course._fields))
         for t in range(first):
             bench.go_on(rows[t : t + 2])
-    for t in range(first, len(values)):
-        if t % KEPT_FRAMES == 0 and t > first:
-            store.put(name, first=t, rows=rows, losses=losses, **now._asdict())
-        frame = FrameSearch(bench, t, rows[t : t + 1 + HORIZON], goals[t : t + HORIZON], now, level_of, bool(struck[t]))
-        begins = bool((goal.target.rises.missing[frame.columns.start : frame.columns.stop] > 0).any())
-        for _ in range(moves.rounds):
-            before = frame.lowest
-            for change in changes(frame.rows[1], bool(voiced[t]), moves, frame.lacking(moves.lacks)):
-                frame.attempt(change)
-            for change in strokes(frame.rows[:2], begins) if struck[t] else ():
-                frame.attempt(change)
-            if frame.lowest > before - 5 * LEAST_GAIN:
-                break
-        rows[t + 1 : t + 1 + HORIZON] = frame.rows[1:]
-        losses[t] = frame.finish()
-        if t % 8 == 0:
-            tell(t / len(values))
+    work = Work(bench, rows, goals, voiced, struck, now, losses, level_of)
+    step = min(STRETCH_FRAMES, KEPT_FRAMES)
+    for begin in range(first, len(values), step):
+        if begin % KEPT_FRAMES == 0 and begin > first:
+            store.put(name, first=begin, rows=rows, losses=losses, **now._asdict())
+        end = min(begin + step, len(values))
+        work.polish_in_tune(begin, end, moves, sung)
+        tell(end / len(values))
     return RegisterFrames(rows[1 : 1 + len(values)].copy(), frames.frame_cycles), losses
 
 
 KEPT_FRAMES = 100
 """After so many frames what is done is kept."""
+STRETCH_FRAMES = 20
+"""Frames that are polished again where the pitch was lost."""
+PITCH_WORTH = 0.1
+"""What may be lost otherwise for 16 ms in which the pitch is heard. A guess."""
+
+
+class Work:
+    """A sound that is being polished: its registers, and the chip that plays them as far as they are done."""
+
+    def __init__(
+        self, bench: Bench, rows: np.ndarray, goals: np.ndarray, voiced: np.ndarray, struck: np.ndarray,
+        now: likeness.Course, losses: np.ndarray, level_of: np.ndarray,
+    ) -> None:  # fmt: skip
+        self.bench, self.rows, self.goals, self.voiced, self.struck = bench, rows, goals, voiced, struck
+        self.now, self.losses, self.level_of = now, losses, level_of
+
+    def polish(self, begin: int, end: int, moves: Moves) -> None:
+        """Polish some frames."""
+        target, rows = self.bench.goal.target, self.rows
+        for t in range(begin, end):
+            following = slice(t, t + 1 + HORIZON)
+            frame = FrameSearch(
+                self.bench, t, rows[following], self.goals[following][:HORIZON], self.now, self.level_of,
+                bool(self.struck[t]),
+            )  # fmt: skip
+            begins = bool((target.rises.missing[frame.columns.start : frame.columns.stop] > 0).any())
+            for _ in range(moves.rounds):
+                before = frame.lowest
+                for change in changes(frame.rows[1], bool(self.voiced[t]), moves, frame.lacking(moves.lacks)):
+                    frame.attempt(change)
+                for change in strokes(frame.rows[:2], begins) if self.struck[t] else ():
+                    frame.attempt(change)
+                if frame.lowest > before - 5 * LEAST_GAIN:
+                    break
+            rows[t + 1 : t + 1 + HORIZON] = frame.rows[1:]
+            self.losses[t] = frame.finish()
+
+    def polish_in_tune(self, begin: int, end: int, moves: Moves, sung: intonation.Wanted | None) -> None:
+        """Polish some frames, and where the pitch is lost, again with other moves; the best of these stays."""
+        if sung is None or not moves.again:
+            self.polish(begin, end, moves)
+            return
+        start = self._keep()
+        self.polish(begin, end, moves)
+        done, best = self._keep(), None
+        for trial in (None, *moves.again):
+            if trial is not None:
+                self._go_back(start)
+                self.polish(begin, end, trial)
+                done = self._keep()
+            self._go_back(start, rows=False)
+            sound = self._play(begin, end)
+            missed = self._missed(sound, begin, end, sung)
+            loss = self._loss(sound, begin, end) + PITCH_WORTH * missed
+            if best is None or loss < best[0]:
+                best = loss, done
+            if not missed:
+                break
+        assert best is not None
+        self._go_back(best[1])
+
+    def _keep(self) -> tuple:
+        """Return a copy of all that polishing changes."""
+        course = [part.copy() for part in self.now]
+        bench = self.bench
+        return bench.snapshot(), bench.past, bench.first_sample, self.rows.copy(), self.losses.copy(), course
+
+    def _go_back(self, kept: tuple, rows: bool = True) -> None:
+        """Put all that back; without `rows`, the registers stay as they are."""
+        state, self.bench.past, self.bench.first_sample, old_rows, losses, course = kept
+        self.bench.restore(state)
+        for part, old in zip(self.now, course, strict=True):
+            part[:] = old
+        if rows:
+            self.rows[:], self.losses[:] = old_rows, losses
+
+    def _play(self, begin: int, end: int) -> np.ndarray:
+        """Return the sound before a stretch, of it, and of what follows as it is now, from where the chip stands."""
+        after = math.ceil(intonation.AFTER_SECONDS * self.bench.sid.clock_hz / self.bench.cycles)
+        return np.concatenate((self.bench.past, self.bench.play(self.rows[begin : end + after + 1])))
+
+    def _missed(self, sound: np.ndarray, begin: int, end: int, sung: intonation.Wanted) -> int:
+        """Return how often the pitch is not heard in a stretch."""
+        seconds = self.bench.cycles / self.bench.sid.clock_hz
+        starts = (self.bench.first_sample - len(self.bench.past) - self.bench.delay) / RATE_HZ
+        return intonation.missed(sung, sound, RATE_HZ, starts, begin * seconds, end * seconds)
+
+    def _loss(self, sound: np.ndarray, begin: int, end: int) -> float:
+        """Return what a stretch loses otherwise."""
+        goal = self.bench.goal
+        columns = range(self.bench.columns(begin).start, self.bench.columns(end - 1).stop)
+        power = self.bench.listen(sound, self.bench.first_sample - len(self.bench.past), columns)
+        wanted = goal.compressed[columns.start : columns.stop]
+        levels = float((((power + goal.floor) ** 0.125 - wanted) ** 2 @ goal.weight).sum())
+        course, spectrogram, rises = likeness.alike(goal.target, self.now, columns.start, power, False)
+        return goal.weights[0] * levels - goal.weights[1] * course - goal.weights[2] * spectrogram + rises
 
 
 class Change(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sidlearn.clock import PAL, frame_cycles
-from sidlearn.learn import envelopes, likeness, polish, search
+from sidlearn.learn import envelopes, intonation, likeness, polish, search
 from sidlearn.learn.analyse import Bands, Target, analyse, analyse_columns, bands_for
 from sidlearn.learn.atoms import Dictionary, dictionary, partial_power
 from sidlearn.learn.checkpoint import Forgetful, Store
@@ -152,9 +152,10 @@ def pursue(
     frames = to_frames(score, cycles, model)
     if effort.moves is not None:
         goal = goal_of(audio, sample_rate, count, cycles, wanted, atoms.bands, struck)
+        sung = intonation.wanted_pitch(audio, sample_rate) if times == 1 and effort.moves.again else None
         frames, loss = polish.polish(
             frames, score.level, target.f0_hz > 0, struck, goal, model, effort.moves, store,
-            lambda done: told(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"),
+            lambda done: told(CHOOSING_SHARE + (1 - CHOOSING_SHARE) * done, "polish"), sung=sung,
         )  # fmt: skip
     if finer_moves is not None:
         count = max(1, int(np.ceil(len(audio) / sample_rate / seconds * times)))

@@ -37,6 +37,7 @@ def stages():
         "searched": plain,
         "chosen again": plain._replace(passes=(True,)),
         "polished": plain._replace(passes=(True,), moves=pursue.polish.FEW),
+        "in tune": plain._replace(passes=(True,), moves=pursue.polish.FEW._replace(again=(pursue.polish.SOME,))),
     }
     found = {}
     for name, effort in efforts.items():
@@ -75,19 +76,27 @@ def test_all_refinements_together_make_speech_clearer(stages):
     assert last["estoi"] > first["estoi"] + 0.02
 
 
+def test_polishing_again_where_the_pitch_was_lost_costs_nothing_else(stages):
+    (_, _, old), (_, _, new) = stages["polished"], stages["in tune"]
+    assert new["rpa"] >= old["rpa"]
+    for name, tolerance in TOLERANCES.items():
+        assert new[name] >= old[name] - tolerance, name
+
+
 def test_strokes_of_drums_are_heard_and_no_others():
     sound = drums()[: 2 * RATE]
     played = render(pursue.pursue(sound, RATE, quality="fast").frames.writes(), "6581", RATE)
     assert metrics.score(sound, played, RATE, ["onset_f"])[0]["onset_f"] >= 0.85
 
 
-def test_a_killed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    """The run dies in the middle of the choosing, and once more in the middle of the polish of shorter frames."""
+@pytest.mark.parametrize(("frame_rate", "seconds", "again"), [(100, 0.8, ()), (50, 1.0, (pursue.polish.SOME,))])
+def test_a_killed_run_ends_with_the_same_bytes(monkeypatch, frame_rate, seconds, again):
+    """The run dies in the middle of the choosing, and once more in the middle of the polish."""
     monkeypatch.setattr(pursue, "PIECE_FRAMES", 20)
     monkeypatch.setattr(pursue.polish, "KEPT_FRAMES", 10)
-    sound = babble(0.8)
-    effort = pursue.Effort(4, (False,), pursue.THREE_LEVELS, pursue.polish.FEW)
-    how = {"effort": effort, "quality": "fast", "frame_rate": 100}
+    sound = babble(seconds)
+    effort = pursue.Effort(4, (False,), pursue.THREE_LEVELS, pursue.polish.FEW._replace(again=again))
+    how = {"effort": effort, "quality": "fast", "frame_rate": frame_rate}
     whole = pursue.pursue(sound, RATE, **how)
 
     class Dying(Forgetful):
