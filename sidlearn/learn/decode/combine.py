@@ -288,6 +288,7 @@ class Combination(Timing):
         if option.past is not None:
             gates = dict(option.past.gates)
             count += len(gates) + self.widely
+            count += 2 * ((option.past.ad, option.past.sr) != field(self.before().image, v)[3:])
         last = gates.get(len(self.path) - 1, field(self.before().image, v)[2] & GATE)
         gate = option.group[2] & GATE
         count += gate != last

@@ -15,7 +15,7 @@ from sidlearn.learn.decode.fallback import Budget, go_on
 from sidlearn.learn.decode.forward import NO_PADS, Forward
 from sidlearn.learn.decode.gates import tidy
 from sidlearn.learn.decode.hindsight import Decoder
-from sidlearn.learn.decode.path import LIKELY_RMS, Start
+from sidlearn.learn.decode.path import Start
 from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import WRITABLE
 from sidlearn.writes import WRITE_DTYPE, RegisterFrames, RegisterWrites
@@ -26,6 +26,8 @@ CLEAR_RMS = 4e-4
 """What the right chip and registers leave of a frame at most, fast attacks aside; measured on pyresidfp 0.17.0."""
 HOPELESS_DB = -5.0
 """A first frame with more than this left was made by no chip, wherever the sound begins; guess."""
+UNFILTERED_RMS = 8e-4
+"""What of a first frame without a filter is left at most; guess."""
 PARTLY_DB, FILTERED_ORIGINS = -3.0, 2
 """A first frame with less left without a filter may have one, and origins with which it is looked for; guess."""
 STAGE, KEPT_EVERY = "decode", 25
@@ -35,8 +37,12 @@ LOST_FRAMES = 12
 """After so many frames in a row with a residual above `LOST_DB` the rest is found without the state of the chip."""
 GUESSED_CONFIDENCE = 0.2
 """Of frames that were found so."""
-SURE_RMS = 8e-4
+SURE_RMS = 4e-4
 """Error at which a frame is as likely right as wrong; guess."""
+OPEN = 0.4
+"""Confidence at most in a frame in which nobody can hear whether a gate is on; guess."""
+HEARD_LEVEL = 12
+"""Envelope above which it matters."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +134,9 @@ def _decode(
     values = np.zeros((frames, WRITABLE), np.uint8)
     confidence = np.zeros(frames, np.float32)
     if searcher.path:
-        values[: len(searcher.path)] = tidy(searcher)
-    for k, frame in enumerate(searcher.path):
-        confidence[k] = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
+        unknown = tidy(searcher)
+        values[: len(searcher.path)] = [frame.image for frame in searcher.path]
+        confidence[: len(searcher.path)] = confidences(searcher, unknown)
     lefts = [residual_db(searcher, k) for k in range(len(searcher.path))]
     if searcher.path:
         values[len(searcher.path) :] = values[len(searcher.path) - 1]
@@ -153,6 +159,16 @@ def _decode(
         0.0,
         len(lefts) == total and total > 0 and left < LOCKED_DB,
     )
+
+
+def confidences(searcher: Decoder, unknown: np.ndarray) -> np.ndarray:
+    """Return how sure the frames of a path are, float32 (frames,); `unknown` gates, bool (frames, 3)."""
+    found = np.empty(len(searcher.path), np.float32)
+    for k, frame in enumerate(searcher.path):
+        sure = 1 / (1 + (searcher.rms(frame.energy) / SURE_RMS) ** 2)
+        heard = frame.levels[:, frame.levels.shape[1] * 3 // 4] > HEARD_LEVEL
+        found[k] = min(sure, OPEN) if (heard & unknown[k]).any() else sure
+    return found
 
 
 def written(searcher: Decoder, values: np.ndarray) -> RegisterWrites:
@@ -205,7 +221,7 @@ def started(audio: np.ndarray, sample_rate: float, model: str) -> tuple[Decoder,
         if tried and residual_db(best[0], 0) > HOPELESS_DB:
             break
     assert best is not None
-    if best[0].floor and best[0].floor[0] > LIKELY_RMS:
+    if best[0].floor and best[0].floor[0] > UNFILTERED_RMS:
         # what is not made by voices alone may be made through the filter
         partly.sort(key=lambda p: p[0])
         for left, origin in partly[:FILTERED_ORIGINS]:
@@ -228,6 +244,7 @@ def saved(searcher: Decoder) -> dict[str, np.ndarray]:
         "pads": np.array([f.pads for f in searcher.path], np.int64),
         "jumps": np.array(sorted(searcher.jumps), np.int64),
         "evaluated": np.array(searcher.forward.evaluated),
+        "gone_over": np.array(sorted(searcher.gone_over), np.int64),
         "starts": np.array([row(s) for _, some in sorted(searcher.jumps.items()) for s in some], np.int64),
     }
 
@@ -246,6 +263,7 @@ def resumed(audio: np.ndarray, sample_rate: float, model: str, kept: dict[str, n
     searcher.jumps.update(
         {k: (starts[3 * i], starts[3 * i + 1], starts[3 * i + 2]) for i, k in enumerate(kept["jumps"].tolist())}
     )
+    searcher.gone_over.update(kept["gone_over"].tolist())
     for k, (image, pads) in enumerate(zip(kept["images"], kept["pads"], strict=True)):
         searcher.accept(searcher.evaluate(searcher.before(), k, image, tuple(int(p) for p in pads)))
     searcher.forward.evaluated = int(kept["evaluated"])

@@ -13,7 +13,7 @@ from sidlearn.learn.decode.tracks import Tracker
 
 FIRST_EVALUATIONS, EVALUATIONS = 30_000, 120
 """Frames that may be played in the search of a tune that uses the filter, and so many more for each frame of it."""
-LOST_RMS = 2 * LIKELY_RMS
+LOST_RMS = 4 * LIKELY_RMS
 """Error of a frame that was not understood; guess."""
 DOUBTFUL = 2
 """Frames in a row with it after which a tune that uses the filter is taken for lost; guess."""

@@ -26,7 +26,7 @@ from sidlearn.learn.decode.path import (
     shifted,
 )
 from sidlearn.learn.decode.refine import NEAR_RMS
-from sidlearn.learn.decode.settings import Settings
+from sidlearn.learn.decode.steadying import Steadying
 from sidlearn.registers import GATE, VOICES
 
 NEIGHBOURS = 2
@@ -58,7 +58,7 @@ PHASES = [sign << bit for bit in range(5, 12) for sign in (1, -1)]
 """By which a phase may be other than found, of 24 bits; guess."""
 
 
-class Decoder(Settings):
+class Decoder(Steadying):
     """Decodes frame after frame with one `Forward`."""
 
     def decode_next(self) -> Frame:
@@ -84,6 +84,7 @@ class Decoder(Settings):
         self.accept(self.polished(best))
         self.rephase()
         self.look_back()
+        self.steady()
         return best
 
     def rephase(self) -> None:
@@ -198,10 +199,10 @@ class Decoder(Settings):
         if number < 3 or max(self.floor[-2:]) > GOOD_RMS:
             return
         since = max(0, number - LOOK_BACK)
-        doubtful = [k for k in range(since, number) if self.floor[k] > FAIR_RMS and k not in self._gone_over]
+        doubtful = [k for k in range(since, number) if self.floor[k] > FAIR_RMS and k not in self.gone_over]
         if not doubtful:
             return
-        self._gone_over.update(doubtful)
+        self.gone_over.update(doubtful)
         first = doubtful[0]
         path, floor = self.path, self.floor
         self.path, self.floor = path[:first], floor[:first]
@@ -215,11 +216,6 @@ class Decoder(Settings):
             print("   gone over", first, *(np.round(np.array(f[first:]) * 1e4, 1) for f in (floor, self.floor)))
         if sum(f * f for f in self.floor) >= sum(f * f for f in floor):
             self.restore(path, floor)
-        self.renew()
-
-    def restore(self, path: list[Frame], floor: list[float]) -> None:
-        """Go back to frames that were found before."""
-        self.path, self.floor = path, floor
         self.renew()
 
     def steadier(self, frame: Frame) -> Frame:

@@ -45,6 +45,9 @@ FAINT_RMS = 1.2e-3
 LASTING = 1.2
 """Of what was left of the frame before, how much may be left without a reason of its own; guess."""
 
+LASTING_RMS = 8e-4
+"""How much that may be at most; guess."""
+
 KNOTS = 17
 """Of free levels in a frame."""
 
@@ -192,7 +195,7 @@ class Path:
         self.widely = False
         self.tie = 0.03 * forward.samples * (FLOOR_RMS / forward.slope) ** 2
         self._tables: dict = {}
-        self._gone_over: set[int] = set()
+        self.gone_over: set[int] = set()
         self._settled: dict[int, tuple[Frame, Frame]] = {}
         self._seen: dict[tuple, Frame] = {}
         self._parts: dict[tuple[int, int, int], tuple[Option, np.ndarray]] = {}
@@ -206,6 +209,7 @@ class Path:
         self._behind: dict[tuple, tuple[np.ndarray, ...]] = {}
         self._measured: dict[tuple, tuple] = {}
         self._novelties: dict[tuple[int, bytes], np.ndarray] = {}
+        self._lineages: dict[tuple[int, int, int], list] = {}
         self._changes = np.zeros((WRITABLE, 3), np.int64)
         self._rows = np.zeros((1024, 3), np.int64)
         self._mixed = np.empty(forward.steps, np.float32)
@@ -238,7 +242,7 @@ class Path:
         turned = any((field(frame.image, v)[2] ^ field(frame.before.image, v)[2]) & ~6 for v in range(VOICES))
         most = LIKELY_RMS if turned else FAIR_RMS
         if self.floor:  # what the frame before could not explain is likely to stay
-            most = max(most, min(LASTING * self.floor[-1], FAINT_RMS))
+            most = max(most, min(LASTING * self.floor[-1], LASTING_RMS))
         return self.rms(frame.energy) < most
 
     def play(self, image: np.ndarray, pads: tuple = NO_PADS, starts: Starts = ALL_KNOWN) -> Frame:
@@ -296,6 +300,7 @@ class Path:
         self._behind.clear()
         self._measured.clear()
         self._novelties.clear()
+        self._lineages.clear()
 
     def accept(self, frame: Frame) -> None:
         """Make a frame part of the path."""

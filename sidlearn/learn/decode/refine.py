@@ -8,9 +8,9 @@ import numpy as np
 
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.cutoffs import HIGHEST_CUTOFF, cutoff_of, with_cutoff
-from sidlearn.learn.decode.envelopes import Envelopes
 from sidlearn.learn.decode.forward import Frame, field, with_voice
 from sidlearn.learn.decode.path import AS_BEFORE, FAINT_RMS, GOOD_RMS, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
+from sidlearn.learn.decode.retelling import Retelling
 from sidlearn.registers import FC_HI, FC_LO, VOICES
 
 SNAP = 24
@@ -33,7 +33,7 @@ TURN, MOST_TURNS = 1 << 8, 1024
 """Of an oscillator: a 65536th of a period; by how many of them it moves at once, guess."""
 
 
-class Refinement(Envelopes):
+class Refinement(Retelling):
     """The last step to the exact values."""
 
     def refine(self, frame: Frame, rounds: int = 4, worth: float = np.inf) -> Frame:
