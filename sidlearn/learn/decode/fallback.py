@@ -11,7 +11,7 @@ from sidlearn.learn.decode.notes import registers_of
 from sidlearn.learn.decode.path import LIKELY_RMS
 from sidlearn.learn.decode.tracks import Tracker
 
-FIRST_EVALUATIONS, EVALUATIONS = 30_000, 120
+FIRST_EVALUATIONS, EVALUATIONS = 16_000, 60
 """Frames that may be played in the search of a tune that uses the filter, and so many more for each frame of it."""
 LOST_RMS = 4 * LIKELY_RMS
 """Error of a frame that was not understood; guess."""

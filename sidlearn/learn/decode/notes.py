@@ -8,13 +8,21 @@ from sidlearn.learn import envelopes
 from sidlearn.learn.decode.cutoffs import with_cutoff
 from sidlearn.learn.decode.forward import field, with_voice
 from sidlearn.learn.decode.tracks import HEARD_LEVEL, Tracker
-from sidlearn.registers import GATE, VOICES
+from sidlearn.registers import GATE, NOISE, PULSE, VOICES
 
 SILENT_WANTED = 1e-4
 """Level that is asked for where a voice was not found."""
 LEAST_FALL, SHORTEST = 0.5, 3
 """Of a level from frame to frame, below which a voice has not just grown too quiet to be found, and frames that tell
 how a note fades; guesses."""
+
+LOUD_ENOUGH = 0.05
+"""Level of a voice whose FREQ and PW can be told; guess."""
+SAME_NOTE = 0.0025
+"""Octaves between values of FREQ that are taken for the same: three cents; guess."""
+SWEEP_FRAMES, LEAST_SWEPT, SAME_SWEEP = 8, 4, 60
+"""Frames to either side in which a sweep of PW is a straight line, the fewest that make one, and how near to it most of
+them must be; guesses."""
 
 
 def faded(levels: np.ndarray) -> np.ndarray:
@@ -32,6 +40,42 @@ def faded(levels: np.ndarray) -> np.ndarray:
     return made
 
 
+def settled(freqs: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return FREQ of a voice by frame in which values that are nearly the same have become the same, int64 (frames,).
+
+    Players go through the same notes again and again; each frame tells FREQ to one in a thousand.
+    """
+    made = freqs.copy()
+    left = np.flatnonzero((levels > LOUD_ENOUGH) & (freqs > 0))
+    notes = np.log2(np.maximum(freqs, 1).astype(float))
+    while len(left):
+        near = np.abs(notes[left][:, None] - notes[left]) < SAME_NOTE
+        middle = int(np.argmax(near.sum(axis=1)))
+        same = left[near[middle]]
+        order = same[np.argsort(freqs[same], kind="stable")]
+        weights = np.cumsum(levels[order])
+        made[same] = freqs[order[np.searchsorted(weights, 0.5 * weights[-1])]]
+        left = left[~near[middle]]
+    return made
+
+
+def swept(widths: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return PW of a voice by frame, each on the line that most of its neighbours are on, int64 (frames,)."""
+    made = widths.copy()
+    heard = np.flatnonzero(levels > LOUD_ENOUGH)
+    for k in range(len(widths)):
+        near = heard[np.abs(heard - k) <= SWEEP_FRAMES]
+        if len(near) < LEAST_SWEPT:
+            continue
+        at, values = near - k, widths[near].astype(float)
+        first, second = np.triu_indices(len(near), 1)
+        slope = np.median((values[second] - values[first]) / (at[second] - at[first]))
+        middle = np.median(values - slope * at)
+        if np.median(np.abs(values - slope * at - middle)) < SAME_SWEEP:
+            made[k] = min(max(round(middle), 0), 0xFFF)
+    return made
+
+
 def registers_of(tracker: Tracker, first: int) -> np.ndarray:
     """Return the registers of the frames that a tracker found, from `first` on, uint8 (frames, 25)."""
     searcher = tracker.searcher
@@ -40,11 +84,18 @@ def registers_of(tracker: Tracker, first: int) -> np.ndarray:
     values = np.repeat(before.image[None], frames, axis=0)
     dac = searcher.forward.dac_env
     level_of = np.asarray(dac, np.float64) / float(dac[255])
+    heard = np.array(tracker.past_levels).mean(axis=2)
+    controls = np.array(tracker.past_controls)
+    for v in range(VOICES):
+        tonal = heard[:, v] * (controls[:, v] & NOISE == 0)
+        freqs = settled(np.array([f[v] for f in tracker.past_freqs]), tonal)[first:]
+        pulse = heard[:, v] * (controls[:, v] & PULSE != 0)
+        widths = swept(np.array([w[v] for w in tracker.past_widths]), pulse)[first:]
+        for k in range(frames):
+            control = int(controls[first + k, v]) & 0xFE
+            values[k] = with_voice(values[k], v, int(freqs[k]), int(widths[k]), control)
     for k in range(frames):
         image = values[k]
-        for v in range(VOICES):
-            freq, width = int(tracker.past_freqs[first + k][v]), int(tracker.past_widths[first + k][v])
-            image = with_voice(image, v, freq, width & 0xFFF, int(tracker.past_controls[first + k][v]) & 0xFE)
         values[k] = with_cutoff(image, tracker.cutoffs[first + k]) if tracker.routing else image
     for v in range(VOICES):
         levels = np.array([level[v].mean() for level in tracker.past_levels[first:]]) / float(dac[255])
