@@ -18,7 +18,7 @@ from sidlearn.learn.decode.target import CENTRE, convert
 from sidlearn.registers import GATE, MODE_VOL, PULSE, RES_FILT, SAWTOOTH, SYNC, TRIANGLE, VOICES
 from sidlearn.writes import RegisterFrames
 
-SAMPLE_RATE, FRAMES, MISLED = 44_100, 24, 8
+SAMPLE_RATE, FRAMES, MISLED = 44_100, 22, 8
 ARPEGGIO = (5613, 7072, 8410)
 
 
@@ -54,9 +54,8 @@ def near(a: int, b: int) -> bool:
     return abs(np.log2(a / b)) < 0.5 / 12
 
 
-@pytest.mark.parametrize("extra", [0, SYNC])
-def test_a_decoder_that_is_lost_still_tells_notes_and_waveforms(extra):
-    frames = tune(extra)
+def test_a_decoder_that_is_lost_still_tells_notes_and_waveforms():
+    frames = tune(SYNC)
     searcher = misled(frames)
     total = len(searcher.forward.target)
     values, left = go_on(searcher, total)

@@ -20,8 +20,8 @@ from sidlearn.writes import WRITE_GAP_CYCLES
 
 MANY_KNOTS = 7
 """Of levels where notes may begin."""
-CLEAR_DB, FAIR_DB, POOR_DB = -21.0, -17.0, -13.0
-"""Energy left with which a frame is understood, with which other phases are looked for, and with which any FREQ is."""
+CLEAR_DB, FAIR_DB = -21.0, -17.0
+"""Energy left with which a frame is understood, and with which notes are what was heard before; guess."""
 PLAIN = (TRIANGLE, SAWTOOTH, PULSE)
 PAIRS = (PULSE | SYNC, SAWTOOTH | SYNC, TRIANGLE | RING, TRIANGLE | SYNC)
 SOME_LIKELY = 8
@@ -35,8 +35,6 @@ CUTOFFS = np.array([120, 200, 260, 320, 390, 460, 540, 630, 730, 860, 1050, 1400
 """FC that are tried where FC is not sure; dense where a 6581's cutoff rises."""
 JUMP_DB, MOST_JUMP_DB = 0.006, 1.5
 """What it costs that FC is so far from where it was foreseen, and at most; guess."""
-SOME_FRAMES = 4
-"""Frames without a word of FC after which any is tried; guess."""
 TOLD_DB = 0.2
 """By how much other FC explain less where a sound tells of it; guess."""
 SURE_DB = -24.0
@@ -82,10 +80,8 @@ class Tracker(Blend):
             z = self.wanted(answer)
             cut = z[SKIP:] - z[SKIP:].mean()
         chosen, best = self.polished(chosen, best, z, cut, answer)
-        stages = (self.with_phases, self.with_noise, self.with_pairs, self.with_any, self.with_any)
-        enough = (CLEAR_DB, FAIR_DB, FAIR_DB, FAIR_DB, POOR_DB)
-        for stage, level in zip(stages, enough, strict=True):
-            if best[1] < level:
+        for stage in (self.with_phases, self.with_noise, self.with_pairs, self.with_any, self.with_any):
+            if best[1] < (CLEAR_DB if stage == self.with_phases else FAIR_DB):
                 break
             if stage == self.with_phases:
                 self.set_knots(MANY_KNOTS)
@@ -248,7 +244,7 @@ class Tracker(Blend):
         likeliest = {v: some[-1] for v, some in options.items() if some}
         cols = [self.heard(v, every[v], likeliest, self.answer(cutoff)) for v in range(VOICES)]
         tried = [cutoff, *(cutoff + by for by in (-48, 48, -24, -12, 12, 24))]
-        if best[1] > (SURE_DB if self.unsure > SOME_FRAMES else FAIR_DB):
+        if best[1] > SURE_DB:
             tried += CUTOFFS.tolist()
         found = []
         for new in dict.fromkeys(min(max(f, LEAST_CUTOFF), HIGHEST_CUTOFF) for f in tried):
