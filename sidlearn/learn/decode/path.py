@@ -35,7 +35,7 @@ LIKELY_RMS = 4e-4
 FAIR_RMS = 3e-4
 """The same in frames in which no note begins and no waveform changes."""
 
-ROUGHNESS = 1.5
+ROUGHNESS = 2.0
 """What the right registers leave with a filter in use, over what they leave without: measured on pyresidfp 0.17.0."""
 
 FAINT_RMS = 1.2e-3
