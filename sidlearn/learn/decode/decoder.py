@@ -37,7 +37,7 @@ LOST_FRAMES = 12
 """After so many frames in a row with a residual above `LOST_DB` the rest is found without the state of the chip."""
 GUESSED_CONFIDENCE = 0.2
 """Of frames that were found so."""
-SURE_RMS = 4e-4
+SURE_RMS = 2.4e-4
 """Error at which a frame is as likely right as wrong; guess."""
 OPEN = 0.4
 """Confidence at most in a frame in which nobody can hear whether a gate is on; guess."""

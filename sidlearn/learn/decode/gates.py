@@ -15,12 +15,13 @@ import numpy as np
 
 from sidlearn.learn.decode.forward import field, with_voice
 from sidlearn.learn.decode.hindsight import Decoder
-from sidlearn.learn.decode.path import LIKELY_RMS
 from sidlearn.learn.decode.retelling import Gating, Lineage
 from sidlearn.registers import GATE, VOICES
 
 ENOUGH = 0.6
 """Share of the votes of the likeliest length with which a longer one is taken; guess."""
+RELIABLE_RMS = 8e-4
+"""Error of frames whose levels are known well enough to tell envelopes; guess."""
 MISSED = 2
 """Notes more than others an SR may fail to explain before it is not looked at any longer; guess."""
 
@@ -88,6 +89,9 @@ def retell(searcher: Decoder, v: int, ad: int, notes: list[Note], unknown: np.nd
             most = max(votes[at - gating.on] for at in gating.offs)
             last = max(at for at in gating.offs if votes[at - gating.on] >= ENOUGH * most)
             chosen[note] = gating.on, min(gating.on + common, note.end) if common else last
+    for note in notes:
+        if note.on not in best.gatings:
+            unknown[note.on + 1 : note.end, v] = True
     for told in rivals:
         for gating in told.gatings.values():
             for places in (gating.ons, () if common else gating.offs):
@@ -109,7 +113,7 @@ def explained(searcher: Decoder, v: int, ad: int, notes: list[Note]) -> list[Tol
     rivals = [Told(sr, 0, [], {}) for sr in range(256)]
     last = split(searcher, v)[-1]
     for note in notes:
-        reliable = max(searcher.floor[note.on : note.end]) < LIKELY_RMS
+        reliable = max(searcher.floor[note.on : note.end]) < RELIABLE_RMS
         if not reliable:
             continue
         for told in rivals:
