@@ -345,7 +345,7 @@ class Combination(Timing):
         """Change the path as options want it and return the frame played after it; None if the past gets worse."""
         known = self.path, self.floor
         found = None
-        for undone, timed in product(self.undoings(some), (False, True)):
+        for undone, timed in product(self.undoings(some), (True, False)):
             self.path, self.floor = list(known[0]), list(known[1])
             new = self.replay(frame, some, undone, timed)
             if new is None:

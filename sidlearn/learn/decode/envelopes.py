@@ -29,10 +29,11 @@ from sidlearn.learn.decode.path import (
     Group,
     Option,
     Past,
+    in_time,
 )
 from sidlearn.learn.decode.scans import tops
 from sidlearn.learn.decode.shapes import Shapes
-from sidlearn.registers import CONTROL, GATE, VOICE_STRIDE, VOICES, WRITABLE
+from sidlearn.registers import ATTACK_DECAY, CONTROL, GATE, SUSTAIN_RELEASE, VOICE_STRIDE, VOICES, WRITABLE
 from sidlearn.writes import WRITE_GAP_CYCLES
 
 BLOCK = 27
@@ -261,7 +262,8 @@ class Envelopes(Shapes):
     ) -> np.ndarray:
         """Return the writes to an envelope from frame `begin` on, int64 (writes, 3), AD and SR as -1.
 
-        `fresh` tells whether AD and SR get other values in frame `begin`.
+        `fresh` tells whether AD and SR get other values in frame `begin`. All other writes stay in time in the frames
+        of the path.
         """
         old = self.image(begin - 1)
         _, _, _, ad, sr = field(old, v)
@@ -273,6 +275,16 @@ class Envelopes(Shapes):
         pads[-1] = frame.pads
         if begin <= late <= frame.number:
             pads[late - begin, v] += 1
+        was = np.concatenate([old[None], images])
+        now = np.concatenate([images, frame.image[None]])
+        new = now.copy()
+        at = v * VOICE_STRIDE
+        new[:, at + ATTACK_DECAY] = ad ^ 0x10 * fresh[0]
+        new[:, at + SUSTAIN_RELEASE] = sr ^ 0x10 * fresh[1]
+        new[:, at + CONTROL] = np.where(told < 0, now[:, at + CONTROL], now[:, at + CONTROL] & 0xFE | told & GATE)
+        first = int(begin == 0 and self.everything)
+        past = slice(first, len(images))  # when its writes came is known
+        pads[past] += in_time(v, was, now, np.concatenate([old[None], new[:-1]]), new)[past]
         n = kernel.envelope_events(
             old,
             images,
