@@ -117,10 +117,12 @@ class Decoder(Steadying):
             self.path[last - 1].after = begun
 
     def played_again(self, state: State, frames: list[Frame]) -> list[Frame]:
-        """Play frames of the path again from another state."""
+        """Play frames of the path again from another state, FREQ and PW as they fit best with it."""
         made = []
         for old in frames:
             new = self.evaluate(state, old.number, old.image, old.pads)
+            if not self.good(new):
+                new = self.descend(new)
             self.pass_on(new)
             made.append(new)
             state = new.after
