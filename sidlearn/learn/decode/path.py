@@ -209,7 +209,8 @@ class Path:
         self._behind: dict[tuple, tuple[np.ndarray, ...]] = {}
         self._measured: dict[tuple, tuple] = {}
         self._novelties: dict[tuple[int, bytes], np.ndarray] = {}
-        self._lineages: dict[tuple[int, int, int], list] = {}
+        self._lineages: dict[tuple[int, int, int, int], list] = {}
+        self._ancestors: dict = {}
         self._changes = np.zeros((WRITABLE, 3), np.int64)
         self._rows = np.zeros((1024, 3), np.int64)
         self._mixed = np.empty(forward.steps, np.float32)

@@ -28,6 +28,12 @@ MOST_LOST, LEAST_LOST = 1.1, 3e-5
 """By how much more may be left of a frame that is played again, as a factor and as a root mean square; guess."""
 
 
+LEVELS_RMS = 1.5e-2
+"""What a frame leaves at most in which only levels are other than thought; guess."""
+MOST_FOLLOWED = 4096
+"""Voices with SR and AD since a frame that are followed at once; guess."""
+
+
 @dataclass(frozen=True)
 class Gating:
     """When the gate of a note may have gone on and off."""
@@ -88,13 +94,6 @@ class Lineage:
 
 class Retelling(Envelopes):
     """What a voice was told long before."""
-
-    def lineages(self, v: int, sr: int, begin: int, end: int) -> list[Lineage]:
-        """Return how a voice sounds as it did in the frames of the path from `begin` to `end`, with another SR.
-
-        A note begins in frame `begin`; SR is another wherever AD is as in the last of the frames.
-        """
-        return self.follow(v, (field(self.image(end - 1), v)[3], sr), begin, end, [self.founder(v, begin)])
 
     def next_on(self, v: int, number: int) -> int:
         """Return the frame after `number` in which a note of the path begins, -1 if the ADSR delay bug hides none."""
@@ -164,15 +163,37 @@ class Retelling(Envelopes):
         return super().refits(v, best, rest) + self.retellings(v, best, rest)
 
     def noted(self, v: int, sr: int, begin: int) -> list[Lineage]:
-        """Return `lineages` up to the frame under way, found once."""
-        key = v, sr, begin
+        """Return how a voice sounds as it did from frame `begin` on, in which a note begins, with another SR.
+
+        SR is another wherever AD is as in the last frame. What was found for frames of the path that stay is kept.
+        """
+        number = len(self.path)
+        ad = field(self.before().image, v)[3]
+        key = v, ad, sr, begin
         found = self._lineages.get(key)
-        if found is None:
-            found = self._lineages[key] = self.lineages(v, sr, begin, len(self.path))
-        return found
+        if found is not None:
+            return found
+        # a frame of the path, and what goes on after the one that is so many before it that all it tells is known
+        if len(self._ancestors) > MOST_FOLLOWED:
+            self._ancestors.clear()
+        known = self._ancestors.setdefault(key, [])
+        later = self.path[begin + HIDDEN_FRAMES :]
+        while known and (len(known) > len(later) or known[-1][0] is not later[len(known) - 1]):
+            known.pop()
+        alive = known[-1][1] if known else [self.founder(v, begin)]
+        for k in range(begin + len(known), number):
+            if not alive:
+                break
+            alive = self.follow(v, (ad, sr), k, k + 1, alive, k == begin)
+            if k + HIDDEN_FRAMES < number:
+                known.append((self.path[k + HIDDEN_FRAMES], alive))
+        self._lineages[key] = alive
+        return alive
 
     def retellings(self, v: int, best: Frame, rest: np.ndarray) -> list[Option]:
         """Return options in which SR was another since a note began, or long before, and nobody heard it till now."""
+        if self.rms(best.energy) > LEVELS_RMS:
+            return []
         number = len(self.path)
         on = self.turned(v, number, GATE)
         freq, width, control, _, _ = field(best.image, v)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sidlearn.chip.generator import COUNTER
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import KNOWN, PULSE, QUIET_LEVEL, SKIP
+from sidlearn.learn.decode.path import GOOD_RMS, KNOWN, PULSE, QUIET_LEVEL, SKIP
 from sidlearn.learn.decode.refine import NEAR_RMS, Refinement
 from sidlearn.registers import GATE, VOICES
 
@@ -20,6 +20,9 @@ PADDING_GAIN = 0.5
 
 NEAR_WIDTH = 8
 """PW that need not be told apart by the mean; guess."""
+
+LEFT_OPEN = 2
+"""Frames that are not understood, after which the phases of all voices are doubted; guess."""
 
 FRESH = 4
 """Frames within which a phase that was found is found better; guess."""
@@ -42,8 +45,13 @@ class Timing(Refinement):
         return self.timed(self.turned_by(best, best.image, loose), found) if loose else found
 
     def drifting(self, v: int) -> bool:
-        """Whether the phase of a voice may be a little other than thought: it was quiet, or found a short time ago."""
+        """Whether the phase of a voice may be a little other than thought.
+
+        It was quiet, or found a short time ago, or the last frames leave more than right registers do.
+        """
         number = len(self.path)
+        if min(self.floor[-LEFT_OPEN:]) > GOOD_RMS:
+            return True
         found = any(starts[v][0] != KNOWN for k in range(number - FRESH, number) if (starts := self.jumps.get(k)))
         return found or bool(self.before().env[v, COUNTER] <= QUIET_LEVEL)
 
