@@ -192,6 +192,7 @@ class Path:
         self.bend = SMOOTHNESS * bend.T @ bend + 1e-6 * np.eye(KNOTS)
         self.trace = False
         self.freely = True
+        self.deeply = False
         self.widely = False
         self.tie = 0.03 * forward.samples * (FLOOR_RMS / forward.slope) ** 2
         self._tables: dict = {}

@@ -9,7 +9,7 @@ import numpy as np
 from sidlearn.learn.decode import kernel
 from sidlearn.learn.decode.cutoffs import HIGHEST_CUTOFF, cutoff_of, with_cutoff
 from sidlearn.learn.decode.forward import Frame, field, with_voice
-from sidlearn.learn.decode.path import AS_BEFORE, FAINT_RMS, GOOD_RMS, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
+from sidlearn.learn.decode.path import AS_BEFORE, FAINT_RMS, GOOD_RMS, HIGHEST, KNOWN, LIKELY_RMS, NOISE, PULSE, shifted
 from sidlearn.learn.decode.retelling import Retelling
 from sidlearn.registers import FC_HI, FC_LO, VOICES
 
@@ -118,7 +118,8 @@ class Refinement(Retelling):
         freq = field(frame.image, v)[0]
         held = field(self.before().image, v)[0]
         other = freq + (held - freq + 128) % 256 - 128
-        return [freq, other] if 0 < abs(other - freq) <= SNAP and other != held else [freq]
+        near = 0 < abs(other - freq) <= SNAP and 0 <= other <= HIGHEST
+        return [freq, other] if near and other != held else [freq]
 
     def likely_freqs(self, frame: Frame, v: int) -> list[int]:
         """Return values of FREQ near to that of a voice."""

@@ -160,7 +160,7 @@ class Retelling(Envelopes):
 
     def refits(self, v: int, best: Frame, rest: np.ndarray) -> list[Option]:
         """Return options in which the envelope of a voice was another than thought, or its gate changed unnoticed."""
-        return super().refits(v, best, rest) + self.retellings(v, best, rest)
+        return super().refits(v, best, rest) + (self.retellings(v, best, rest) if self.deeply else [])
 
     def noted(self, v: int, sr: int, begin: int) -> list[Lineage]:
         """Return how a voice sounds as it did from frame `begin` on, in which a note begins, with another SR.

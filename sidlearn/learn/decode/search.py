@@ -209,7 +209,7 @@ class Searcher(Combination):
         """Add options and combine them as long as that helps."""
         stale = 0
         for turn in range(8):
-            self.freely = turn % 2 == 0
+            self.freely, self.deeply = turn % 2 == 0, turn > 0
             old = best
             for v in range(VOICES):
                 frame = combined or best
