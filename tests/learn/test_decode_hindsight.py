@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -56,10 +58,21 @@ def test_a_sustain_that_is_heard_late_was_so_all_the_time():
 def test_all_gates_that_sound_the_same_are_followed():
     values = notes(HIDDEN, (3, 2, 5))
     decoder = decoder_for(values, values)
-    (lineage,) = {found.joined(found) for found in decoder.lineages(0, HIDDEN[1], 0, 6)}
+    (lineage,) = decoder.follow(0, HIDDEN, 0, 6, [decoder.founder(0, 0)])
     first = lineage.notes[0]
     assert {2, 3} <= set(first.offs)
-    assert decoder.lineages(0, 0x83, 0, 6) == []
+    assert decoder.follow(0, (HIDDEN[0], 0x83), 0, 6, [decoder.founder(0, 0)]) == []
+
+
+def test_what_was_followed_goes_on_as_if_it_began_anew():
+    values = notes(HIDDEN, (3, 2, 5))
+    decoder = decoder_for(values, values[:1])
+    for number in range(1, len(values)):
+        decoder.accept(decoder.evaluate(decoder.before(), number, values[number], NO_PADS))
+        decoder.renew()
+        for sr in (HIDDEN[1], 0x83, 0x08):
+            whole = decoder.follow(0, (HIDDEN[0], sr), 0, number + 1, [decoder.founder(0, 0)])
+            assert decoder.noted(0, sr, 0) == whole
 
 
 def test_what_nobody_can_hear_is_not_sure_and_sounds_the_same():
@@ -104,3 +117,13 @@ def test_a_vibrato_is_left_as_it_is():
     decoder = decoder_for(truth, truth)
     decoder.steady()
     assert np.array_equal(RegisterFrames(np.array([f.image for f in decoder.path])).values, truth)
+
+
+@pytest.mark.parametrize(("freq", "held"), [(10, 250), (65_530, 20), (1000, 1010)])
+def test_a_freq_that_takes_one_write_less_is_one_that_there_is(freq, held):
+    before = SimpleNamespace(image=with_voice(np.zeros(25, np.uint8), 0, held))
+    frame = SimpleNamespace(image=with_voice(np.zeros(25, np.uint8), 0, freq))
+    found = Decoder.round_freqs(SimpleNamespace(before=lambda: before), frame, 0)
+    assert found[0] == freq
+    assert all(0 <= f <= 65_535 for f in found)
+    assert [f & 0xFF == held & 0xFF for f in found[1:]] == [True] * (len(found) - 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sidlearn.chip import generator
-from sidlearn.learn.decode import kernel
+from sidlearn.chip import generator, models
+from sidlearn.learn.decode import filtering, kernel
 
 CYCLES = 19_656 * 3
 
@@ -67,3 +67,27 @@ def test_what_choices_of_adsr_share_is_what_each_alone_does(seed):
         )
         assert alone[0] == score
     assert len(set(together.tolist())) > 3
+
+
+def test_where_a_voice_jumps_the_mean_of_both_levels_is_mixed():
+    record = models.load("6581-residfp")[0]
+    mixer = filtering.mixer_for(record, np.array([0] * 24 + [15], np.uint8))
+    base, per_sum, zero, scale = mixer.constants[2], mixer.constants[3], mixer.constants[4], mixer.constants[5]
+
+    def mixed(sums):
+        out = np.empty(len(sums), np.float32)
+        kernel.mix_steps(sums, mixer.lines, per_sum, zero, scale, out)
+        return out
+
+    window = np.r_[np.arange(0.5, kernel.STEP), np.arange(kernel.STEP - 0.5, 0, -1)] / kernel.STEP**2
+    worst = plain = 0.0
+    for edge in range(160, 200):  # the cycle in which it jumps
+        sums = base + np.where(np.arange(400) < edge, -0.15, 0.25)
+        steps = np.convolve(sums, window, "valid")[:: kernel.STEP]
+        heard = np.convolve(mixed(sums), window, "valid")[:: kernel.STEP]
+        ours = mixed(steps)
+        plain = max(plain, float(np.abs(ours - heard).max()))
+        kernel.mix_edges(steps, ours)
+        worst = max(worst, float(np.abs(ours - heard).max()))
+    assert plain > 5e-3
+    assert worst < 1e-4
