@@ -412,6 +412,8 @@ class Combination(Timing):
             for v, option in enumerate(some):
                 if timed and option.past is not None and (old.number or not self.everything):
                     pads = added(pads, in_time(v, old.before.image, old.image, state.image, image_then))
+            if min(pads) < min(0, *old.pads):
+                return None  # a write takes its time
             new = self.evaluate(state, old.number, image_then, pads)
             if new.energy > 2 * old.energy + 819 * GOOD_RMS**2:
                 return None
